@@ -1,0 +1,45 @@
+# Every target sets up what it needs in a private virtual environment, .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test test-slow oracle lint bench clean
+
+demo: .venv/ready
+	$(BIN)/fastmodes demo
+
+test: .venv/ready-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -m "not slow"
+
+test-slow: .venv/ready-test
+	$(BIN)/pytest -m slow
+
+oracle: .venv/ready-test
+	$(BIN)/pytest -m oracle
+
+lint: .venv/ready-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/ready-bench
+	$(BIN)/python -m benchmarks.peers
+
+clean:
+	rm -rf .venv build dist *.egg-info
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fastmodes needs Python 3.11 or newer; use make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/ready-test: .venv/ready
+	$(BIN)/pip install --quiet --editable '.[test,oracle,dask,dev]'
+	touch $@
+
+.venv/ready-bench: .venv/ready
+	$(BIN)/pip install --quiet --editable '.[bench]'
+	touch $@

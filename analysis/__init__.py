@@ -1,0 +1,1 @@
+"""Dataset in, Dataset or figure out."""

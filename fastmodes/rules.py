@@ -1,0 +1,137 @@
+"""Learning rules as values: feedback x propagator x horizon.
+
+Every rule of the family updates by (paper Eqs. 3-5, 32-52)
+
+    Delta W = sum_{j < horizon} (P^T)^j F^T eps_T h_{T-1-j}^T
+    Delta B = sum_{j < horizon} (P^T)^j F^T eps_T x_{T-1-j}^T
+    Delta A = eps_T h_T^T
+
+with F the feedback, P the propagator, eps_T = y_T - y*_T the output error. Learning subtracts eta times the update.
+"""
+
+import dataclasses
+import math
+import numbers
+
+import numpy as np
+
+from .validation import check_array, check_choice, check_integer, check_number
+
+FEEDBACKS = ("readout", "random")
+PROPAGATORS = ("recurrent", "scalar", "diagonal", "recurrent_diagonal")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LearningRule:
+    """One learning rule of the family.
+
+    Parameters
+    ----------
+    name : str
+        Label of the rule in results; free.
+    feedback : {"readout", "random"}
+        F, how the output error enters the hidden layer: the readout A, which moves as it learns, or a fixed matrix R.
+    propagator : {"recurrent", "scalar", "diagonal", "recurrent_diagonal"}
+        P, how the error is carried one step back: W; ``decay`` times the identity; a fixed diagonal matrix of
+        ``decay``; the diagonal of W, which moves as W learns.
+    horizon : int, optional
+        How many steps back credit reaches, at least 1; None (the default): to the first step.
+    decay : float or sequence of float, optional
+        w_hat of Eq. 10 for "scalar"; n_hidden numbers for "diagonal"; not allowed otherwise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a field outside its range, or a decay that is missing or superfluous.
+
+    Examples
+    --------
+    >>> import fastmodes as fm
+    >>> fm.LearningRule("truncated RFLO", feedback="random", propagator="scalar", horizon=3, decay=0.5)
+    truncated RFLO: random feedback, scalar propagator (decay 0.5), horizon 3
+    """
+
+    name: str
+    feedback: str = "readout"
+    propagator: str = "recurrent"
+    horizon: int | None = None
+    decay: float | tuple[float, ...] | None = None
+
+    def __post_init__(self):
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise TypeError(f"name must be a non-empty string; got {self.name!r}")
+        check_choice("feedback", self.feedback, FEEDBACKS)
+        check_choice("propagator", self.propagator, PROPAGATORS)
+        if isinstance(self.horizon, numbers.Real) and self.horizon == math.inf:
+            object.__setattr__(self, "horizon", None)
+        if self.horizon is not None:
+            object.__setattr__(self, "horizon", check_integer("horizon", self.horizon))
+        object.__setattr__(self, "decay", self._checked_decay())
+
+    def _checked_decay(self):
+        if self.propagator == "scalar":
+            if self.decay is None:
+                raise ValueError("decay must be a finite real number for propagator 'scalar'; got None")
+            return check_number("decay", self.decay)
+        if self.propagator == "diagonal":
+            if self.decay is None or np.ndim(self.decay) != 1:
+                raise ValueError(f"decay must be n_hidden numbers for propagator 'diagonal'; got {self.decay!r}")
+            return tuple(check_array("decay", self.decay, (None,), dims=("n_hidden",)).tolist())
+        if self.decay is not None:
+            raise ValueError(f"decay must be None for propagator {self.propagator!r}; got {self.decay!r}")
+        return None
+
+    def __repr__(self):
+        decay = "" if self.decay is None else f" (decay {self.decay})"
+        horizon = "full horizon" if self.horizon is None else f"horizon {self.horizon}"
+        return f"{self.name}: {self.feedback} feedback, {self.propagator} propagator{decay}, {horizon}"
+
+
+def bptt() -> LearningRule:
+    """Backpropagation through time, the exact gradient (Eqs. 3, 32-34): F = A, P = W, full horizon."""
+    return LearningRule("BPTT")
+
+
+def tbptt(horizon: int = 1) -> LearningRule:
+    """Truncated backpropagation through time (Eqs. 4, 35-38): F = A, P = W, ``horizon`` steps back."""
+    return LearningRule(f"tBPTT({horizon})", horizon=horizon)
+
+
+def rflo(decay: float = 0.5) -> LearningRule:
+    """Random feedback local online learning (Murray 2019; Eqs. 5, 10, 43-50): F = R, P = ``decay`` times I."""
+    return LearningRule("RFLO", feedback="random", propagator="scalar", decay=decay)
+
+
+def eprop() -> LearningRule:
+    """e-prop for rate networks (Bellec et al. 2020; Eqs. 51-52): F = R, P = diag(W)."""
+    return LearningRule("e-prop", feedback="random", propagator="recurrent_diagonal")
+
+
+def check_rules(rules) -> tuple[LearningRule, ...]:
+    """Return one rule or several as a tuple of rules with distinct names.
+
+    Raises
+    ------
+    TypeError
+        If an entry is not a LearningRule.
+    ValueError
+        If there is none, or two share a name.
+    """
+    if isinstance(rules, LearningRule):
+        return (rules,)
+    if isinstance(rules, str):
+        raise TypeError(f"rules must be LearningRule values such as fm.bptt(); got the string {rules!r}")
+    try:
+        listed = tuple(rules)
+    except TypeError:
+        raise TypeError(f"rules must be a LearningRule or a sequence of them; got {rules!r}") from None
+    if not listed:
+        raise ValueError("rules must hold at least one LearningRule; got none")
+    for rule in listed:
+        if not isinstance(rule, LearningRule):
+            raise TypeError(f"rules must be LearningRule values such as fm.bptt(); got {rule!r}")
+    names = [rule.name for rule in listed]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"rules must have distinct names, they label the results; got {twice[0]!r} more than once")
+    return listed

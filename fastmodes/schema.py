@@ -1,0 +1,102 @@
+"""The names of all result variables, what they mean, and the attributes every dataset carries.
+
+Each variable is named once, here. :func:`annotate` checks a dataset against this list and writes the attributes.
+"""
+
+import datetime
+import json
+import platform
+
+import numba
+import numpy as np
+import xarray as xr
+
+#: name: (long_name, units)
+VARIABLES = {
+    # coordinates
+    "rule": ("learning rule", "1"),
+    "seed": ("random seed", "1"),
+    "epoch": ("epoch (parameter updates made)", "1"),
+    "mode": ("mode, by decreasing teacher eigenvalue", "1"),
+    "time": ("flow time s (epochs times learning rate)", "1"),
+}
+
+
+def flag_attributes(names):
+    """CF attributes of a status variable whose value i means ``names[i]``.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Words without spaces.
+    """
+    return {"flag_values": np.arange(len(names), dtype=np.int8), "flag_meanings": " ".join(names)}
+
+
+def annotate(dataset, *, title, configuration, seeds=()):
+    """Give every variable its ``long_name`` and ``units`` and the dataset its provenance; return the dataset.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Changed in place. Attributes already present on a variable (flags, say) stay.
+    title : str
+        What the dataset is.
+    configuration : dict
+        Everything needed to compute it again; stored as one JSON string.
+    seeds : sequence of int
+        Entropy of the random streams.
+
+    Raises
+    ------
+    KeyError
+        If a variable is not named in this module. Coordinates with a ``long_name`` of their own may have any name:
+        they are the axes of a user's grid.
+    """
+    from . import __version__
+
+    for name, variable in dataset.variables.items():
+        if name in VARIABLES:
+            long_name, units = VARIABLES[name]
+        elif name in dataset.coords:
+            long_name, units = variable.attrs.get("long_name", str(name)), variable.attrs.get("units", "1")
+        else:
+            raise KeyError(f"{name!r} is not named in fastmodes.schema.VARIABLES")
+        variable.attrs = {"long_name": long_name, "units": units} | variable.attrs
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    dataset.attrs = {
+        "Conventions": "CF-1.11",
+        "title": title,
+        "source": f"fastmodes {__version__}",
+        "history": f"{now} computed by fastmodes {__version__}",
+        "created_at": now,
+        "configuration": json.dumps(configuration, sort_keys=True, default=_plain),
+        "versions": json.dumps(versions(), sort_keys=True),
+        "seed_entropy": json.dumps([int(seed) for seed in seeds]),
+    } | dataset.attrs
+    return dataset
+
+
+def versions():
+    """Versions of the package and of what its numbers depend on."""
+    from . import __version__
+
+    return {
+        "fastmodes": __version__,
+        "numba": numba.__version__,
+        "numpy": np.__version__,
+        "xarray": xr.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _plain(value):
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, xr.DataArray):
+        return {"dims": value.dims, "values": value.values.tolist()}
+    if isinstance(value, tuple):
+        return list(value)
+    return repr(value)

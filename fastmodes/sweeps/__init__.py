@@ -1,0 +1,1 @@
+"""Large grids: planned, computed in blocks, resumed, verified and merged."""

@@ -1,0 +1,138 @@
+"""Checks of what users pass in: an error names the parameter, the offending value and the allowed range."""
+
+import difflib
+import math
+import numbers
+
+import numpy as np
+
+#: Largest size of one axis: anything bigger is a slip of the keyboard, and would fail later, in the allocator.
+LARGEST_SIZE = 10**9
+
+
+def _shown(value):
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def check_integer(name, value, low=1, high=LARGEST_SIZE):
+    """Return ``value`` as an int between ``low`` and ``high``.
+
+    Raises
+    ------
+    TypeError
+        If it is not a whole number (booleans and floats are refused).
+    ValueError
+        If it is out of range.
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name} must be a whole number from {low} to {high}; got {_shown(value)}")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be a whole number from {low} to {high}; got {_shown(value)}")
+    return int(value)
+
+
+def check_number(name, value, low=-math.inf, high=math.inf, *, above=None, below=None):
+    """Return ``value`` as a finite float with ``low <= value <= high`` and ``above < value < below``.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    ValueError
+        If it is not finite or out of range.
+    """
+    bounds = [(f">= {low}", low)] if low > -math.inf else []
+    bounds += [(f"> {above}", above)] if above is not None else []
+    bounds += [(f"<= {high}", high)] if high < math.inf else []
+    bounds += [(f"< {below}", below)] if below is not None else []
+    allowed = " and ".join(["a finite real number", *(text for text, _ in bounds)])
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be {allowed}; got {_shown(value)}")
+    number = float(value)
+    inside = math.isfinite(number) and low <= number <= high
+    inside = inside and (above is None or number > above) and (below is None or number < below)
+    if not inside:
+        raise ValueError(f"{name} must be {allowed}; got {_shown(value)}")
+    return number
+
+
+def check_choice(name, value, choices):
+    """Return ``value`` if it is one of ``choices``; the error suggests the nearest one.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    if isinstance(value, str) and value in choices:
+        return value
+    near = difflib.get_close_matches(str(value), [str(c) for c in choices], n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {_shown(value)}{hint}")
+
+
+def check_array(name, value, shape=None, *, dims=None):
+    """Return ``value`` as a C-contiguous float64 array of finite real numbers.
+
+    Parameters
+    ----------
+    shape : tuple, optional
+        Required shape; None stands for any length of at least 1.
+    dims : tuple of str, optional
+        Names of the axes, for the message.
+
+    Raises
+    ------
+    TypeError
+        If it does not hold real numbers.
+    ValueError
+        If its shape differs, or an entry is NaN or infinite (the message names its place).
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
+        raise TypeError(f"{name} must hold real numbers (float64); got dtype {array.dtype}: {_shown(value)}")
+    if shape is not None:
+        labels = dims or tuple("any" if s is None else str(s) for s in shape)
+        wanted = ", ".join(
+            label if size is None else f"{label}={size}" if dims else str(size)
+            for label, size in zip(labels, shape, strict=True)
+        )
+        fits = len(array.shape) == len(shape) and all(
+            got == want or (want is None and got >= 1) for got, want in zip(array.shape, shape, strict=True)
+        )
+        if not fits:
+            raise ValueError(f"{name} must have shape ({wanted}), every length at least 1; got shape {array.shape}")
+    array = np.ascontiguousarray(array, dtype=np.float64)
+    if not np.isfinite(array).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} must be finite everywhere; got {array[place]} at index {place}")
+    return array
+
+
+def check_flag(name, value):
+    """Return ``value`` if it is True or False.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False; got {_shown(value)}")
+    return bool(value)
+
+
+def check_steps(name, value, *, infinite=False):
+    """Return the number of time steps: a whole number >= 1, or ``math.inf`` where ``infinite`` allows it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is anything else.
+    """
+    if infinite and isinstance(value, float) and value == math.inf:
+        return math.inf
+    if isinstance(value, float) and value == math.inf:
+        raise ValueError(f"{name} must be a finite whole number >= 1 here; got inf")
+    return check_integer(name, value)

@@ -1,0 +1,89 @@
+"""Compile policy: the only file that touches numba's decorators.
+
+Every compiled function of the package is made by :func:`kernel` or :func:`kernel_contracted`.
+
+* ``error_model="numpy"``: a division by zero gives inf or NaN (divergence is a result here), and loops vectorise.
+* ``nogil=True``: blocks of work run side by side in plain threads, see :mod:`fastmodes.kernels.parallel`.
+* No ``fastmath`` that assumes finite numbers, ever. Fused multiply-adds are written out with
+  :func:`fastmodes.kernels.lanes.fma`; :func:`kernel_contracted` also lets LLVM fuse in plain loops.
+* Compiled code is kept on disk in a private folder (mode 0700) named after the numba version, the processor and the
+  SHA-256 of all kernel sources: numba's own index ignores edits in other files, the folder's name does not.
+
+``FASTMODES_CACHE_DIR`` chooses another place for the compiled code.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+from pathlib import Path
+
+import llvmlite.binding
+import numba
+import platformdirs
+from numba.core import config
+
+_POLICY = {"error_model": "numpy", "nogil": True}
+
+
+def _source_digest():
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def cache_folder():
+    """Folder of the compiled kernels, or None where no such folder can be made.
+
+    Returns
+    -------
+    pathlib.Path or None
+        Private to the user, to the numba version, to the processor and to the exact kernel sources.
+    """
+    base = os.environ.get("FASTMODES_CACHE_DIR") or platformdirs.user_cache_path("fastmodes")
+    name = f"numba-{numba.__version__}-{llvmlite.binding.get_host_cpu_name()}-{_source_digest()}"
+    folder = Path(base) / name
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if os.access(folder, os.W_OK) else None
+
+
+@contextlib.contextmanager
+def _private_cache(folder):
+    saved = config.CACHE_DIR
+    config.CACHE_DIR = str(folder)
+    try:
+        yield
+    finally:
+        config.CACHE_DIR = saved
+
+
+def _compile(function, **flags):
+    folder = cache_folder()
+    if folder is None:
+        return numba.njit(**_POLICY, **flags)(function)
+    with _private_cache(folder):
+        return numba.njit(cache=True, **_POLICY, **flags)(function)
+
+
+def kernel(function):
+    """Compile ``function`` on first use, with the package's policy."""
+    return _compile(function)
+
+
+def kernel_contracted(function):
+    """Compile as :func:`kernel`, letting LLVM fuse multiplications and additions of plain loops.
+
+    A fused product is rounded once instead of twice: at least as accurate, and twice as fast where a loop is bound by
+    arithmetic. The sums keep their order.
+    """
+    return _compile(function, fastmath={"contract"})
+
+
+def inlined(function):
+    """Compile as :func:`kernel`, without a cache file: for small functions called only from other kernels."""
+    return numba.njit(**_POLICY)(function)

@@ -1,0 +1,303 @@
+"""Eight float64 numbers as one value inside kernels: ``Lanes``, one LLVM vector <8 x double>.
+
+A kernel that carries eight independent networks (or modes, or samples) through the same arithmetic is written as if
+it handled one: ``load`` eight neighbours, compute with ``+ - * /``, :func:`fma`, :func:`sqrt`, compare, :func:`select`,
+``store``. LLVM keeps the values in registers, two AVX2 or one AVX-512 each, whatever the aliasing of the arrays. A lane
+never sees another lane's numbers, so a result does not depend on its neighbours.
+
+The functions exist only inside kernels, and as plain NumPy twins when ``NUMBA_DISABLE_JIT=1``.
+"""
+
+import operator
+
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, config, types
+from numba.core.datamodel import models, register_default
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, lower_builtin
+
+WIDTH = 8
+
+_DOUBLE = ir.DoubleType()
+_VECTOR = ir.VectorType(_DOUBLE, WIDTH)
+_BITS = ir.VectorType(ir.IntType(1), WIDTH)
+
+
+class LanesType(types.Type):
+    """Numba type of eight float64 lanes."""
+
+    def __init__(self):
+        super().__init__(name="Lanes")
+
+
+class MaskType(types.Type):
+    """Numba type of eight truth values, the result of comparing lanes."""
+
+    def __init__(self):
+        super().__init__(name="LanesMask")
+
+
+LANES = LanesType()
+MASK = MaskType()
+
+
+@register_default(LanesType)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager, fe_type):
+        super().__init__(manager, fe_type, _VECTOR)
+
+
+@register_default(MaskType)
+class _MaskModel(models.PrimitiveModel):
+    def __init__(self, manager, fe_type):
+        super().__init__(manager, fe_type, _BITS)
+
+
+def _splat(builder, scalar):
+    single = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), scalar, ir.Constant(ir.IntType(32), 0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+    return builder.shuffle_vector(single, ir.Constant(_VECTOR, ir.Undefined), zeros)
+
+
+def _as_vector(context, builder, value, kind):
+    if kind == LANES:
+        return value
+    return _splat(builder, context.cast(builder, value, kind, types.float64))
+
+
+def _is_operand(kind):
+    return kind == LANES or isinstance(kind, (types.Float, types.Integer))
+
+
+def _call_llvm(builder, name, values, result=_VECTOR):
+    kind = ir.FunctionType(result, [value.type for value in values])
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(function, values)
+
+
+def _elementwise(name, count):
+    """An intrinsic that calls the LLVM function ``name`` on ``count`` operands, numbers being spread over the lanes."""
+
+    def codegen(context, builder, sig, args):
+        values = [_as_vector(context, builder, value, kind) for value, kind in zip(args, sig.args, strict=True)]
+        return _call_llvm(builder, f"llvm.{name}.v{WIDTH}f64", values)
+
+    def typed(*kinds):
+        return (LANES(*kinds), codegen) if all(map(_is_operand, kinds)) else None
+
+    if count == 1:
+        return intrinsic(lambda typingctx, a: typed(a))
+    if count == 2:
+        return intrinsic(lambda typingctx, a, b: typed(a, b))
+    return intrinsic(lambda typingctx, a, b, c: typed(a, b, c))
+
+
+def _comparison(symbol):
+    def codegen(context, builder, sig, args):
+        left, right = (_as_vector(context, builder, v, k) for v, k in zip(args, sig.args, strict=True))
+        return builder.fcmp_ordered(symbol, left, right)
+
+    return intrinsic(lambda typingctx, a, b: (MASK(a, b), codegen) if _is_operand(a) and _is_operand(b) else None)
+
+
+def _item_pointer(context, builder, array_type, array, index_type, index):
+    struct = context.make_array(array_type)(context, builder, array)
+    positions = cgutils.unpack_tuple(builder, index, count=array_type.ndim)
+    positions = [context.cast(builder, p, k, types.intp) for p, k in zip(positions, index_type.types, strict=True)]
+    pointer = cgutils.get_item_pointer2(
+        context, builder, struct.data,
+        cgutils.unpack_tuple(builder, struct.shape, array_type.ndim),
+        cgutils.unpack_tuple(builder, struct.strides, array_type.ndim),
+        array_type.layout, positions, wraparound=False, boundscheck=False,
+    )  # fmt: skip
+    return builder.bitcast(pointer, _VECTOR.as_pointer())
+
+
+def _is_place(array, index):
+    return (
+        isinstance(array, types.Array) and array.dtype == types.float64
+        and isinstance(index, types.BaseTuple) and len(index) == array.ndim
+    )  # fmt: skip
+
+
+@intrinsic
+def load(typingctx, array, index):
+    """Eight neighbours along the last axis of a float64 array, the first at ``array[index]``."""
+    if not _is_place(array, index):
+        return None
+
+    def codegen(context, builder, sig, args):
+        pointer = _item_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1])
+        return builder.load(pointer, align=8)
+
+    return LANES(array, index), codegen
+
+
+@intrinsic
+def store(typingctx, array, index, value):
+    """Write eight lanes to ``array[index]`` and its seven neighbours along the last axis."""
+    if not _is_place(array, index) or not _is_operand(value):
+        return None
+
+    def codegen(context, builder, sig, args):
+        pointer = _item_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1])
+        builder.store(_as_vector(context, builder, args[2], sig.args[2]), pointer, align=8)
+        return context.get_dummy_value()
+
+    return types.none(array, index, value), codegen
+
+
+@intrinsic
+def splat(typingctx, number):
+    """The same number in all eight lanes."""
+
+    def codegen(context, builder, sig, args):
+        return _as_vector(context, builder, args[0], sig.args[0])
+
+    return (LANES(number), codegen) if _is_operand(number) else None
+
+
+@intrinsic
+def select(typingctx, mask, yes, no):
+    """``yes`` in the lanes where ``mask`` holds, ``no`` in the others."""
+    if mask != MASK or not (_is_operand(yes) and _is_operand(no)):
+        return None
+
+    def codegen(context, builder, sig, args):
+        left, right = (_as_vector(context, builder, v, k) for v, k in zip(args[1:], sig.args[1:], strict=True))
+        return builder.select(args[0], left, right)
+
+    return LANES(mask, yes, no), codegen
+
+
+@intrinsic
+def bits(typingctx, mask):
+    """The eight truth values as the bits of one integer, lane 0 lowest; 0 means none, 255 means all."""
+    if mask != MASK:
+        return None
+
+    def codegen(context, builder, sig, args):
+        return builder.zext(builder.bitcast(args[0], ir.IntType(WIDTH)), ir.IntType(64))
+
+    return types.intp(mask), codegen
+
+
+@intrinsic
+def lane(typingctx, value, position):
+    """The number in one lane."""
+    if value != LANES or not isinstance(position, types.Integer):
+        return None
+
+    def codegen(context, builder, sig, args):
+        return builder.extract_element(args[0], context.cast(builder, args[1], sig.args[1], types.int32))
+
+    return types.float64(value, position), codegen
+
+
+@intrinsic
+def total(typingctx, value):
+    """Sum of the eight lanes, pairwise and in a fixed order: ((0+4)+(2+6)) + ((1+5)+(3+7))."""
+    if value != LANES:
+        return None
+
+    def codegen(context, builder, sig, args):
+        lanes = [builder.extract_element(args[0], ir.Constant(ir.IntType(32), i)) for i in range(WIDTH)]
+        while len(lanes) > 1:
+            half = len(lanes) // 2
+            lanes = [builder.fadd(a, b) for a, b in zip(lanes[:half], lanes[half:], strict=True)]
+        return lanes[0]
+
+    return types.float64(value), codegen
+
+
+fma = _elementwise("fma", 3)
+sqrt = _elementwise("sqrt", 1)
+absolute = _elementwise("fabs", 1)
+minimum = _elementwise("minnum", 2)
+maximum = _elementwise("maxnum", 2)
+less = _comparison("<")
+less_equal = _comparison("<=")
+equal = _comparison("==")
+
+
+@intrinsic
+def either(typingctx, a, b):
+    """Lanes where at least one of two masks holds."""
+    return (MASK(a, b), lambda c, builder, s, args: builder.or_(*args)) if a == MASK and b == MASK else None
+
+
+@intrinsic
+def both(typingctx, a, b):
+    """Lanes where both masks hold."""
+    return (MASK(a, b), lambda c, builder, s, args: builder.and_(*args)) if a == MASK and b == MASK else None
+
+
+@intrinsic
+def invert(typingctx, mask):
+    """Lanes where the mask does not hold (also where a comparison met NaN)."""
+    return (MASK(mask), lambda c, builder, s, args: builder.not_(args[0])) if mask == MASK else None
+
+
+def _register_operator(symbol, build):
+    @infer_global(symbol)
+    class LanesOperator(AbstractTemplate):
+        def generic(self, args, kws):
+            if len(args) == 2 and LANES in args and all(map(_is_operand, args)):
+                return signature(LANES, *args)
+            return None
+
+    def lower(context, builder, sig, args):
+        values = [_as_vector(context, builder, value, kind) for value, kind in zip(args, sig.args, strict=True)]
+        return getattr(builder, build)(*values)
+
+    for number in (types.Float, types.Integer):
+        lower_builtin(symbol, LanesType, number)(lower)
+        lower_builtin(symbol, number, LanesType)(lower)
+    lower_builtin(symbol, LanesType, LanesType)(lower)
+    return LanesOperator
+
+
+for _symbol, _build in (
+    (operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv"),
+):  # fmt: skip
+    _register_operator(_symbol, _build)
+
+
+@infer_global(operator.neg)
+class _LanesNegation(AbstractTemplate):
+    def generic(self, args, kws):
+        return signature(LANES, LANES) if args == (LANES,) else None
+
+
+@lower_builtin(operator.neg, LanesType)
+def _negate(context, builder, sig, args):
+    return builder.fneg(args[0])
+
+
+if config.DISABLE_JIT:
+
+    def load(array, index):  # noqa: F811
+        return array[index[:-1]][..., index[-1] : index[-1] + WIDTH].copy()
+
+    def store(array, index, value):  # noqa: F811
+        array[index[:-1]][..., index[-1] : index[-1] + WIDTH] = value
+
+    def splat(number):  # noqa: F811
+        return np.full(WIDTH, float(number))
+
+    def fma(a, b, c):  # noqa: F811
+        return a * b + c
+
+    def lane(value, position):  # noqa: F811
+        return value[position]
+
+    def total(value):  # noqa: F811
+        return ((value[0] + value[4]) + (value[2] + value[6])) + ((value[1] + value[5]) + (value[3] + value[7]))
+
+    def bits(mask):  # noqa: F811
+        return int(np.dot(mask, 1 << np.arange(WIDTH)))
+
+    select, sqrt, absolute, minimum, maximum = np.where, np.sqrt, np.abs, np.fmin, np.fmax
+    less, less_equal, equal = np.less, np.less_equal, np.equal
+    either, both, invert = np.logical_or, np.logical_and, np.logical_not
