@@ -277,25 +277,25 @@ def _negate(context, builder, sig, args):
 
 if config.DISABLE_JIT:
 
-    def load(array, index):  # noqa: F811
+    def load(array, index):
         return array[index[:-1]][..., index[-1] : index[-1] + WIDTH].copy()
 
-    def store(array, index, value):  # noqa: F811
+    def store(array, index, value):
         array[index[:-1]][..., index[-1] : index[-1] + WIDTH] = value
 
-    def splat(number):  # noqa: F811
+    def splat(number):
         return np.full(WIDTH, float(number))
 
-    def fma(a, b, c):  # noqa: F811
+    def fma(a, b, c):
         return a * b + c
 
-    def lane(value, position):  # noqa: F811
+    def lane(value, position):
         return value[position]
 
-    def total(value):  # noqa: F811
+    def total(value):
         return ((value[0] + value[4]) + (value[2] + value[6])) + ((value[1] + value[5]) + (value[3] + value[7]))
 
-    def bits(mask):  # noqa: F811
+    def bits(mask):
         return int(np.dot(mask, 1 << np.arange(WIDTH)))
 
     select, sqrt, absolute, minimum, maximum = np.where, np.sqrt, np.abs, np.fmin, np.fmax
