@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import xarray as xr
 
+from .kernels.gridded import gather
 from .validation import check_array
 
 #: Dimension of plain one-dimensional arrays; arrays of more axes get point_0, point_1 ..
@@ -38,13 +39,33 @@ class Grid:
         """Number of points."""
         return int(np.prod(self.shape, dtype=np.int64))
 
+    def layout(self, names):
+        """Where the parameters lie, for kernels that read the grid without a copy of the broadcast whole.
+
+        Returns
+        -------
+        pool : float64 array
+            Every parameter's own numbers, one after the other.
+        places : int64 array (parameter, 1 + axis)
+            Offset into the pool, then the stride along each axis of the grid (0: the parameter does not vary).
+        shape : int64 array (axis,)
+        """
+        parts, places, offset = [], np.zeros((len(names), 1 + len(self.shape)), np.int64), 0
+        for i, name in enumerate(names):
+            view = self.values[name]
+            varies = [step != 0 and length > 1 for step, length in zip(view.strides, self.shape, strict=True)]
+            own = np.ascontiguousarray(view[tuple(slice(None) if v else 0 for v in varies)])
+            places[i, 0] = offset
+            places[i, 1:][varies] = np.array(own.strides[: sum(varies)], dtype=np.int64) // own.itemsize
+            parts.append(own.ravel())
+            offset += own.size
+        return np.concatenate(parts), places, np.array(self.shape, dtype=np.int64)
+
     def columns(self, names, start=0, stop=None):
         """Points ``start`` to ``stop`` (in C order) as an array (point, name)."""
         stop = self.size if stop is None else min(stop, self.size)
         columns = np.empty((stop - start, len(names)))
-        for i, name in enumerate(names):
-            view = self.values[name]
-            columns[:, i] = view.flat[start:stop] if any(view.strides) else view.flat[0]
+        gather(*self.layout(names), start, columns)
         return columns
 
     def blocks(self, size):

@@ -90,7 +90,7 @@ def _endless_slopes(horizon, y, z):
 
 @inlined
 def _sums(steps, horizon, ones, y, z):
-    """alpha, beta, kappa for T = ``steps`` (0: infinity), horizon (0: infinity); ``ones`` 1: final loss, 2: sequence."""
+    """alpha, beta, kappa for T = ``steps`` and a horizon (0: infinity); ``ones``: 1 final, 2 sequence loss."""
     if steps == 0:
         return _endless_sums(horizon, y, z)
     norm = 1.0 / steps if ones == 2 else 1.0
