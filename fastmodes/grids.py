@@ -61,11 +61,15 @@ class Grid:
             offset += own.size
         return np.concatenate(parts), places, np.array(self.shape, dtype=np.int64)
 
-    def columns(self, names, start=0, stop=None):
-        """Points ``start`` to ``stop`` (in C order) as an array (point, name)."""
-        stop = self.size if stop is None else min(stop, self.size)
-        columns = np.empty((stop - start, len(names)))
-        gather(*self.layout(names), start, columns)
+    def reader(self, names):
+        """A function (start, stop) -> array (point, name) of the points ``start`` to ``stop`` in C order."""
+        layout = self.layout(names)
+
+        def columns(start=0, stop=self.size):
+            values = np.empty((stop - start, len(names)))
+            gather(*layout, start, values)
+            return values
+
         return columns
 
     def blocks(self, size):

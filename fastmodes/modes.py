@@ -11,7 +11,7 @@ from .kernels.modes import mode_updates
 from .kernels.parallel import run_blocks
 from .networks import LinearRNN, Modes
 from .rules import LearningRule, check_rules
-from .validation import check_choice, check_steps
+from .validation import check_array, check_choice, check_steps
 
 STATE = ("recurrent", "readout", "input")
 TEACHER = ("teacher_recurrent", "teacher_product")
@@ -67,9 +67,11 @@ def mode_grid(rules, modes, teacher_modes, feedback, **more) -> Grid:
     needing = [rule.name for rule in rules if rule.feedback == "random"]
     if feedback is None and needing:
         raise ValueError(f"feedback must be r of every mode for rule {needing[0]!r} (random feedback); got None")
-    entries = dict(zip(STATE, modes, strict=True)) | dict(
-        zip(("teacher_recurrent", "teacher_readout", "teacher_input"), teacher_modes, strict=True)
-    )
+    entries = dict(zip(STATE, modes, strict=True))
+    entries["teacher_recurrent"], a, b = teacher_modes
+    for name, value in (("teacher_readout", a), ("teacher_input", b)):
+        check_array(name, np.asarray(value))
+    entries["teacher_product"] = a * b if isinstance(a, xr.DataArray) else b * a
     return broadcast(entries | {"feedback": 0.0 if feedback is None else feedback} | more)
 
 
@@ -117,20 +119,14 @@ def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, with_jacobian):
     updates = np.empty((grid.size, 3))
     jacobians = np.empty((grid.size, 3, 3) if with_jacobian else (grid.size, 0, 0))
 
+    read_state, read_parameters = grid.reader(STATE), grid.reader((*TEACHER, "feedback", "decay"))
+
     def work(block):
         piece = slice(*block)
-        mode_updates(grid.columns(STATE, *block), teacher_columns(grid, *block), code, updates[piece], jacobians[piece])
+        mode_updates(read_state(*block), read_parameters(*block), code, updates[piece], jacobians[piece])
 
     run_blocks(work, grid.blocks(_BLOCK))
     return grid, updates, jacobians
-
-
-def teacher_columns(grid, start=0, stop=None):
-    """w*, p = a* b*, r and the fixed propagator of points ``start`` to ``stop`` as an array (point, 4)."""
-    names = ("teacher_recurrent", "teacher_readout", "feedback", "decay", "teacher_input")
-    columns = grid.columns(names, start, stop)
-    columns[:, 1] *= columns[:, 4]
-    return np.ascontiguousarray(columns[:, :4])
 
 
 def mode_update(rule: LearningRule, modes, teacher_modes, steps=math.inf, *, feedback=None, loss="final") -> Modes:
