@@ -11,7 +11,7 @@ _HOME = {
     "saddle_stability": "stability",
     "convergence_rate": "stability",
     "largest_learning_rate": "stability",
-    "wrong_branch_window": "stability",
+    "wrong_branch_window": "window",
     "write_stability": "stability",
     "basins": "maps",
     "learning_map": "maps",

@@ -75,26 +75,6 @@ def mode_grid(rules, modes, teacher_modes, feedback, **more) -> Grid:
     return broadcast(entries | {"feedback": 0.0 if feedback is None else feedback} | more)
 
 
-def check_domain(grid, rule):
-    """Check that the sums over time converge: |w| < 1, |w*| < 1, and both times the propagator if it never stops.
-
-    Raises
-    ------
-    ValueError
-        Naming the first offending value.
-    """
-    for name in ("recurrent", "teacher_recurrent"):
-        if name in grid.values:
-            check_range(grid, name, -1, 1)
-    if rule.horizon is None and not moves(rule):
-        decay = np.abs(np.atleast_1d(rule.decay)).max()
-        largest = max(np.abs(grid.values[n]).max() for n in ("recurrent", "teacher_recurrent") if n in grid.values)
-        if decay * largest >= 1:
-            raise ValueError(
-                f"decay must be below 1/max(|w|, |w*|)={1 / largest:.6g} in size for rule {rule.name!r}; got {decay}"
-            )
-
-
 def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, with_jacobian):
     (rule,) = check_rules(rule)
     steps = check_steps("steps", steps, infinite=True)
@@ -105,7 +85,9 @@ def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, with_jacobian):
         decay = rule_decay(rule, (*modes, *teacher_modes, feedback) if isinstance(modes, tuple) else ())
     grid = mode_grid((rule,), modes, teacher_modes, feedback, decay=decay)
     if steps == math.inf:
-        check_domain(grid, rule)
+        for name in ("recurrent", "teacher_recurrent"):
+            check_range(grid, name, -1, 1)
+            _check_convergence(grid, name, rule)
     code = np.array(
         [
             0 if steps == math.inf else steps,
@@ -196,3 +178,56 @@ def _like_input(grid, flat):
     if grid.labelled:
         return grid.wrap(flat)
     return flat.reshape(grid.shape) if grid.shape else float(flat[0])
+
+
+def rule_grid(rules, entries, decay=None, horizon=None) -> Grid:
+    """One grid for several rules: ``entries``, and for rule i its "decay i" and "horizon i" (0: endless).
+
+    Parameters
+    ----------
+    rules : tuple of LearningRule
+    entries : dict of str to number, array or DataArray
+    decay : number, array or DataArray, optional
+        Replaces the decay of every rule with a scalar propagator.
+    horizon : number, array or DataArray, optional
+        Replaces the horizon of every rule that has one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter does not fit, or no rule has the one that is to be replaced.
+    """
+    scalar = [rule.propagator == "scalar" for rule in rules]
+    if decay is not None and not any(scalar):
+        raise ValueError("decay must be None where no rule has a scalar propagator (RFLO has); got a value")
+    finite = [rule.horizon is not None for rule in rules]
+    if horizon is not None:
+        if not any(finite):
+            raise ValueError("horizon must be None where no rule has a finite horizon (tBPTT has); got a value")
+        whole = np.asarray(horizon, dtype=float)
+        if not (np.isfinite(whole).all() and (whole >= 1).all() and (whole == np.round(whole)).all()):
+            raise ValueError(f"horizon must hold whole numbers >= 1; got {whole.ravel()[:3]} ..")
+    entries = dict(entries)
+    for i, rule in enumerate(rules):
+        own = decay if decay is not None and scalar[i] else rule_decay(rule, tuple(entries.values()))
+        entries[f"decay {i}"] = own
+        entries[f"horizon {i}"] = horizon if horizon is not None and finite[i] else float(rule.horizon or 0)
+    grid = broadcast(entries)
+    for name in ("recurrent", "teacher_recurrent"):
+        if name in grid.values:
+            check_range(grid, name, -1, 1)
+            for i, rule in enumerate(rules):
+                _check_convergence(grid, name, rule, f"decay {i}")
+    return grid
+
+
+def _check_convergence(grid, name, rule, decay="decay"):
+    """The sum over the endless horizon converges: |decay w| < 1."""
+    if moves(rule) or rule.horizon is not None:
+        return
+    product = np.abs(grid.values[decay] * grid.values[name])
+    if (product >= 1).any():
+        raise ValueError(
+            f"decay must keep |decay {name}| below 1 for rule {rule.name!r}, whose horizon is endless; got a product of "
+            f"{product.max():.6g} in size"
+        )
