@@ -39,8 +39,8 @@ def moves(rule):
     return rule.propagator in ("recurrent", "recurrent_diagonal")
 
 
-def mode_grid(rules, modes, teacher_modes, feedback, **more) -> Grid:
-    """Student, teacher and feedback of the modes as one grid.
+def mode_entries(rules, modes, teacher_modes, feedback) -> dict:
+    """Parameters of a grid: student, teacher and feedback of the modes.
 
     Parameters
     ----------
@@ -50,8 +50,6 @@ def mode_grid(rules, modes, teacher_modes, feedback, **more) -> Grid:
         Two networks are taken apart into their modes, if the student is aligned with the teacher.
     feedback : number, array, DataArray or None
         r of every mode; for two networks also the matrix R.
-    **more : number, array or DataArray
-        Further parameters.
 
     Raises
     ------
@@ -72,18 +70,15 @@ def mode_grid(rules, modes, teacher_modes, feedback, **more) -> Grid:
     for name, value in (("teacher_readout", a), ("teacher_input", b)):
         check_array(name, np.asarray(value))
     entries["teacher_product"] = a * b if isinstance(a, xr.DataArray) else b * a
-    return broadcast(entries | {"feedback": 0.0 if feedback is None else feedback} | more)
+    return entries | {"feedback": 0.0 if feedback is None else feedback}
 
 
 def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, with_jacobian):
     (rule,) = check_rules(rule)
     steps = check_steps("steps", steps, infinite=True)
     sequence = check_choice("loss", loss, ("final", "sequence")) == "sequence"
-    if isinstance(modes, LinearRNN):
-        decay = 0.0 if moves(rule) else np.array(rule.decay)
-    else:
-        decay = rule_decay(rule, (*modes, *teacher_modes, feedback) if isinstance(modes, tuple) else ())
-    grid = mode_grid((rule,), modes, teacher_modes, feedback, decay=decay)
+    entries = mode_entries((rule,), modes, teacher_modes, feedback)
+    grid = broadcast(entries | {"decay": rule_decay(rule, entries.values())})
     if steps == math.inf:
         for name in ("recurrent", "teacher_recurrent"):
             check_range(grid, name, -1, 1)

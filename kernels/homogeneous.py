@@ -22,7 +22,7 @@ taken log2 m times, and the product w w* that it often is must not be rounded wh
 
 import numpy as np
 
-from .compile import inlined
+from .compile import inlined, kernel
 
 NODES = 5
 
@@ -46,13 +46,14 @@ def one_minus(high, low):
 
 
 @inlined
-def _elementary(x, e):
-    """Elementary symmetric polynomials e_0 .. e_NODES of the nodes ``x``, into ``e``."""
-    e[:] = 0.0
-    e[0] = 1.0
+def _elementary(x, table, level):
+    """Elementary symmetric polynomials e_0 .. e_NODES of the nodes ``x``, into a row of ``table``."""
+    for j in range(NODES + 1):
+        table[level, j] = 0.0
+    table[level, 0] = 1.0
     for i in range(NODES):
         for j in range(i + 1, 0, -1):
-            e[j] += x[i] * e[j - 1]
+            table[level, j] += x[i] * table[level, j - 1]
 
 
 @inlined
@@ -63,9 +64,9 @@ def _one_sign(degree, high, low):
     levels = 0
     while degree >> levels > 0:
         levels += 1
-    elementary = np.zeros((levels, NODES + 1))
+    elementary = np.empty((levels, NODES + 1))
     for level in range(levels):
-        _elementary(high, elementary[level])
+        _elementary(high, elementary, level)
         for i in range(NODES):
             square, rest = exact_product(high[i], high[i])
             rest += 2.0 * high[i] * low[i]
@@ -76,41 +77,41 @@ def _one_sign(degree, high, low):
     window[0] = 1.0
     for level in range(levels - 1, -1, -1):
         m = degree >> level
-        e = elementary[level]
         for i in range(NODES):
             upper[i] = 0.0
-            parity = (m - i) & 1
-            for j in range(parity, NODES + 1, 2):
+            for j in range((m - i) & 1, NODES + 1, 2):
                 place = (m >> 1) - ((m - i - j) >> 1)
                 if place < NODES:
-                    upper[i] += e[j] * window[place]
-        window[:] = upper
+                    upper[i] += elementary[level, j] * window[place]
+        window, upper = upper, window
     return window[0]
 
 
 @inlined
-def _prefix(degree, high, low, count):
-    """h_degree of the moduli of the first ``count`` nodes, all of one sign."""
+def _of_moduli(degree, high, low, first, count):
+    """h_degree of the moduli of ``count`` nodes of one sign, beginning with node ``first``."""
     x, rest = np.zeros(NODES), np.zeros(NODES)
     for i in range(count):
-        sign = 1.0 if high[i] >= 0.0 else -1.0
-        x[i], rest[i] = sign * high[i], sign * low[i]
+        sign = 1.0 if high[first + i] >= 0.0 else -1.0
+        x[i], rest[i] = sign * high[first + i], sign * low[first + i]
     return _one_sign(degree, x, rest)
 
 
 @inlined
 def _decreasing(high, low):
     """Copies of the nodes, the largest first."""
-    high, low = high.copy(), low.copy()
+    x, rest = np.empty(NODES), np.empty(NODES)
+    for i in range(NODES):
+        x[i], rest[i] = high[i], low[i]
     for i in range(1, NODES):
         for j in range(i, 0, -1):
-            if high[j] > high[j - 1]:
-                high[j], high[j - 1] = high[j - 1], high[j]
-                low[j], low[j - 1] = low[j - 1], low[j]
-    return high, low
+            if x[j] > x[j - 1]:
+                x[j], x[j - 1] = x[j - 1], x[j]
+                rest[j], rest[j - 1] = rest[j - 1], rest[j]
+    return x, rest
 
 
-@inlined
+@kernel
 def homogeneous(degree, high, low):
     """Complete homogeneous polynomial ``h_degree`` of up to five nodes, accurate to a few roundings.
 
@@ -132,24 +133,25 @@ def homogeneous(degree, high, low):
         first += 1
     negative = NODES - first
     if negative == 0:
-        return _prefix(degree, high, low, positive)
+        return _of_moduli(degree, high, low, 0, positive)
     sign = -1.0 if degree & 1 else 1.0
     if positive == 0:
-        return sign * _prefix(degree, high[first:], low[first:], negative)
+        return sign * _of_moduli(degree, high, low, first, negative)
     # table[j] = h of the first i positive and j negative nodes, row by row in i.
     table = np.zeros(NODES + 1)
     for j in range(1, negative + 1):
-        table[j] = sign * _prefix(degree, high[first:], low[first:], j)
+        table[j] = sign * _of_moduli(degree, high, low, first, j)
     for i in range(1, positive + 1):
         y = high[i - 1]
-        table[0] = _prefix(degree, high, low, i)
+        table[0] = _of_moduli(degree, high, low, 0, i)
         for j in range(1, negative + 1):
             z = -high[first + j - 1]
             if i == 1 and j == 1 and degree & 1:
                 # (y^(m+1) - z^(m+1)) / (y + z) without the difference of two powers.
-                pair, rest = np.array([y, z]), np.array([low[0], -low[first]])
+                pair, rest = np.zeros(NODES), np.zeros(NODES)
+                pair[0], pair[1], rest[0], rest[1] = y, z, low[0], -low[first]
                 difference = (y - z) + (rest[0] - rest[1])
-                table[1] = difference * _prefix(degree, pair, rest, 2) / (y + z)
+                table[1] = difference * _one_sign(degree, pair, rest) / (y + z)
             else:
                 table[j] = (y * table[j - 1] + z * table[j]) / (y + z)
     return table[negative]

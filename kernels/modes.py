@@ -17,14 +17,14 @@ The formula below is generic: it serves numbers and eight lanes alike.
 
 import numpy as np
 
-from .compile import inlined, kernel
+from .compile import always_inlined, inlined, kernel
 from .homogeneous import NODES, exact_product, homogeneous, one_minus
 
 #: Columns of the ``parameters`` rows: teacher w*, teacher p, feedback r, fixed propagator.
 TEACHER, PRODUCT, FEEDBACK, PROPAGATOR = range(4)
 
 
-@inlined
+@always_inlined
 def mode_formula(w, a, b, f, teacher, product, student_sums, teacher_sums):
     """Update (Delta w, Delta a, Delta b) from the sums (alpha, beta, kappa) of student and teacher."""
     q = a * b
@@ -36,7 +36,7 @@ def mode_formula(w, a, b, f, teacher, product, student_sums, teacher_sums):
     return dw, da, db
 
 
-@inlined
+@always_inlined
 def jacobian_formula(w, a, b, f, f_a, teacher, product, student_sums, teacher_sums, student_slopes, teacher_slopes):
     """Derivatives of (Delta w, Delta a, Delta b) by (w, a, b), row by row.
 
@@ -65,10 +65,12 @@ def jacobian_formula(w, a, b, f, f_a, teacher, product, student_sums, teacher_su
 def _h(degree, ones, y, y_times, z, z_times):
     """h_degree of ``ones`` ones, ``y_times`` copies of y and ``z_times`` of z; y and z as (high, low)."""
     high, low = np.zeros(NODES), np.zeros(NODES)
-    high[:ones] = 1.0
-    high[ones : ones + y_times], low[ones : ones + y_times] = y
-    start = ones + y_times
-    high[start : start + z_times], low[start : start + z_times] = z
+    for i in range(ones):
+        high[i] = 1.0
+    for i in range(ones, ones + y_times):
+        high[i], low[i] = y
+    for i in range(ones + y_times, ones + y_times + z_times):
+        high[i], low[i] = z
     return homogeneous(degree, high, low)
 
 
@@ -159,8 +161,9 @@ def _mode(state, parameters, code, update, jacobian):
     goal_slopes = _slopes_by_w(_slopes(steps, horizon, ones, y, z), teacher, teacher * pi_w, teacher, goal[2], 0.0)
     f_a = 1.0 if readout else 0.0
     entries = jacobian_formula(w, a, b, f, f_a, teacher, product, own, goal, own_slopes, goal_slopes)
-    for i in range(9):
-        jacobian[i // 3, i % 3] = entries[i]
+    jacobian[0, 0], jacobian[0, 1], jacobian[0, 2] = entries[0], entries[1], entries[2]
+    jacobian[1, 0], jacobian[1, 1], jacobian[1, 2] = entries[3], entries[4], entries[5]
+    jacobian[2, 0], jacobian[2, 1], jacobian[2, 2] = entries[6], entries[7], entries[8]
 
 
 @kernel

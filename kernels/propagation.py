@@ -5,15 +5,12 @@ from .lanes import fma, less, select, splat
 
 
 @inlined
-def bit_count(horizon):
-    """Binary digits of the largest horizon in an array; 0 where every horizon is endless (0)."""
-    largest = 0
-    for tau in horizon:
-        largest = max(largest, int(tau))
-    bits = 0
-    while largest >> bits > 0:
-        bits += 1
-    return bits
+def digit_count(horizon):
+    """Binary digits of a horizon; 0 for the endless one, which is 0."""
+    digits = 0
+    while int(horizon) >> digits > 0:
+        digits += 1
+    return digits
 
 
 @inlined
@@ -39,3 +36,18 @@ def truncated(y, horizon, bits):
         power_slope = select(zero, power_slope, fma(y, power_slope, power))
         power = select(zero, power, power * y)
     return g, slope
+
+
+@inlined
+def truncated_sum(y, horizon, bits):
+    """``g_horizon(y)`` alone, as :func:`truncated`."""
+    g, power, rest = splat(0.0), splat(1.0), horizon
+    for bit in range(bits - 1, -1, -1):
+        g = fma(g, power, g)
+        power = power * power
+        weight = float(1 << bit)
+        zero = less(rest, weight)
+        rest = select(zero, rest, rest - weight)
+        g = select(zero, g, fma(y, g, 1.0))
+        power = select(zero, power, power * y)
+    return g

@@ -13,10 +13,10 @@ nearer to 0 from the product of the two, free of cancellation.
 
 import numpy as np
 
-from .compile import inlined, kernel
+from .compile import always_inlined, inlined, kernel
 from .gridded import locate
 from .lanes import WIDTH, both, fma, less, load, maximum, minimum, select, splat, sqrt, store
-from .propagation import bit_count, truncated
+from .propagation import digit_count, truncated
 
 #: Rows of a chunk of points: teacher w*, teacher p, position s, feedback r, fixed propagator, horizon (0: endless).
 PARAMETERS = 6
@@ -28,23 +28,19 @@ KINDS = ("stable_node", "stable_spiral", "saddle", "unstable_node", "unstable_sp
 _CHUNK = 512
 
 
-@inlined
-def _coefficients(w, p, s, r, pi, horizon, bits, endless, readout):
+@always_inlined
+def _coefficients(w, p, s, r, pi, horizon, bits, readout):
     """c1 and c0 on lanes."""
-    d, y = fma(-w, w, 1.0), pi * w
-    e = fma(-pi, w, 1.0)
-    if bits == 0:
-        inverse = 1.0 / (d * e * s)
-        alpha, g, b = inverse * (e * s), inverse * (d * s), inverse * (d * e) * p
-        h = y * g * g
-    else:
-        inverse = 1.0 / (d * s)
-        alpha, b = inverse * s, inverse * d * p
-        g, slope = truncated(y, horizon, bits)
-        h = y * slope
-        if endless:
-            full = 1.0 / e
-            g, h = select(less(horizon, 0.5), full, g), select(less(horizon, 0.5), y * full * full, h)
+    d, e, y = fma(-w, w, 1.0), fma(-pi, w, 1.0), pi * w
+    if bits > 0:
+        # A finite horizon sums at any |pi w|: its lanes must not spoil the common reciprocal.
+        e = select(less(horizon, 0.5), e, splat(1.0))
+    inverse = 1.0 / (d * e * s)
+    alpha, g, b = inverse * (e * s), inverse * (d * s), inverse * (d * e) * p
+    h = y * g * g
+    if bits > 0:
+        finite, slope = truncated(y, horizon, bits)
+        g, h = select(less(horizon, 0.5), g, finite), select(less(horizon, 0.5), h, y * slope)
     f = s if readout else r
     fg, bpa = f * g, b * p * alpha
     trace = fma(f * bpa, fma(g, alpha, h), fma(b * b, alpha, fg * s))
@@ -52,7 +48,7 @@ def _coefficients(w, p, s, r, pi, horizon, bits, endless, readout):
     return trace, fma(f * b * b * alpha * (g + h), bpa, pga * pga)
 
 
-@inlined
+@always_inlined
 def _eigenvalues(c1, c0):
     """The pair as (smaller real part, larger real part, imaginary part >= 0), without cancellation."""
     quarter = 0.25 * c1 * c1
@@ -71,6 +67,17 @@ def _eigenvalues(c1, c0):
 
 
 @inlined
+def slowest_rate(mode, position, rule):
+    """Larger real part of the two eigenvalues at (w*, s, p/s); mode and rule as for the velocity."""
+    goal, product, feedback, decay, horizon = mode
+    readout, moving, bits = rule
+    pi = goal if moving > 0.0 else decay
+    c1, c0 = _coefficients(goal, product, position, feedback, pi, horizon, bits, readout > 0.0)
+    _, high, _ = _eigenvalues(c1, c0)
+    return high
+
+
+@always_inlined
 def _kind(low, high, imaginary):
     """Index into KINDS, as lanes of floats."""
     spiral = less(0.0, imaginary)
@@ -122,7 +129,7 @@ def optimal_stability(pool, places, shape, first, code, eigenvalues, kinds):
     count = len(kinds)
     chunk, start = np.ones((PARAMETERS, _CHUNK)), np.empty(PARAMETERS, np.int64)
     results = np.empty((4, _CHUNK))
-    bits, endless = _horizons(pool, places)
+    bits = _longest(pool, places)
     readout, moving = code[0] == 1, code[1] == 1
     for begin in range(0, count, _CHUNK):
         size = min(_CHUNK, count - begin)
@@ -131,7 +138,7 @@ def optimal_stability(pool, places, shape, first, code, eigenvalues, kinds):
             w, s = load(chunk, (TEACHER, i)), load(chunk, (POSITION, i))
             pi = w if moving else load(chunk, (PROPAGATOR, i))
             p, r, horizon = load(chunk, (PRODUCT, i)), load(chunk, (FEEDBACK, i)), load(chunk, (HORIZON, i))
-            c1, c0 = _coefficients(w, p, s, r, pi, horizon, bits, endless, readout)
+            c1, c0 = _coefficients(w, p, s, r, pi, horizon, bits, readout)
             low, high, imaginary = _eigenvalues(c1, c0)
             store(results, (0, i), low)
             store(results, (1, i), high)
@@ -146,11 +153,9 @@ def optimal_stability(pool, places, shape, first, code, eigenvalues, kinds):
 
 
 @inlined
-def _horizons(pool, places):
-    """Binary digits of the longest horizon, and whether some horizon is endless among finite ones."""
-    values = pool[places[HORIZON, 0] :]
-    bits = bit_count(values)
-    endless = False
-    for tau in values:
-        endless = endless or tau == 0.0
-    return bits, endless
+def _longest(pool, places):
+    """Binary digits of the longest horizon."""
+    longest = 0.0
+    for i in range(places[HORIZON, 0], len(pool)):
+        longest = max(longest, pool[i])
+    return digit_count(longest)

@@ -7,7 +7,7 @@ import naive_modes
 import numpy as np
 import pytest
 import xarray as xr
-from fastmodes.kernels.homogeneous import exact_product, homogeneous
+from fastmodes.kernels.homogeneous import homogeneous
 from fastmodes.kernels.modes import mode_updates
 
 import fastmodes as fm
@@ -57,13 +57,6 @@ def test_homogeneous_polynomials_of_every_sign_pattern():
 
 def test_homogeneous_polynomial_of_negative_degree_is_zero():
     assert homogeneous(-1, *nodes([0.5])) == 0
-
-
-def test_exact_product_is_exact():
-    x, y = 1 - 2.0**-40, 1 - 2.0**-45
-    high, low = exact_product(x, y)
-    with mpmath.workdps(60):
-        assert mpmath.mpf(high) + mpmath.mpf(low) == mpmath.mpf(x) * mpmath.mpf(y)
 
 
 def test_updates_equal_direct_sums_in_high_precision():
