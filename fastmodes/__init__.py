@@ -1,5 +1,6 @@
 """fastmodes: how learning rules shape a linear recurrent network, exactly and fast."""
 
+from .flows import discrete_map, flow
 from .modes import mode_jacobian, mode_update
 from .networks import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
 from .rules import LearningRule, bptt, eprop, rflo, tbptt
@@ -13,8 +14,10 @@ __all__ = [
     "aligned_student",
     "aligned_teacher",
     "bptt",
+    "discrete_map",
     "eprop",
     "expected_update",
+    "flow",
     "impulse_expectation",
     "mode_jacobian",
     "mode_update",
