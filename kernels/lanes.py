@@ -202,11 +202,15 @@ def total(typingctx, value):
         return None
 
     def codegen(context, builder, sig, args):
-        lanes = [builder.extract_element(args[0], ir.Constant(ir.IntType(32), i)) for i in range(WIDTH)]
-        while len(lanes) > 1:
-            half = len(lanes) // 2
-            lanes = [builder.fadd(a, b) for a, b in zip(lanes[:half], lanes[half:], strict=True)]
-        return lanes[0]
+        vector, width = args[0], WIDTH
+        while width > 1:
+            width //= 2
+            lower, upper = (
+                builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), width), places))
+                for places in (list(range(width)), list(range(width, 2 * width)))
+            )
+            vector = builder.fadd(lower, upper)
+        return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
 
     return types.float64(value), codegen
 
