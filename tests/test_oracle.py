@@ -52,6 +52,15 @@ def task():
     )
 
 
+def assert_agree(ours, theirs):
+    """Each of loss, Delta A, Delta W, Delta B within 1e-12 of its largest entry."""
+    for name, mine, other in zip(fm.Update._fields, ours, theirs, strict=True):
+        assert np.shape(mine) == np.shape(other)
+        scale = np.abs(other).max()
+        assert scale > 0, name
+        np.testing.assert_allclose(mine, other, rtol=0, atol=1e-12 * scale, err_msg=name)
+
+
 def outputs(network, inputs):
     """y_1 .. y_T (sample, time, output) in plain NumPy."""
     h, ys = np.zeros((len(inputs), network.n_hidden)), []
@@ -84,5 +93,48 @@ def test_the_oracle_counts_time_as_we_do(oracle, task, step):
     )
     assert loss == pytest.approx(0.5 * error @ error, rel=1e-12)
     # An input at the last step meets B but not yet W.
-    assert np.any(entry[:, 1]) and not np.any(entry[:, [0, 2]])
+    assert np.any(entry[:, 1])
+    assert not np.any(entry[:, [0, 2]])
     assert np.any(recurrent) == (k > 0)
+
+
+@pytest.mark.parametrize("loss", ["final", "sequence"])
+@pytest.mark.parametrize("rule", RULES + CROSSED, ids=repr)
+def test_sampled_update(oracle, task, rule, loss):
+    student, teacher, inputs, feedback = task
+    given = feedback if rule.feedback == "random" else None
+    theirs = asked(oracle, rule, student, teacher, inputs, feedback, loss)
+    assert_agree(fm.sampled_update(rule, student, teacher, inputs, feedback=given, loss=loss), theirs)
+    if rule.horizon is None:
+        online = fm.sampled_update(rule, student, teacher, inputs, feedback=given, loss=loss, form="online")
+        assert_agree(online, theirs)
+
+
+@pytest.mark.parametrize("loss", ["final", "sequence"])
+@pytest.mark.parametrize("rule", RULES, ids=repr)
+def test_expected_update(oracle, task, rule, loss):
+    """The expectation of braintrace's update is its sum over all unit impulses: here one batch, its mean undone."""
+    student, teacher, _, feedback = task
+    count = N_STEPS * N_IN
+    impulses = np.eye(count).reshape(count, N_STEPS, N_IN)
+    theirs = [count * part for part in asked(oracle, rule, student, teacher, impulses, feedback, loss)]
+    given = feedback if rule.feedback == "random" else None
+    assert_agree(fm.expected_update(rule, student, teacher, N_STEPS, feedback=given, loss=loss), theirs)
+
+
+def test_impulse_expectation_takes_the_oracle_as_it_is(oracle, task):
+    student, teacher, _, feedback = task
+    rule, n_steps = fm.eprop(), 3
+    theirs = fm.impulse_expectation(
+        lambda inputs: asked(oracle, rule, student, teacher, inputs, feedback, "sequence"), n_steps, N_IN
+    )
+    ours = fm.expected_update(rule, student, teacher, n_steps, feedback=feedback, loss="sequence")
+    assert_agree(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "beyond", [{"horizon": 2}, {"propagator": "scalar", "decay": -0.5}, {"propagator": "diagonal"}]
+)
+def test_the_oracle_says_what_it_cannot_express(oracle, beyond):
+    with pytest.raises(NotImplementedError):
+        oracle.coordinates(**({"propagator": "recurrent", "horizon": None, "decay": None} | beyond), signal="symmetric")
