@@ -9,7 +9,7 @@ import importlib
 from .estimates import alignment, estimate_modes
 from .files import read_netcdf, write_netcdf
 from .networks import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
-from .rules import LearningRule, bptt, eprop, rflo, tbptt
+from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
 from .training import train
 from .updates import Update, expected_update, impulse_expectation, sampled_update
 
@@ -26,6 +26,7 @@ __all__ = [
     "estimate_modes",
     "expected_update",
     "impulse_expectation",
+    "parse_rule",
     "random_feedback",
     "random_student",
     "read_netcdf",

@@ -21,7 +21,7 @@ class _Lines:
     def update(self, count):
         self._done += count
         now = time.monotonic()
-        if now - self._shown >= _LINE_EVERY and self._done >= 0.01 * self._total:
+        if now - self._shown >= _LINE_EVERY and self._done >= 0.05 * self._total:
             self._shown = now
             rate = self._done / (now - self._start)
             left = (self._total - self._done) / rate if rate > 0 else float("inf")
