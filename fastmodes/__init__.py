@@ -1,9 +1,18 @@
-"""fastmodes: how learning rules shape a linear recurrent network, exactly and fast."""
+"""fastmodes: how learning rules shape a linear recurrent network, exactly and fast.
 
+Letters of the source paper (Williams, Payeur and Lajoie 2026): A readout, W recurrent, B input weights, R random
+feedback; w, a, b, r their entries for one mode; a star marks the teacher.
+"""
+
+import importlib
+
+from .estimates import alignment, estimate_modes
+from .files import read_netcdf, write_netcdf
 from .flows import discrete_map, flow
 from .modes import mode_jacobian, mode_update
 from .networks import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
-from .rules import LearningRule, bptt, eprop, rflo, tbptt
+from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
+from .training import train
 from .updates import Update, expected_update, impulse_expectation, sampled_update
 
 __all__ = [
@@ -13,28 +22,32 @@ __all__ = [
     "Update",
     "aligned_student",
     "aligned_teacher",
+    "alignment",
     "bptt",
     "discrete_map",
     "eprop",
+    "estimate_modes",
     "expected_update",
     "flow",
     "impulse_expectation",
     "mode_jacobian",
     "mode_update",
+    "parse_rule",
     "random_feedback",
     "random_student",
+    "read_netcdf",
     "rflo",
     "sampled_update",
     "tbptt",
+    "train",
+    "write_netcdf",
 ]
 
 __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    # The pictures and their libraries load where they are used.
+    # Analysis imports from this package, and matplotlib only where it draws: it is loaded when first asked for.
     if name == "analysis":
-        import importlib
-
         return importlib.import_module(".analysis", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -135,8 +135,8 @@ def integrate(rules, grid, times, options, *, observe=False, progress=False, met
             states[i, start:stop, 0] = record[:, :3]
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
-    with progress_bar(len(blocks), "flow", progress) as advance:
-        run_blocks(work, blocks, on_done=lambda block: advance())
+    with progress_bar(len(rules) * grid.size, "points", progress) as bar:
+        run_blocks(work, blocks, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
     return states, records
 
 
@@ -186,8 +186,8 @@ def discrete_map(
         map_lanes(readers[i](start, stop), counted, code, states[i, start:stop], outside[i, start:stop])
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
-    with progress_bar(len(blocks), "map", progress) as advance:
-        run_blocks(work, blocks, on_done=lambda block: advance())
+    with progress_bar(len(rules) * grid.size, "points", progress) as bar:
+        run_blocks(work, blocks, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
     dataset = _dataset(rules, grid, states, ("epoch", counted))
     dataset["status"] = _per_point(rules, grid, _map_status(grid, states, outside, tolerance))
     dataset["status"].attrs = flag_attributes(STATUSES)
