@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .compile import inlined, kernel
+from .compile import always_inlined, inlined, kernel
 from .flow_control import BOUNDARY, GROWTH, arrived, error_ratio, quiet, step_factor
 from .flow_explicit import explicit_dense, explicit_step
 from .flow_observe import arc_length, relative_loss
@@ -61,12 +61,6 @@ def _mode(block):
 
 
 @inlined
-def interpolated(y, change, k1, k2, k3, x):
-    """Dense output of both methods at the fraction x of a step: y + x (change + (1 - x) (k1 + x (k2 + x k3)))."""
-    return fma(x, fma(1.0 - x, fma(x, fma(x, k3, k2), k1), change), y)
-
-
-@inlined
 def _enter(lane, point, points, records, times, work):
     """Put a point into a lane."""
     block = work.block
@@ -90,7 +84,8 @@ def _leave(lane, point, status, records, outputs, work):
         records[point, 3 + i] = work.block[_TIME + i, lane]
     records[point, _STATUS] = status
     if status != STIFF:
-        for i in range(int(records[point, _NEXT]), outputs.shape[1]):
+        # The last output is the end itself, not the interpolant's rounding of it.
+        for i in range(max(0, min(int(records[point, _NEXT]), outputs.shape[1] - 1)), outputs.shape[1]):
             for variable in range(3):
                 outputs[point, i, variable] = work.state[variable, lane]
     _rest(lane, work)
@@ -138,27 +133,36 @@ def _begin(filled, rule, options, end, observing, work):
         store(block, (_LEARNT, 0), select(both(unknown, less_equal(now, options[4])), splat(0.0), learnt))
 
 
-@inlined
-def _write_outputs(pending, active, lanes, h, t_new, records, times, outputs, work):
-    """Dense output of every lane whose next output time the step has passed."""
-    values, block, dense = np.empty((3, WIDTH)), work.block, work.dense
-    t = load(block, (_TIME, 0))
-    while pending:
-        x = (load(block, (_NEXT_TIME, 0)) - t) / h
-        for v in range(3):
-            y = load(work.state, (v, 0))
-            change = load(work.fresh, (v, 0)) - y
-            value = interpolated(y, change, load(dense, (v, 0)), load(dense, (3 + v, 0)), load(dense, (6 + v, 0)), x)
-            store(values, (v, 0), value)
-        for lane in range(WIDTH):
-            if pending >> lane & 1:
-                point = lanes[lane]
-                place = int(records[point, _NEXT])
-                for v in range(3):
-                    outputs[point, place, v] = values[v, lane]
-                records[point, _NEXT] = place + 1.0
-                block[_NEXT_TIME, lane] = times[place + 1] if place + 1 < len(times) else np.inf
-        pending = active & pending & bits(less_equal(load(block, (_NEXT_TIME, 0)), t_new))
+@always_inlined
+def _write_outputs(due, lanes, h, t_new, records, times, outputs, work):
+    """Dense output of the lanes whose next output time the step has passed, one lane after the other."""
+    store(work.error, (0, 0), 1.0 / h)
+    store(work.error, (1, 0), t_new)
+    for lane in range(WIDTH):
+        if due >> lane & 1:
+            point = lanes[lane]
+            place = _fill_outputs(lane, point, int(records[point, _NEXT]), times, outputs, work)
+            records[point, _NEXT] = place
+            work.block[_NEXT_TIME, lane] = times[place] if place < len(times) else np.inf
+
+
+@always_inlined
+def _fill_outputs(lane, point, place, times, outputs, work):
+    """Write one lane's outputs up to its new time; returns the next output's place."""
+    state, dense = work.state, work.dense
+    t, rate, t_new = work.block[_TIME, lane], work.error[0, lane], work.error[1, lane]
+    w0, a0, b0 = state[0, lane], state[1, lane], state[2, lane]
+    w1, a1, b1 = dense[0, lane], dense[1, lane], dense[2, lane]
+    w2, a2, b2 = dense[3, lane], dense[4, lane], dense[5, lane]
+    w3, a3, b3 = dense[6, lane], dense[7, lane], dense[8, lane]
+    w4, a4, b4 = dense[9, lane], dense[10, lane], dense[11, lane]
+    while place < len(times) and times[place] <= t_new:
+        x = (times[place] - t) * rate
+        outputs[point, place, 0] = w0 + x * (w1 + x * (w2 + x * (w3 + x * w4)))
+        outputs[point, place, 1] = a0 + x * (a1 + x * (a2 + x * (a3 + x * a4)))
+        outputs[point, place, 2] = b0 + x * (b1 + x * (b2 + x * (b3 + x * b4)))
+        place += 1
+    return place
 
 
 @inlined
@@ -175,7 +179,7 @@ def _observe(accepted, h, mode, threshold, work):
     store(block, (_LOSS, 0), select(accepted, after, before))
 
 
-@inlined
+@always_inlined
 def _count_stiff(stretch, distance, h, accepted, left, block):
     """Lanes whose steps were limited by stability for a while, with many steps to go."""
     limited = both(accepted, less(_STABILITY * _STABILITY * distance, h * h * stretch))
@@ -230,7 +234,7 @@ def flow_lanes(points, todo, times, code, options, records, outputs):
     end, dense_wanted, adaptive = times[len(times) - 1], outputs.shape[1] > 0, options[3] == 0.0
     work = Lane(
         np.zeros((3, WIDTH)), np.zeros((3, WIDTH)), np.zeros((3, WIDTH)), np.zeros((3, WIDTH)),
-        np.zeros((3, WIDTH)), np.zeros((24, WIDTH)), np.zeros((9, WIDTH)), np.zeros((_ROWS, WIDTH)),
+        np.zeros((3, WIDTH)), np.zeros((24, WIDTH)), np.zeros((12, WIDTH)), np.zeros((_ROWS, WIDTH)),
     )  # fmt: skip
     state, slope, fresh, slope_new, error, k, dense, block = work
     lanes = np.zeros(WIDTH, np.int64)
@@ -270,10 +274,10 @@ def flow_lanes(points, todo, times, code, options, records, outputs):
                 due = active & bits(both(accepted, less_equal(load(block, (_NEXT_TIME, 0)), t_new)))
                 if due:
                     if stiff_method:
-                        stiff_dense(k, dense)
+                        stiff_dense(state, k, fresh, dense)
                     else:
                         explicit_dense(state, k, h, fresh, dense)
-                    _write_outputs(due, active, lanes, h, t_new, records, times, outputs, work)
+                    _write_outputs(due, lanes, h, t_new, records, times, outputs, work)
             if observing:
                 _observe(accepted, h, mode, options[4], work)
             for v in range(3):

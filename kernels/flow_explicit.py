@@ -105,12 +105,14 @@ def _squares(x, y, z):
 
 @always_inlined
 def explicit_dense(y, k, h, fresh, dense):
-    """Coefficients K_1, K_2, K_3 of the interpolant, see :func:`fastmodes.kernels.flow.interpolated`."""
+    """Coefficients of the interpolant y + x (K_1 + x (K_2 + x (K_3 + x K_4))), x the fraction of the step."""
     for variable in range(3):
         change = load(fresh, (variable, 0)) - load(y, (variable, 0))
-        begin = h * load(k, (variable, 0)) - change
+        start = h * load(k, (variable, 0))
+        begin = start - change
         end = change - h * load(k, (18 + variable, 0)) - begin
         bend = h * _combined(DENSE, STAGES, k, variable)
-        store(dense, (variable, 0), begin)
-        store(dense, (3 + variable, 0), end + bend)
-        store(dense, (6 + variable, 0), -bend)
+        store(dense, (variable, 0), start)
+        store(dense, (3 + variable, 0), end + bend - begin)
+        store(dense, (6 + variable, 0), -fma(2.0, bend, end))
+        store(dense, (9 + variable, 0), bend)

@@ -38,7 +38,7 @@ C[7, :7] = [
     -54.66780262877968, -9.48861652309627,
 ]  # fmt: skip
 
-#: Fourth-order dense output: K_m = sum_j DENSE[m, j] k_j.
+#: Fourth-order dense output: D_m = sum_j DENSE[m, j] k_j.
 DENSE = np.array(
     [
         [
@@ -129,8 +129,17 @@ def stiff_step(y, slope, k, h, mode, rule, fresh, slope_new, error):
 
 
 @always_inlined
-def stiff_dense(k, dense):
-    """Coefficients K_1, K_2, K_3 of the interpolant, see :func:`fastmodes.kernels.flow.interpolated`."""
+def stiff_dense(y, k, fresh, dense):
+    """Coefficients of the interpolant, as :func:`fastmodes.kernels.flow_explicit.explicit_dense`.
+
+    Steinebach's form y + x (change + (1 - x) (D_1 + x (D_2 + x D_3))), D = DENSE k, multiplied out.
+    """
     for variable in range(3):
-        for m in range(3):
-            store(dense, (3 * m + variable, 0), _combined(k, DENSE[m], STAGES, variable))
+        change = load(fresh, (variable, 0)) - load(y, (variable, 0))
+        d_1 = _combined(k, DENSE[0], STAGES, variable)
+        d_2 = _combined(k, DENSE[1], STAGES, variable)
+        d_3 = _combined(k, DENSE[2], STAGES, variable)
+        store(dense, (variable, 0), change + d_1)
+        store(dense, (3 + variable, 0), d_2 - d_1)
+        store(dense, (6 + variable, 0), d_3 - d_2)
+        store(dense, (9 + variable, 0), -d_3)
