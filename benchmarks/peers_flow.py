@@ -143,7 +143,7 @@ def work_precision(name, counts, rounds):
 
 
 def at_equal_error(curves, key, error):
-    """Seconds per mode of a contender at an error, on the line through its two nearest points (both axes logarithmic)."""
+    """Seconds per mode of a contender at an error: the line through its two nearest points, both axes logarithmic."""
     points = sorted((np.log(p["error"]), np.log(p["seconds"])) for p in curves[key])
     x, y = np.array(points).T
     i = int(np.clip(np.searchsorted(x, np.log(error)) - 1, 0, len(x) - 2))
@@ -252,13 +252,13 @@ def draw(curves, path):
     """Work against precision, one panel per rule."""
     from fastmodes.analysis.figures.style import new_figure
 
-    figure, axes = new_figure(1, len(curves), figsize=(13, 3.8), sharey=True)
-    for (name, found), ax in zip(curves.items(), axes, strict=True):
+    figure, axes = new_figure(1, len(curves), figsize=(13, 3.8), sharey=True, squeeze=False)
+    for (name, found), ax in zip(curves.items(), axes[0], strict=True):
         for key, points in found.items():
             ax.plot([p["error"] for p in points], [1e6 * p["seconds"] for p in points], "o-", label=key)
         ax.set(xscale="log", yscale="log", title=name, xlabel="median relative error of the end")
-    axes[0].set_ylabel("microseconds per mode")
-    axes[0].legend(frameon=False)
+    axes[0, 0].set_ylabel("microseconds per mode")
+    axes[0, 0].legend(frameon=False)
     figure.suptitle("Work and precision: random modes to s = 20")
     figure.savefig(path, dpi=120)
 
@@ -278,8 +278,8 @@ def table(found):
     bound = found["limits"]
     lines += [
         "",
-        f"Copying runs at {bound['copy'] / 1e9:.1f} GB/s; the divider alone (two divisions and a square root per point) "
-        f"allows {bound['divider'] / 1e6:.0f} M points/s.",
+        f"Copying runs at {bound['copy'] / 1e9:.1f} GB/s; the divider alone (two divisions and a square root a point) "
+        f"would allow {bound['divider'] / 1e6:.0f} M points/s.",
         "",
         "| rule | stability map, M points/s | of the divider's limit | of copying (17 bytes a point) | over NumPy |",
         "|---|---|---|---|---|",
