@@ -7,7 +7,6 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import ortho_group
 
 from .validation import check_array, check_choice, check_flag, check_integer, check_number
 
@@ -141,6 +140,9 @@ def random_stream(seed, purpose) -> np.random.Generator:
 def _orthogonal(size, rng):
     if size == 1:
         return np.array([[1.0 if rng.random() < 0.5 else -1.0]])
+    # Imported here: scipy.stats takes longer to import than the rest of the package.
+    from scipy.stats import ortho_group
+
     return ortho_group.rvs(size, random_state=rng)
 
 
