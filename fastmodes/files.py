@@ -108,13 +108,15 @@ def replacing(path, needed=None):
 
 def _explained(error, path, needed, temporary):
     """The same kind of OSError, its message completed by the path, the bytes needed and the bytes free."""
-    with contextlib.suppress(OSError):
-        written = temporary.stat().st_size
-        needed = f"up to {needed} bytes needed" if needed is not None else f"{written} bytes written"
+    if needed is None:
+        with contextlib.suppress(OSError):
+            needed = temporary.stat().st_size
     free = shutil.disk_usage(path.parent).free
     number = error.errno or errno.EIO
     reason = error.strerror or str(error)
-    return OSError(number, f"not written, nothing changed: {reason}; {needed}, {free} bytes free", str(path))
+    return OSError(
+        number, f"not written, nothing changed: {reason}; {needed} bytes needed, {free} bytes free", str(path)
+    )
 
 
 def _digest(data):
