@@ -13,7 +13,6 @@ import dataclasses
 import math
 import numbers
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -141,7 +140,7 @@ def check_rules(rules) -> tuple[LearningRule, ...]:
 
 
 _CALL = re.compile(r"([A-Za-z-]+)(?:\(([^()]*)\))?")
-_NAMED: dict[str, tuple[Callable[..., LearningRule], type | None]] = {
+_NAMED: dict[str, tuple[Any, Any]] = {
     "bptt": (bptt, None),
     "tbptt": (tbptt, int),
     "rflo": (rflo, float),
