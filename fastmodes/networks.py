@@ -91,6 +91,10 @@ class LinearRNN:
     def __hash__(self):
         return hash((self.readout.tobytes(), self.recurrent.tobytes(), self.input.tobytes(), self.n_hidden))
 
+    def __reduce__(self):
+        # Copies and pickles are made by the constructor: checked, and read-only as well.
+        return LinearRNN, (self.readout, self.recurrent, self.input)
+
     def __repr__(self):
         return f"LinearRNN(n_in={self.n_in}, n_hidden={self.n_hidden}, n_out={self.n_out})"
 
