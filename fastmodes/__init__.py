@@ -9,11 +9,12 @@ import importlib
 from .estimates import alignment, estimate_modes
 from .files import read_netcdf, write_netcdf
 from .flows import discrete_map, flow
+from .impulses import impulse_expectation
 from .modes import mode_jacobian, mode_update
 from .networks import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
 from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
 from .training import train
-from .updates import Update, expected_update, impulse_expectation, sampled_update
+from .updates import Update, expected_update, sampled_update
 
 __all__ = [
     "LearningRule",

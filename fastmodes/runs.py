@@ -7,7 +7,7 @@ which read the same batches, drawn once.
 import numpy as np
 
 from .kernels import expected, layout, optimizers, sampled, training
-from .networks import random_stream
+from .streams import random_stream
 from .updates import batch_first_to_last, impulse_response, kernel_rule, loss_weights, student_matrices, teacher_outputs
 
 #: Numbers drawn at a time: a batch or several stay in the cache, and Python's share of the time is small.
