@@ -206,6 +206,7 @@ def _map_status(grid, states, outside, tolerance):
 
 
 def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), reserved=("rule", "time")):
+    """Rules, and the grid of everything a flow or a vector field depends on, all in range."""
     rules = check_rules(rules)
     entries = mode_entries(rules, modes, teacher_modes, 1.0 if feedback is None else feedback)
     grid = rule_grid(rules, entries | dict(more), decay, horizon, reserved)
