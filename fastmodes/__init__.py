@@ -8,7 +8,7 @@ import importlib
 
 from .estimates import alignment, estimate_modes
 from .files import read_netcdf, write_netcdf
-from .flows import discrete_map, flow
+from .flows import discrete_map, flow, write_flow
 from .impulses import impulse_expectation
 from .modes import mode_jacobian, mode_update
 from .networks import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
@@ -41,6 +41,7 @@ __all__ = [
     "sampled_update",
     "tbptt",
     "train",
+    "write_flow",
     "write_netcdf",
 ]
 
