@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .compile import apart, inlined
-from .lanes import WIDTH, fma, load, splat, store, total
-from .products import product
+from .lanes import WIDTH, fma, load, splat, spread, store, total
 
 #: Largest size of a product in registers; measured, see benchmarks/peers_stationary.py.
 LARGEST_IN_REGISTERS = 64
@@ -47,38 +46,78 @@ def allocate(shapes, first=()):
 @inlined
 def view(m, code):
     """The matrix of this code."""
-    offset, rows, columns = m.places[code]
+    offset, rows, columns = m.places[code, 0], m.places[code, 1], m.places[code, 2]
     return m.flat[offset : offset + rows * columns].reshape((rows, columns))
 
 
 @inlined
 def entries(m, code):
     """All entries of the matrix of this code, one after another."""
-    offset, rows, columns = m.places[code]
+    offset, rows, columns = m.places[code, 0], m.places[code, 1], m.places[code, 2]
     return m.flat[offset : offset + rows * columns]
 
 
-@apart
-def multiply(m, c, a, b, fresh):
-    """c = a b if ``fresh``, else c += a b."""
+@inlined
+def _place(m, code):
+    """Offset, rows and columns of the matrix of this code."""
+    return m.places[code, 0], m.places[code, 1], m.places[code, 2]
+
+
+@inlined
+def _multiply_in_registers(flat, c, a, b, rows, inner, columns, fresh):
+    """c = a b, or c += a b: tiles of four rows times eight columns; c, a and b are offsets of padded matrices."""
+    for j in range(0, columns, WIDTH):
+        for i0 in range(0, rows, 4):
+            # Past the last row the tile repeats it: computed twice, stored twice, the same number.
+            i1, i2, i3 = min(i0 + 1, rows - 1), min(i0 + 2, rows - 1), min(i0 + 3, rows - 1)
+            c0, c1 = c + i0 * columns + j, c + i1 * columns + j
+            c2, c3 = c + i2 * columns + j, c + i3 * columns + j
+            a0, a1, a2, a3 = a + i0 * inner, a + i1 * inner, a + i2 * inner, a + i3 * inner
+            s0, s1, s2, s3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+            if not fresh:
+                s0, s1, s2, s3 = load(flat, (c0,)), load(flat, (c1,)), load(flat, (c2,)), load(flat, (c3,))
+            for k in range(inner):
+                right = load(flat, (b + k * columns + j,))
+                s0 = fma(spread(flat, (a0 + k,)), right, s0)
+                s1 = fma(spread(flat, (a1 + k,)), right, s1)
+                s2 = fma(spread(flat, (a2 + k,)), right, s2)
+                s3 = fma(spread(flat, (a3 + k,)), right, s3)
+            store(flat, (c0,), s0)
+            store(flat, (c1,), s1)
+            store(flat, (c2,), s2)
+            store(flat, (c3,), s3)
+
+
+@inlined
+def _multiply_by_blas(m, c, a, b, fresh):
     out, left, right = view(m, c), view(m, a), view(m, b)
-    if right.shape[0] <= LARGEST_IN_REGISTERS and right.shape[1] <= LARGEST_IN_REGISTERS:
-        product(out, left, right, fresh)
-    elif fresh:
+    if fresh:
         np.dot(left, right, out)
     else:
         out += np.dot(left, right)
 
 
 @apart
-def copy(m, c, a):
-    """c = a."""
-    out, source = entries(m, c), entries(m, a)
-    for i in range(0, len(out), WIDTH):
-        store(out, (i,), load(source, (i,)))
+def multiply(m, c, a, b, fresh):
+    """c = a b if ``fresh``, else c += a b."""
+    inner, columns = m.places[b, 1], m.places[b, 2]
+    if inner <= LARGEST_IN_REGISTERS and columns <= LARGEST_IN_REGISTERS:
+        offset, rows, _ = _place(m, c)
+        _multiply_in_registers(m.flat, offset, m.places[a, 0], m.places[b, 0], rows, inner, columns, fresh)
+    else:
+        _multiply_by_blas(m, c, a, b, fresh)
 
 
 @apart
+def copy(m, c, a):
+    """c = a."""
+    offset, rows, columns = _place(m, c)
+    source = m.places[a, 0]
+    for i in range(0, rows * columns, WIDTH):
+        store(m.flat, (offset + i,), load(m.flat, (source + i,)))
+
+
+@inlined
 def clear(m, c):
     """c = 0."""
     entries(m, c)[:] = 0.0
@@ -87,36 +126,42 @@ def clear(m, c):
 @apart
 def add(m, c, a, factor):
     """c += factor a."""
-    out, source = entries(m, c), entries(m, a)
-    for i in range(0, len(out), WIDTH):
-        store(out, (i,), fma(factor, load(source, (i,)), load(out, (i,))))
+    offset, rows, columns = _place(m, c)
+    source = m.places[a, 0]
+    for i in range(0, rows * columns, WIDTH):
+        store(m.flat, (offset + i,), fma(factor, load(m.flat, (source + i,)), load(m.flat, (offset + i,))))
 
 
 @apart
 def add_rows(m, c, factors, a):
     """Row i of c += factors[i] times row i of a; ``factors`` is the first row of its matrix."""
-    out, source, scale = view(m, c), view(m, a), entries(m, factors)
-    for i in range(out.shape[0]):
-        for j in range(0, out.shape[1], WIDTH):
-            store(out, (i, j), fma(scale[i], load(source, (i, j)), load(out, (i, j))))
+    offset, rows, columns = _place(m, c)
+    source, scale = m.places[a, 0], m.places[factors, 0]
+    for i in range(rows):
+        for j in range(i * columns, (i + 1) * columns, WIDTH):
+            store(
+                m.flat, (offset + j,), fma(m.flat[scale + i], load(m.flat, (source + j,)), load(m.flat, (offset + j,)))
+            )
 
 
 @apart
 def transpose(m, c, a):
     """c = a^T, for as many rows and columns as both have."""
-    out, source = view(m, c), view(m, a)
-    for i in range(min(source.shape[0], out.shape[1])):
-        for j in range(min(source.shape[1], out.shape[0])):
-            out[j, i] = source[i, j]
+    offset, columns, rows = _place(m, a)
+    out, out_rows, out_columns = _place(m, c)
+    for j in range(min(rows, out_rows)):
+        for i in range(min(columns, out_columns)):
+            m.flat[out + j * out_columns + i] = m.flat[offset + i * rows + j]
 
 
 @apart
 def inner_product(m, a, b):
     """``tr(a b^T)``, the sum of all products of entries."""
-    left, right = entries(m, a), entries(m, b)
+    offset, rows, columns = _place(m, a)
+    other = m.places[b, 0]
     summed = splat(0.0)
-    for i in range(0, len(left), WIDTH):
-        summed = fma(load(left, (i,)), load(right, (i,)), summed)
+    for i in range(0, rows * columns, WIDTH):
+        summed = fma(load(m.flat, (offset + i,)), load(m.flat, (other + i,)), summed)
     return total(summed)
 
 
