@@ -88,7 +88,7 @@ def kernel_contracted(function):
 
 def inlined(function):
     """Compile as :func:`kernel`, without a cache file: for small functions called only from other kernels."""
-    return numba.njit(**_POLICY)(function)
+    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_POLICY)(function)
 
 
 def by_dimensions(choices):

@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .compile import inlined
-from .products import product, scale_rows, stacked, transposed
+from .compile import by_dimensions, inlined
+from .lanes import WIDTH, fma, load, store
+from .products import copy_into, product, product_at, scale_rows
+from .views import flattened, stacked, transposed
 
 #: Propagators P: W itself; one number times the identity; a fixed diagonal; the diagonal of W, moving as W learns.
 RECURRENT, SCALAR, DIAGONAL, RECURRENT_DIAGONAL = range(4)
@@ -43,19 +45,35 @@ class Rule(NamedTuple):
 
 
 @inlined
+def _copy_diagonal_one(matrix, diagonal):
+    for i in range(len(diagonal)):
+        diagonal[i] = matrix[i, i]
+
+
+@inlined
+def _copy_diagonal_eight(matrix, diagonal):
+    for i in range(len(diagonal)):
+        store(diagonal, (i, 0), load(matrix, (i, i, 0)))
+
+
+@by_dimensions({2: _copy_diagonal_one, 3: _copy_diagonal_eight})
+def _copy_diagonal(matrix, diagonal):
+    """diagonal[i] = matrix[i, i]."""
+
+
+@inlined
 def read_diagonal(rule, network):
     """Let ``rule.decay`` follow the diagonal of W where the rule's propagator does."""
     if rule.propagator == RECURRENT_DIAGONAL:
-        for i in range(len(rule.decay)):
-            rule.decay[i] = network.recurrent[i, i]
+        _copy_diagonal(network.recurrent, rule.decay)
 
 
 @inlined
 def carry(chain, start, matrix):
     """chain[j] = start matrix^j for every j the chain has room for."""
-    chain[0] = start
+    copy_into(chain[0], start)
     for j in range(1, len(chain)):
-        product(chain[j], chain[j - 1], matrix, True)
+        product_at(chain, j, chain, j - 1, matrix, True)
 
 
 @inlined
@@ -98,14 +116,14 @@ def assign_credit(rule, feedback, chain, g, m, gathered_g, gathered_m, update):
 @inlined
 def _gather(gathered, sequence, decay):
     """Horner's rule: gathered = sum_j decay[0]^j sequence[j]."""
-    factor = decay.flat[0]
-    flat = gathered.reshape(gathered.size)
-    steps = len(sequence)
-    rows = sequence.reshape((steps, gathered.size))
-    flat[:] = rows[steps - 1]
-    for j in range(steps - 2, -1, -1):
-        for i in range(len(flat)):
-            flat[i] = flat[i] * factor + rows[j, i]
+    factor = flattened(decay)[0]
+    total, terms = flattened(gathered), flattened(sequence)
+    size = len(total)
+    for i in range(0, size, WIDTH):
+        summed = load(terms, ((len(sequence) - 1) * size + i,))
+        for j in range(len(sequence) - 2, -1, -1):
+            summed = fma(factor, summed, load(terms, (j * size + i,)))
+        store(total, (i,), summed)
 
 
 def empty_like_network(network):

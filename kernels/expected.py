@@ -14,7 +14,8 @@ import numpy as np
 from .compile import by_dimensions, inlined, kernel
 from .credit import RECURRENT, assign_credit, carried_feedback, carry, read_diagonal
 from .lanes import WIDTH, fma, load, splat, store, total
-from .products import product, transposed
+from .products import clear, copy_into, product, product_at, transpose_into
+from .views import stacked
 
 
 class Work(NamedTuple):
@@ -100,16 +101,16 @@ def expected_update(network, rule, target, weights, work, update, loss):
     a, w, b = network.readout, network.recurrent, network.input
     steps = len(weights)
     carry(work.readout_chain, a, w)
-    _response(work.errors, work.readout_chain, b)
+    product(stacked(work.errors), stacked(work.readout_chain), b, True)
     _weigh_errors(work.errors, target, weights, loss)
     backward = work.backward
-    work.recurrent_turned[:] = transposed(w)
-    work.input_turned[:] = transposed(b)
-    backward[steps] = 0.0
+    transpose_into(work.recurrent_turned, w)
+    transpose_into(work.input_turned, b)
+    clear(backward[steps])
+    product(stacked(backward[:steps]), stacked(work.errors), work.input_turned, True)
     for k in range(steps - 1, -1, -1):
-        product(backward[k], work.errors[k], work.input_turned, True)
-        product(backward[k], backward[k + 1], work.recurrent_turned, False)
-    update.readout[:] = backward[0]
+        product_at(backward, k, backward, k + 1, work.recurrent_turned, False)
+    copy_into(update.readout, backward[0])
 
     read_diagonal(rule, network)
     feedback = a if rule.readout_feedback else rule.feedback
@@ -121,10 +122,3 @@ def expected_update(network, rule, target, weights, work, update, loss):
         backward[1 : rule.horizon + 1], work.errors[: rule.horizon],
         work.gathered_g, work.gathered_m, update,
     )  # fmt: skip
-
-
-@inlined
-def _response(errors, chain, b):
-    """errors[k] = chain[k] b."""
-    for k in range(len(chain)):
-        product(errors[k], chain[k], b, True)

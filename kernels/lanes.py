@@ -122,6 +122,17 @@ def _is_place(array, index):
 
 
 @intrinsic
+def out_of_line(typingctx):
+    """Keep the function that calls this from being inlined: large loops used in many places compile once."""
+
+    def codegen(context, builder, sig, args):
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+@intrinsic
 def load(typingctx, array, index):
     """Eight neighbours along the last axis of a float64 array, the first at ``array[index]``."""
     if not _is_place(array, index):
@@ -293,6 +304,9 @@ def _negate(context, builder, sig, args):
 
 
 if config.DISABLE_JIT:
+
+    def out_of_line():
+        pass
 
     def load(array, index):
         return array[index[:-1]][..., index[-1] : index[-1] + WIDTH].copy()

@@ -6,9 +6,9 @@ Memory does not grow with the number of steps. The trace of a weight into unit i
     diagonal (e-prop):     Q_t[i, j]    = P_ii Q_{t-1}[i, j]  + h_{t-1}[j]
     recurrent (RTRL):      Q_t[l, i, j] = sum_m W[l, m] Q_{t-1}[m, i, j] + [l = i] h_{t-1}[j]
 
-and the update Delta W[i, j] = sum_l (F^T eps_T)[l] Q_T[l, i, j]; input weights likewise with x for h. Everything is kept
-per sample, the last axis. Written plainly: these forms are the definition that others implement, and the test twin of
-the backward form.
+and the update Delta W[i, j] = sum_l (F^T eps_T)[l] Q_T[l, i, j]; input weights likewise with x for h. Everything is
+kept per sample, the last axis. Written plainly: these forms are the definition that others implement, and the test
+twin of the backward form.
 """
 
 from typing import Any, NamedTuple
@@ -17,7 +17,8 @@ import numpy as np
 
 from .compile import inlined, kernel
 from .credit import RECURRENT, SCALAR, read_diagonal
-from .products import product, transposed
+from .products import clear, copy_into, product
+from .views import transposed
 
 
 class Work(NamedTuple):
@@ -62,10 +63,13 @@ def _step_trace(rule, network, trace, source, columns, column_buffer):
                             carried += network.recurrent[unit, m] * trace[m, i, j, s]
                         column_buffer[unit, s] = carried
                 for unit in range(carriers):
-                    trace[unit, i, j] = column_buffer[unit]
-                trace[i, i, j] += source[j]
+                    for s in range(batch):
+                        trace[unit, i, j, s] = column_buffer[unit, s]
+                for s in range(batch):
+                    trace[i, i, j, s] += source[j, s]
             else:
-                trace[0, i, j] = rule.decay[i] * trace[0, i, j] + source[j]
+                for s in range(batch):
+                    trace[0, i, j, s] = rule.decay[i] * trace[0, i, j, s] + source[j, s]
 
 
 @inlined
@@ -95,15 +99,16 @@ def online_update(network, rule, inputs, targets, samples, work, update):
     scale = 1.0 / (samples * len(targets))
     read_diagonal(rule, network)
     feedback = network.readout if rule.readout_feedback else rule.feedback
-    for array in (update.readout, update.recurrent, update.input):
-        array[:] = 0.0
+    clear(update.readout)
+    clear(update.recurrent)
+    clear(update.input)
     loss = 0.0
     for t in range(steps):
         _step_trace(rule, network, work.recurrent_trace, work.hidden, n_hidden, work.influence_next)
         _step_trace(rule, network, work.input_trace, inputs[t], n_in, work.influence_next)
         product(work.hidden_next, network.input, inputs[t], True)
         product(work.hidden_next, network.recurrent, work.hidden, False)
-        work.hidden[:] = work.hidden_next
+        copy_into(work.hidden, work.hidden_next)
         place = t + len(targets) - steps
         if place >= 0:
             product(work.error, network.readout, work.hidden, True)

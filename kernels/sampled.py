@@ -20,7 +20,8 @@ import numpy as np
 from .compile import inlined, kernel
 from .credit import RECURRENT, assign_credit, carried_feedback, carry, read_diagonal
 from .lanes import WIDTH, fma, load, splat, store, total
-from .products import add_correlation, product, transposed
+from .products import add_correlation, clear, product
+from .views import transposed
 
 FINAL, SEQUENCE = range(2)
 
@@ -63,7 +64,7 @@ def forward_pass(network, inputs, hidden):
     """hidden[t+1] = W hidden[t] + B inputs[t], hidden[0] = 0 (Eq. 1); (time, unit, sample)."""
     w, b = network.recurrent, network.input
     n_hidden, n_in, batch = hidden.shape[1], inputs.shape[1], hidden.shape[2]
-    hidden[0] = 0.0
+    clear(hidden[0])
     for t in range(len(inputs)):
         for i0 in range(0, n_hidden, 4):
             i1, i2, i3 = min(i0 + 1, n_hidden - 1), min(i0 + 2, n_hidden - 1), min(i0 + 3, n_hidden - 1)
@@ -138,7 +139,7 @@ def sampled_update(network, rule, inputs, targets, samples, work, update):
     scale = 1.0 / (samples * len(errors))
     first = len(hidden) - len(errors)
 
-    update.readout[:] = 0.0
+    clear(update.readout)
     for t in range(len(errors)):
         for o in range(errors.shape[1]):
             for s in range(0, errors.shape[2], WIDTH):
@@ -165,7 +166,7 @@ def sampled_update(network, rule, inputs, targets, samples, work, update):
 def _correlate_back(errors, states, steps, out):
     """out[j] = sum_t sum_samples errors_t states_{t-1-j}^T over the steps t <= steps that reach back so far."""
     for j in range(len(out)):
-        out[j] = 0.0
+        clear(out[j])
         for back in range(len(errors)):
             source = steps - back - 1 - j
             if source >= 0:
@@ -176,9 +177,9 @@ def _correlate_back(errors, states, steps, out):
 def _carry_credit_back(network, rule, feedback, inputs, work, update):
     """Sequence loss, full horizon: c_s = P^T c_{s+1} + F^T eps_{s+1}, Delta W = sum_s c_s h_s^T (Eqs. 33, 50)."""
     steps = len(inputs)
-    update.recurrent[:] = 0.0
-    update.input[:] = 0.0
-    work.credit[:] = 0.0
+    clear(update.recurrent)
+    clear(update.input)
+    clear(work.credit)
     for s in range(steps - 1, -1, -1):
         here, later = work.credit[s % 2], work.credit[(s + 1) % 2]
         product(here, transposed(feedback), work.errors[s], True)
