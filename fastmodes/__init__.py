@@ -6,14 +6,17 @@ feedback; w, a, b, r their entries for one mode; a star marks the teacher.
 
 import importlib
 
+from .coloured_input import InputFilter, autoregressive_input, coloured_update
 from .estimates import alignment, estimate_modes
 from .files import read_netcdf, write_netcdf
+from .matrix_flows import matrix_flow
 from .networks import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
 from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
 from .training import train
 from .updates import Update, expected_update, impulse_expectation, sampled_update
 
 __all__ = [
+    "InputFilter",
     "LearningRule",
     "LinearRNN",
     "Modes",
@@ -21,11 +24,14 @@ __all__ = [
     "aligned_student",
     "aligned_teacher",
     "alignment",
+    "autoregressive_input",
     "bptt",
+    "coloured_update",
     "eprop",
     "estimate_modes",
     "expected_update",
     "impulse_expectation",
+    "matrix_flow",
     "parse_rule",
     "random_feedback",
     "random_student",

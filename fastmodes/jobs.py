@@ -9,6 +9,7 @@ import numpy as np
 from .kernels import layout, optimizers, training
 from .networks import LinearRNN, check_network, check_pair, random_feedback, random_student
 from .rules import check_rules
+from .stationary import spectral_radius
 from .updates import LOSSES, check_feedback, kernel_rule
 from .validation import check_choice, check_flag, check_integer, check_number, check_steps
 
@@ -45,7 +46,7 @@ class Job:
         return None if rule.feedback == "readout" else self.feedbacks[place]
 
 
-def _check_seeds(seeds):
+def check_seeds(seeds):
     listed = [seeds] if isinstance(seeds, int | np.integer) else list(seeds)
     if not listed:
         raise ValueError("seeds must hold at least one whole number >= 0; got none")
@@ -86,7 +87,20 @@ def check_optimizer(optimizer, learning_rate, adam_betas, adam_epsilon, clip_nor
     )
 
 
-def _check_students(students, teacher, hidden, seeds, init_scale):
+def check_stable_teacher(teacher):
+    """Check that the expected loss has a limit for infinitely many steps.
+
+    Raises
+    ------
+    ValueError
+        If the teacher's spectral radius is not below one.
+    """
+    radius = spectral_radius(teacher.recurrent)
+    if radius >= 1:
+        raise ValueError(f"teacher must have a spectral radius below 1 for infinitely many steps; got {radius:.17g}")
+
+
+def check_students(students, teacher, hidden, seeds, init_scale):
     if students is None:
         return [random_student(hidden, teacher, scale=init_scale, seed=seed) for seed in seeds]
     students = _check_each_seed("students", students, seeds)
@@ -97,7 +111,7 @@ def _check_students(students, teacher, hidden, seeds, init_scale):
     return students
 
 
-def _check_feedbacks(feedbacks, rules, students, seeds, feedback_scale):
+def check_feedbacks(feedbacks, rules, students, seeds, feedback_scale):
     if feedbacks is None:
         return [random_feedback(s, scale=feedback_scale, seed=seed) for s, seed in zip(students, seeds, strict=True)]
     feedbacks = _check_each_seed("feedbacks", feedbacks, seeds)
@@ -122,11 +136,13 @@ def check_job(
     rules = check_rules(rules)
     check_network("teacher", teacher)
     hidden = check_integer("hidden", hidden, 1, 100_000)
-    seeds = _check_seeds(seeds)
+    seeds = check_seeds(seeds)
     epochs = check_integer("epochs", epochs)
     settings = check_optimizer(optimizer, learning_rate, adam_betas, adam_epsilon, clip_norm)
-    steps = check_steps("steps", steps)
     check_choice("updates", updates, ("sampled", "expected"))
+    steps = check_steps("steps", steps, infinite=updates == "expected")
+    if steps == math.inf:
+        check_stable_teacher(teacher)
     if updates == "expected" and batch_size is not None:
         raise ValueError(f"batch_size must be None for expected updates, which draw no batch; got {batch_size!r}")
     batch_size = check_integer("batch_size", 32 if batch_size is None else batch_size, 1, 10**7)
@@ -142,7 +158,8 @@ def check_job(
     configuration: dict[str, Any] = {
         "rules": [dataclasses.asdict(rule) for rule in rules],
         "teacher": {f.name: getattr(teacher, f.name).tolist() for f in dataclasses.fields(teacher)},
-        "hidden": hidden, "seeds": seeds, "epochs": epochs, "learning_rate": settings.learning_rate, "steps": steps,
+        "hidden": hidden, "seeds": seeds, "epochs": epochs, "learning_rate": settings.learning_rate,
+        "steps": "inf" if steps == math.inf else steps,
         "updates": updates, "batch_size": batch_size if updates == "sampled" else None, "optimizer": optimizer,
         "clip_norm": clip_norm, "loss": loss, "init_scale": init_scale, "feedback_scale": feedback_scale,
         "record_every": record_every, "stop_loss": stop_loss, "divergence_loss": limits.divergence_loss,
@@ -150,8 +167,8 @@ def check_job(
         "adam_epsilon": settings.epsilon, "students": "random" if students is None else "given",
         "feedbacks": "random" if feedbacks is None else "given",
     }  # fmt: skip
-    students = _check_students(students, teacher, hidden, seeds, init_scale)
-    feedbacks = _check_feedbacks(feedbacks, rules, students, seeds, feedback_scale)
+    students = check_students(students, teacher, hidden, seeds, init_scale)
+    feedbacks = check_feedbacks(feedbacks, rules, students, seeds, feedback_scale)
     for rule in rules:
         kernel_rule(rule, layout.single_layout(teacher.n_out, hidden, teacher.n_in), hidden, steps, feedbacks[:1])
     return Job(

@@ -56,6 +56,13 @@ VARIABLES = {
     "recurrent_weights": ("recurrent matrix W", "1"),
     "input_weights": ("input matrix B", "1"),
     "feedback_weights": ("fixed feedback matrix R", "1"),
+    # flow of whole networks
+    "time_reached": ("flow time s at which the trajectory ended", "1"),
+    "integration_steps": ("steps of the integrator, rejected ones included", "1"),
+    "spectral_radius": ("spectral radius of W at the end", "1"),
+    "final_readout_weights": ("readout matrix A at the end", "1"),
+    "final_recurrent_weights": ("recurrent matrix W at the end", "1"),
+    "final_input_weights": ("input matrix B at the end", "1"),
 }
 
 

@@ -5,14 +5,14 @@ With X, Y square and Q a rectangle between them,
     S_t  = sum_{k<t} X^k Q Y^k                 S_2t  = S_t + X^t S_t Y^t
     SS_t = sum_{k<t} (t-k) X^k Q Y^k           SS_2t = SS_t + t S_t + X^t SS_t Y^t
 
-SS_t = S_1 + ... + S_t serves the sequence loss. Nothing is inverted: the sums exist for any spectral radius as long as t
-is finite. Two such sums make every expected update (:mod:`~fastmodes.kernels.stationary`), with Wb = diag(W, W*):
+SS_t = S_1 + ... + S_t serves the sequence loss. Nothing is inverted: the sums exist for any spectral radius as long as
+t is finite. Two such sums make every expected update (:mod:`~fastmodes.kernels.stationary`), with Wb = diag(W, W*):
 
     S = sum_k Wb^k (B, B*) B^T (W^T)^k               covariance of both networks' states with the student's
     N = sum_j (P^T)^j F^T (A, -A*) Wb^j              credit, P the propagator and F the feedback
 
-All matrices lie in one :class:`~fastmodes.kernels.matrices.Matrices` and are named by the codes below. The code of a pair
-means the student's matrix, the code after it the teacher's.
+All matrices lie in one :class:`~fastmodes.kernels.matrices.Matrices` and are named by the codes below. The code of a
+pair means the student's matrix, the code after it the teacher's.
 """
 
 import numpy as np
@@ -95,7 +95,7 @@ def start_sums(m, weighted):
 
 @apart
 def carry_back(m, out, recurrent, turned, decay, matrix):
-    """``out += P^T matrix``: ``turned`` is P^T where P is the recurrent matrix, ``decay`` the diagonal of any other P."""
+    """``out += P^T matrix``: ``turned`` is P^T where P is recurrent, ``decay`` the diagonal of any other P."""
     if recurrent:
         multiply(m, out, turned, matrix, False)
     else:
@@ -191,12 +191,15 @@ def sum_to(m, steps, weighted, recurrent, with_credit):
 def sum_to_infinity(m, horizon, recurrent, limit):
     """Bring S to its limit and N to ``horizon`` (0: to its limit too).
 
-    Returns 1 if they converge within ``limit`` doublings, 0 if not, 2 if the powers grow.
+    Returns the number of terms summed, 0 if ``limit`` doublings are not enough, -1 if the powers grow.
     """
-    count = sum_to(m, max(horizon, 1), False, recurrent, True)
+    terms = float(sum_to(m, max(horizon, 1), False, recurrent, True))
     for _ in range(limit):
         found = spent(m, recurrent, horizon == 0)
-        if found > 0:
-            return found
-        double(m, count, False, recurrent, horizon == 0)
-    return 0
+        if found == 1:
+            return terms
+        if found == 2:
+            return -1.0
+        double(m, 0, False, recurrent, horizon == 0)
+        terms *= 2.0
+    return 0.0

@@ -12,9 +12,10 @@ triangle j + i < a - 1 at its far end, which is D_a. A rectangle and two triangl
 so the double sum doubles like the single ones and needs nothing to be solvable or stable. Weights (T - k) / T (the
 sequence loss) replace S and N by the weighted sums of :mod:`~fastmodes.kernels.doubling`.
 
-A chain of sizes 1 = m_0, m_1, ... m_q = a leads to the horizon, m_l being twice m_{l-1}, or one more. One pass up makes
-the powers Wb^{m_l}; one pass down turns them into Wb^{T - 2 m_{l-1}}, the powers in the middle of each stage; a second pass
-up doubles S, N and D together.
+Where every power is spent at half the horizon already, D vanishes and S and N have their limits. Otherwise a
+chain of sizes 1 = m_0, m_1, ... m_q = a leads to the horizon, m_l being twice m_{l-1}, or one more. One
+pass up makes the powers Wb^{m_l}; one pass down turns them into Wb^{T - 2 m_{l-1}}, the powers in the middle of each
+stage; a second pass up doubles S, N and D together.
 """
 
 from .compile import apart, kernel
@@ -62,25 +63,33 @@ def chain_levels(horizon):
 
 
 @apart
-def _powers_to(m, horizon, recurrent):
-    """Fill the chain with Wb^{m_l}; return the size reached: less than ``horizon`` if the powers are spent there."""
+def _spent_within(m, horizon, recurrent):
+    """Power of two below ``horizon`` at which every power is spent, 0 if there is none: squares powers only."""
     start_sums(m, False)
-    count, bit, level = 1, top_bit(horizon), 0
+    count = 1
+    while 2 * count <= horizon:
+        if spent(m, recurrent, True) == 1:
+            return count
+        raise_powers(m, POWER, DECAY_POWER)
+        count *= 2
+    return 0
+
+
+@apart
+def _powers_to(m, horizon):
+    """Fill the chain with Wb^{m_l}."""
+    start_sums(m, False)
+    bit, level = top_bit(horizon), 0
     for s in range(2):
         copy(m, CHAIN + s, POWER + s)
     while bit > 1:
-        if spent(m, recurrent, True) == 1:
-            return count
         bit //= 2
         level += 1
         raise_powers(m, POWER, DECAY_POWER)
-        count *= 2
         if horizon & bit:
             raise_powers(m, RECURRENT, DECAY)
-            count += 1
         for s in range(2):
             copy(m, CHAIN + 2 * level + s, POWER + s)
-    return count
 
 
 @apart
@@ -215,16 +224,18 @@ def finite_update(m, propagator, readout_feedback, horizon, steps, weighted):
     """
     recurrent = propagator == RECURRENT_PROPAGATOR
     prepare(m, propagator, readout_feedback)
-    reached = _powers_to(m, horizon, recurrent)
-    rest = steps - reached
-    if reached < horizon:
-        # Spent half-way: credit further back and inputs further away add nothing, S_b is S_a.
+    reached = _spent_within(m, horizon, recurrent)
+    if reached > 0:
+        # Credit further back and inputs further away add nothing: a is as good as the horizon, and S_b is S_a.
+        rest = steps - reached
         sum_to(m, reached, weighted, recurrent, True)
         _keep_earlier(m, weighted)
         _spend_earlier(m, rest - reached, weighted)
         clear(m, TRIANGLE)
     else:
+        reached, rest = horizon, steps - horizon
         _sum_earlier(m, rest, weighted)
+        _powers_to(m, horizon)
         _middle_powers(m, horizon)
         _sum_triangle(m, horizon, weighted, recurrent)
     _join(m, reached, rest, weighted)

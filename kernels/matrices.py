@@ -1,10 +1,11 @@
 """Many matrices in one flat array, addressed by a code; and the few operations that doubling needs.
 
-Kernels that juggle dozens of matrices pass one array and one table instead of dozens of arrays: they compile many times faster,
-and work space is allocated once. Columns are padded with zeros to whole lanes (:mod:`~fastmodes.kernels.layout`).
+Kernels that juggle dozens of matrices pass one array and one table instead of dozens of arrays: they compile many times
+faster, and work space is allocated once. Columns are padded with zeros to whole lanes
+(:mod:`~fastmodes.kernels.layout`).
 
-Products run in registers up to 64 x 64, where that is as fast as BLAS or faster (8 x 8: four times), and in BLAS beyond;
-which of the two depends on the shapes alone. BLAS is called with one thread: blocks of networks fill the cores.
+Products run in registers up to 64 x 64, where that is as fast as BLAS or faster (8 x 8: four times), and in BLAS
+beyond; which of the two depends on the shapes alone. BLAS is called with one thread: blocks of networks fill the cores.
 """
 
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""Expected updates of every rule in the limit of infinitely many steps, by doubling (beyond the paper; theory section 4).
+"""Expected updates of every rule at infinitely many steps, by doubling (beyond the paper; theory section 4).
 
 Letters: A, W, B of the student, A*, W*, B* of the teacher, F feedback, P propagator (:mod:`~fastmodes.kernels.credit`).
 With the joint network (student, teacher) written as Wb = diag(W, W*), Bb = (B, B*), Ab = (A, -A*), a rule of horizon a
@@ -9,8 +9,8 @@ has
     loss = 1/2 tr(A Pg A^T) - tr(A Qg^T A*^T) + 1/2 tr(A* Pg* A*^T),     S = (Pg, Qg)
 
 S and N solve Stein equations; :mod:`~fastmodes.kernels.doubling` sums them. A diagonal P acts on the rows of F^T Ab. A
-scalar P = decay I is carried with the n_out rows of Ab alone and F^T multiplies the result: the rank of RFLO's Delta W, at
-most n_out, shows in the cost.
+scalar P = decay I is carried with the n_out rows of Ab alone and F^T multiplies the result: the rank of RFLO's Delta W,
+at most n_out, shows in the cost.
 """
 
 from .compile import apart, kernel
@@ -99,10 +99,10 @@ def assign(m, propagator, sums, credit):
 def stationary_update_of(m, propagator, readout_feedback, horizon, limit):
     """:func:`stationary_update` for use inside kernels."""
     prepare(m, propagator, readout_feedback)
-    found = sum_to_infinity(m, horizon, propagator == RECURRENT_PROPAGATOR, limit)
+    terms = sum_to_infinity(m, horizon, propagator == RECURRENT_PROPAGATOR, limit)
     clear(m, TRIANGLE)
     add_rectangle(m, TRIANGLE, RECURRENT, SUM, WEIGHTED_SUM, False)
-    return assign(m, propagator, SUM, CREDIT), found
+    return assign(m, propagator, SUM, CREDIT), terms
 
 
 @kernel
@@ -125,7 +125,7 @@ def stationary_update(m, propagator, readout_feedback, horizon, limit):
     -------
     loss : float
         Without the teacher's part, 1/2 tr(A* Pg* A*^T), which no student changes.
-    found : int
-        1: converged; 0: not within ``limit`` doublings; 2: the powers grow.
+    terms : float
+        How many were summed until the powers were spent; 0: ``limit`` doublings were not enough; -1: the powers grow.
     """
     return stationary_update_of(m, propagator, readout_feedback, horizon, limit)
