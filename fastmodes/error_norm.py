@@ -14,10 +14,14 @@ import math
 import numpy as np
 import scipy.linalg
 
-from .kernels.doubling import HOPELESS, NEGLIGIBLE
+from .kernels.doubling import NEGLIGIBLE
 
 #: Beyond this many doublings a system counts as not stable: spectral radius above about 1 - 20 / 2^40.
 MOST_DOUBLINGS = 40
+
+
+#: A power this large will not come back, and its square does not overflow.
+_LARGE = 1e100
 
 
 def _compressed(*factors):
@@ -64,10 +68,10 @@ def covariance_factors(w, b, steps, weighted=False):
 def _infinite_factor(w, factor):
     power = w
     for _ in range(MOST_DOUBLINGS):
-        reach = np.linalg.norm(power)
+        reach = np.abs(power).sum()
         if reach**2 <= NEGLIGIBLE:
             return factor
-        if not reach < HOPELESS:
+        if not reach < _LARGE:
             break
         factor, power = _compressed(factor, power @ factor), power @ power
     return np.full_like(factor, math.inf)

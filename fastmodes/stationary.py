@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from .error_norm import error_loss, power_loss
+from .error_norm import covariance_factors, error_loss, power_loss
 from .kernels import credit, doubling, finite, stationary
 from .kernels.layout import padded
 
@@ -197,11 +197,6 @@ def _check_accuracy(student, teacher):
 
 
 def _gramian_norm(w):
-    """|| sum_k W^k (W^T)^k || in the spectral norm."""
-    gramian, power = np.eye(len(w)), w
-    for _ in range(MOST_DOUBLINGS):
-        if np.linalg.norm(power) ** 2 <= doubling.NEGLIGIBLE:
-            break
-        gramian = gramian + power @ gramian @ power.T
-        power = power @ power
-    return float(np.linalg.norm(gramian, 2)) if np.isfinite(gramian).all() else math.inf
+    """|| sum_k W^k (W^T)^k || in the spectral norm; infinite where doubling does not reach its limit."""
+    factor = covariance_factors(w, np.eye(len(w)), math.inf)[0]
+    return float(np.linalg.norm(factor, 2) ** 2) if np.isfinite(factor).all() else math.inf

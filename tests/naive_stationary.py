@@ -30,3 +30,21 @@ def expected(kind, decay, horizon, f, network, teacher, steps, loss="final"):
         dw = back @ dw + f.T @ g[j + 1]
         db = back @ db + f.T @ m[j]
     return value, g[0], dw, db
+
+
+def output_power(network, teacher, steps):
+    """1/2 sum_k ||A W^k B - A* W*^k B*||^2 without conjugation: also for complex-step derivatives."""
+    (a, w, b), (ta, tw, tb) = network, teacher
+    value, x, y = 0.0, b, tb
+    for _ in range(steps):
+        m = a @ x - ta @ y
+        value = value + 0.5 * np.sum(m * m)
+        x, y = w @ x, tw @ y
+    return value
+
+
+def with_filter(network, f, g, c, d):
+    """(A', W', B') of a network that reads x = C z + D n, z_{t+1} = F z + G n, and carries z beside its units."""
+    a, w, b = network
+    zeros = np.zeros((len(f), len(w)))
+    return np.hstack([a, 0 * a[:, :1] @ c[:1]]), np.block([[w, b @ c], [zeros, f]]), np.vstack([b @ d, g])
