@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import stationary
 from .impulses import covariance_root
 from .kernels import credit, expected, layout, online, sampled
 from .networks import check_pair
@@ -12,12 +13,6 @@ from .rules import LearningRule
 from .validation import check_array, check_choice, check_flag, check_memory, check_steps, shown
 
 LOSSES = ("final", "sequence")
-_CODES = {
-    "recurrent": credit.RECURRENT,
-    "scalar": credit.SCALAR,
-    "diagonal": credit.DIAGONAL,
-    "recurrent_diagonal": credit.RECURRENT_DIAGONAL,
-}
 
 
 class Update(NamedTuple):
@@ -87,7 +82,7 @@ def kernel_rule(rule, place, n_hidden, steps, feedbacks):
         raise ValueError(f"decay must hold n_hidden={n_hidden} numbers for {rule.name}; got {len(decay)}")
     reads_readout = rule.feedback == "readout"
     return credit.Rule(
-        propagator=_CODES[rule.propagator],
+        propagator=stationary.PROPAGATORS[rule.propagator],
         horizon=steps if rule.horizon is None else min(rule.horizon, steps),
         readout_feedback=reads_readout,
         feedback=place.readout_like([] if reads_readout else feedbacks),
@@ -126,12 +121,14 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
     rule : LearningRule
     student, teacher : LinearRNN
         Any spectral radius; their hidden sizes may differ.
-    steps : int
-        T, the number of time steps.
+    steps : int or math.inf
+        T, the number of time steps. Long sequences are summed by doubling in O(n^3 log T) where that is faster than
+        the recursion's O(T n^2 (n_in + n_out)); infinitely many need spectral radii below 1.
     feedback : array (n_out, n_hidden), optional
         R, for rules with random feedback.
     loss : {"final", "sequence"}
-        Error at the last step (Eq. 2), or its mean over all steps (App. H), the rule's horizon capped at each.
+        Error at the last step (Eq. 2), or its mean over all steps (App. H), the rule's horizon capped at each. The
+        same for infinitely many steps.
     input_covariance : array (n_in, n_in), optional
         Spatial covariance of the input; default identity.
 
@@ -143,15 +140,27 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
     Raises
     ------
     TypeError, ValueError
-        For a parameter outside its range.
+        For a parameter outside its range; for infinitely many steps also if the sums diverge, or are so close to it
+        that double precision cannot give six digits.
     """
     check_rule(rule)
     check_pair(student, teacher)
-    steps = check_steps("steps", steps)
+    steps = check_steps("steps", steps, infinite=True)
     check_choice("loss", loss, LOSSES)
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
-    check_memory(8.0 * steps * student.n_out * (3 * student.n_hidden + 2 * student.n_in), steps=steps)
     root = None if input_covariance is None else covariance_root(input_covariance, student.n_in)
+    if steps == math.inf:
+        return Update(*stationary.infinite_update(rule, student, teacher, feedback, root))
+    if stationary.doubling_is_faster(student, teacher, steps, loss):
+        by_doubling = Update(*stationary.finite_update(rule, student, teacher, steps, feedback, loss, root))
+        if all(np.isfinite(part).all() for part in by_doubling):
+            return by_doubling
+    check_memory(8.0 * steps * student.n_out * (3 * student.n_hidden + 2 * student.n_in), steps=steps)
+    return by_recursion(rule, student, teacher, steps, feedback, loss, root)
+
+
+def by_recursion(rule, student, teacher, steps, feedback, loss, root=None):
+    """:func:`expected_update` by the O(T) recursion; arguments are checked already."""
 
     place = layout.layout_for(student.n_out, student.n_hidden, student.n_in)
     inputs = student.input if root is None else student.input @ root

@@ -153,7 +153,7 @@ def spread(typingctx, array, index):
 
     def codegen(context, builder, sig, args):
         pointer = _item_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1])
-        return _splat(builder, builder.load(builder.bitcast(pointer, _DOUBLE.as_pointer())))
+        return _splat(builder, builder.load(builder.bitcast(pointer, _DOUBLE.as_pointer()), align=8))
 
     return LANES(array, index), codegen
 
