@@ -230,7 +230,7 @@ def test_silent_network_is_a_saddle_of_known_growth(n):
     teacher = fm.aligned_teacher(fm.Modes(ws, 1.0, 0.9))
     silent = fm.aligned_student(teacher, fm.Modes(w[::-1], 0.0, 0.0))
     found = matrix_fixed_points.stability_at(fm.bptt(), silent, teacher)
-    # Off the diagonal, student mode i and teacher mode j excite each other when both see the same channels: w_i with w*_j.
+    # Student mode i and teacher mode j that meet in one channel excite each other: w_i with w*_j.
     assert found.growth == pytest.approx(0.9 * np.max(1 / (1 - np.outer(w, ws))), rel=1e-6)
     assert not found.stable
 
@@ -260,3 +260,15 @@ def test_full_credit_ends_at_the_teacher_and_one_output_of_random_feedback_does_
         for value, vector in zip(values, left.T, strict=True):
             matched = matrix_fixed_points.error_transfer(end, teacher, value) @ end.input.T @ vector
             assert np.abs(matched).max() < 1e-4
+
+
+def test_figure_shows_every_rule_with_a_curve(teacher):
+    from fastmodes.analysis.figures.matrix_flow import alignment_along_flow
+
+    rules = [fm.bptt(), fm.rflo(0.5)]
+    times = np.concatenate([[0.0], np.geomspace(0.1, 10, 9)])
+    figure = alignment_along_flow(fm.matrix_flow(rules, teacher, hidden=4, seeds=3, times=times, **QUIET))
+    loss, *alignments = figure.axes[:5]
+    assert [line.get_label() for line in loss.lines] == ["BPTT", "RFLO"]
+    assert [len(ax.lines) for ax in alignments] == [2, 2, 2, 1]
+    assert all(ax.get_xlabel() and ax.get_ylabel() and ax.get_title() for ax in figure.axes[:5])
