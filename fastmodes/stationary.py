@@ -12,7 +12,7 @@ from .kernels.layout import padded
 MOST_DOUBLINGS = 40
 
 #: Sums of more terms than this have their rounding errors estimated before they are handed out.
-_LONG = 4096
+LONG = 4096
 
 #: Largest estimated relative error that is handed out.
 _LARGEST_ERROR = 1e-6
@@ -122,7 +122,7 @@ def infinite_update(rule, student, teacher, feedback, root=None):
     changes, whole = read_update(m, student, root), power_loss(teacher, math.inf, root=root)
     if terms <= 0 or not all(np.isfinite(part).all() for part in (whole, *changes)):
         raise ValueError(_why_divergent(rule, student, teacher))
-    if terms > _LONG:
+    if terms > LONG:
         _check_accuracy(student, teacher)
     loss += whole
     if not loss > CANCELLED * whole:
