@@ -6,6 +6,7 @@ feedback; w, a, b, r their entries for one mode; a star marks the teacher.
 
 import importlib
 
+from .batches import expected_updates
 from .coloured_input import InputFilter, autoregressive_input, coloured_update
 from .estimates import alignment, estimate_modes
 from .files import read_netcdf, write_netcdf
@@ -34,6 +35,7 @@ __all__ = [
     "eprop",
     "estimate_modes",
     "expected_update",
+    "expected_updates",
     "flow",
     "impulse_expectation",
     "matrix_flow",

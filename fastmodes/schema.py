@@ -92,6 +92,12 @@ VARIABLES = {
     "final_readout_weights": ("readout matrix A at the end", "1"),
     "final_recurrent_weights": ("recurrent matrix W at the end", "1"),
     "final_input_weights": ("input matrix B at the end", "1"),
+    "relative_loss": ("loss over the teacher's output power", "1"),
+    "update_size": ("largest entry of the update", "1"),
+    "growth": ("largest real part of the flow's eigenvalues", "1"),
+    "fastest": ("largest modulus of the flow's eigenvalues", "1"),
+    "stable": ("whether no eigenvalue's real part is positive", "1"),
+    "end_kind": ("where the flow has ended", "1"),
 }
 
 
