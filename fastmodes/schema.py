@@ -42,6 +42,7 @@ VARIABLES = {
     "mode_feedback": ("estimated feedback mode entry r", "1"),
     "mode_feedback_imag": ("imaginary part of the estimated feedback mode entry r", "1"),
     "mode_is_complex": ("whether an imaginary part of the mode's estimates is not small", "1"),
+    "mode_match": ("how sure the match of the mode with the teacher's is", "1"),
     "alignment_recurrent": ("recurrent alignment", "1"),
     "alignment_readout": ("readout alignment", "1"),
     "alignment_input": ("input alignment", "1"),
