@@ -56,6 +56,20 @@ VARIABLES = {
     "readout_weights": ("readout matrix A", "1"),
     "recurrent_weights": ("recurrent matrix W", "1"),
     "input_weights": ("input matrix B", "1"),
+    # theory started from an epoch
+    "start_epoch": ("epoch the theory starts from", "1"),
+    "predicted_recurrent": ("predicted recurrent mode entry w", "1"),
+    "predicted_readout": ("predicted readout mode entry a", "1"),
+    "predicted_input": ("predicted input mode entry b", "1"),
+    "prediction_status": ("how the prediction ended", "1"),
+    "theory_error": ("theory error (mean distance of w, a, b)", "1"),
+    "standstill_error": ("error of the prediction that nothing changes", "1"),
+    # largest stable learning rate
+    "teacher_eigenvalue": ("teacher eigenvalue w*", "1"),
+    "predicted_rate": ("largest stable learning rate, predicted", "1"),
+    "measured_rate": ("largest stable learning rate, found in training one unit", "1"),
+    "network_predicted_rate": ("largest learning rate of whole networks, predicted", "1"),
+    "network_measured_rate": ("largest learning rate of whole networks, found in training", "1"),
     # rank of what is learned
     "matrix": ("weight matrix", "1"),
     "rank_place": ("place of a singular value of the change of B", "1"),
