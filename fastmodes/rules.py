@@ -140,7 +140,12 @@ def check_rules(rules) -> tuple[LearningRule, ...]:
 
 
 _CALL = re.compile(r"([A-Za-z-]+)(?:\(([^()]*)\))?")
-_NAMED = {"bptt": (bptt, None), "tbptt": (tbptt, int), "rflo": (rflo, float), "eprop": (eprop, None)}
+_NAMED: dict[str, tuple[Any, Any]] = {
+    "bptt": (bptt, None),
+    "tbptt": (tbptt, int),
+    "rflo": (rflo, float),
+    "eprop": (eprop, None),
+}
 _FIELDS = tuple(field.name for field in dataclasses.fields(LearningRule))
 
 
