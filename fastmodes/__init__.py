@@ -8,6 +8,7 @@ import importlib
 
 from .estimates import alignment, estimate_modes
 from .files import read_netcdf, write_netcdf
+from .modes import mode_jacobian, mode_update
 from .networks import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
 from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
 from .training import train
@@ -27,6 +28,8 @@ __all__ = [
     "expected_update",
     "impulse_expectation",
     "parse_rule",
+    "mode_jacobian",
+    "mode_update",
     "random_feedback",
     "random_student",
     "read_netcdf",
