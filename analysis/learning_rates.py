@@ -1,7 +1,7 @@
 """The largest stable learning rate: predicted by mode theory, and found in training by bisection.
 
-Near an optimal point the update is the linear map 1 + eta lambda with the flow's eigenvalues lambda (theory section 6): a
-real one is stable up to eta = 2/|lambda|. For BPTT the largest |lambda| grows like 1/(1 - w*^2)^3, for tBPTT(1) like
+Near an optimal point the update is the linear map 1 + eta lambda with the flow's eigenvalues lambda (theory section 6): a real
+one is stable up to eta = 2/|lambda|. For BPTT the largest |lambda| grows like 1/(1 - w*^2)^3, for tBPTT(1) like
 1/(1 - w*^2)^2: the limit falls with these powers.
 """
 
@@ -21,8 +21,8 @@ _DISPLACEMENT = np.array([1e-5, -2e-5, 1e-5])
 #: Other modes of a whole network's teacher, relative to its largest eigenvalue.
 _SPREAD = np.array([1.0, 0.78, 0.56, 0.33])
 _NETWORK_SEEDS = tuple(range(8))
-#: Flow time in which whole networks learn, and the share of the initial loss that counts as learned.
-_FLOW_TIME, _LEARNED = 40.0, 1e-2
+#: Flow time in which whole networks learn, the share of the initial loss that counts as learned, and the most epochs.
+_FLOW_TIME, _LEARNED, _LONGEST = 40.0, 1e-4, 20_000
 
 
 def _steps(w, precision):
@@ -91,7 +91,7 @@ def _network_rate(rule, w):
     steps = _steps(w, 1e-4)
 
     def run(rate):
-        epochs = min(math.ceil(_FLOW_TIME / rate), 20000)
+        epochs = min(math.ceil(_FLOW_TIME / rate), _LONGEST)
         return train(
             rule, teacher, hidden=4, seeds=_NETWORK_SEEDS, epochs=epochs, learning_rate=rate, steps=steps,
             updates="expected", init_scale=0.1, record_every=epochs, validation_size=1, threads=1, progress=False,
@@ -101,6 +101,8 @@ def _network_rate(rule, w):
         return (data["loss"].isel(epoch=-1) < _LEARNED * data["loss"].isel(epoch=0)).values[0]
 
     rough = 2 * (1 - w**2) ** 3 / (1 + w**2)
+    if _FLOW_TIME / (rough / 3) > _LONGEST:
+        return math.nan, math.nan
     data = run(rough / 3)
     end = data.isel(rule=0, epoch=-1).where(xr.DataArray(learned(data), dims="seed"))
     predicted = math.nan
@@ -114,7 +116,7 @@ def _network_rate(rule, w):
         ).values[0]
         whole = limits[np.isfinite(limits).all(axis=1)]
         predicted = float(np.median(whole.min(axis=1))) if len(whole) else math.nan
-    measured = _bisect(lambda rate: bool(learned(run(rate)).mean() >= 0.5), rough / 2, 2 * rough, 0.05)
+    measured = _bisect(lambda rate: bool(learned(run(rate)).mean() >= 0.5), rough / 2, 2 * rough, 0.1)
     return predicted, measured
 
 
@@ -134,7 +136,7 @@ def learning_rate_limits(rules, eigenvalues, *, networks=True, threads=None) -> 
     -------
     xarray.Dataset (rule, teacher_eigenvalue)
         ``predicted_rate``, ``measured_rate`` at (w, a, b, r) = (w*, 1, 1, 1); ``network_predicted_rate``,
-        ``network_measured_rate``; NaN where nothing was learned at any rate.
+        ``network_measured_rate``; NaN where nothing was learned, or learning takes more than 20,000 epochs.
 
     Raises
     ------
@@ -148,7 +150,8 @@ def learning_rate_limits(rules, eigenvalues, *, networks=True, threads=None) -> 
     if not ((goals > 0) & (goals < 1)).all():
         raise ValueError(f"eigenvalues must lie in (0, 1); got {goals}")
     shape = (len(rules), len(goals))
-    out = {name: np.full(shape, np.nan) for name in ("measured_rate", "network_predicted_rate", "network_measured_rate")}
+    names = ("measured_rate", "network_predicted_rate", "network_measured_rate")
+    out = {name: np.full(shape, np.nan) for name in names}
 
     def work(place):
         rule, w = rules[place[0]], float(goals[place[1]])
