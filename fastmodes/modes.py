@@ -175,13 +175,15 @@ def _like_input(grid, flat):
     return flat.reshape(grid.shape) if grid.shape else float(flat[0])
 
 
-def rule_grid(rules, entries, decay=None, horizon=None) -> Grid:
+def rule_grid(rules, entries, decay=None, horizon=None, reserved=("rule", "time", "eigenvalue")) -> Grid:
     """One grid for several rules: ``entries``, and for rule i its "decay i" and "horizon i" (0: endless).
 
     Parameters
     ----------
     rules : tuple of LearningRule
     entries : dict of str to number, array or DataArray
+    reserved : tuple of str
+        Dimensions that the result has itself.
     decay : number, array or DataArray, optional
         Replaces the decay of every rule with a scalar propagator.
     horizon : number, array or DataArray, optional
@@ -207,7 +209,7 @@ def rule_grid(rules, entries, decay=None, horizon=None) -> Grid:
         own = decay if decay is not None and scalar[i] else rule_decay(rule, tuple(entries.values()))
         entries[f"decay {i}"] = own
         entries[f"horizon {i}"] = horizon if horizon is not None and finite[i] else float(rule.horizon or 0)
-    grid = broadcast(entries)
+    grid = broadcast(entries, reserved)
     for name in ("recurrent", "teacher_recurrent"):
         if name in grid.values:
             check_range(grid, name, -1, 1)
