@@ -161,8 +161,8 @@ def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``theory_error``, ``standstill_error`` (rule, seed, epoch, mode) with ``epoch`` the start; NaN where the flow leaves
-        its domain or the run diverged; ``prediction_status`` (rule, seed, epoch, mode).
+        ``theory_error``, ``standstill_error`` (rule, seed, epoch, mode) with ``epoch`` the start; NaN where the flow
+        leaves its domain or the run diverged; ``prediction_status`` (rule, seed, epoch, mode).
 
     Raises
     ------
@@ -171,23 +171,26 @@ def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
     """
     recorded = dataset["epoch"].values[:-1]
     starts = recorded[:: max(1, len(recorded) // 40)] if epochs is None else np.unique(np.atleast_1d(epochs))
-    measured = xr.concat([dataset[f"mode_{name}"] for name in ENTRIES], dim="entry")
-    parts = []
-    for start in starts:
-        prediction = predict_from_epoch(dataset, int(start), rtol=rtol, atol=atol)
-        first = int(prediction["start_epoch"])
-        theory = xr.concat([prediction[f"predicted_{name}"] for name in ENTRIES], dim="entry")
-        after = measured.sel(epoch=slice(first, None))
-        parts.append(
-            xr.Dataset(
-                {
-                    "theory_error": _distance(theory.sel(epoch=slice(first, None)), after),
-                    "standstill_error": _distance(after.isel(epoch=0), after),
-                    "prediction_status": prediction["prediction_status"],
-                }
-            ).assign_coords(epoch=first)
-        )
-    out = xr.concat(parts, dim="epoch").transpose("rule", "seed", "epoch", "mode", ...).drop_vars("start_epoch")
+    places = np.unique(np.abs(dataset["epoch"].values - np.atleast_1d(starts)[:, np.newaxis]).argmin(axis=1))
+    measured = np.stack([dataset[f"mode_{name}"].transpose("rule", "seed", "epoch", "mode") for name in ENTRIES])
+    shape = (*measured.shape[1:3], len(places), measured.shape[4])
+    errors, standstill, status = np.empty(shape), np.empty(shape), np.empty(shape, dtype=np.int8)
+    for k, place in enumerate(places):
+        prediction = predict_from_epoch(dataset, int(dataset["epoch"].values[place]), rtol=rtol, atol=atol)
+        theory = np.stack([prediction[f"predicted_{name}"].values[:, :, place:] for name in ENTRIES])
+        after = measured[:, :, :, place:]
+        errors[:, :, k] = _distance(theory, after)
+        standstill[:, :, k] = _distance(after[:, :, :, :1], after)
+        status[:, :, k] = prediction["prediction_status"].values
+    dims = ("rule", "seed", "epoch", "mode")
+    out = xr.Dataset(
+        {
+            "theory_error": (dims, errors),
+            "standstill_error": (dims, standstill),
+            "prediction_status": (dims, status),
+        },
+        coords=_coordinates(dataset.isel(epoch=places)),
+    )
     out["prediction_status"].attrs = flag_attributes(STATUS)
     return annotate(
         out, title="Theory error against the start epoch", configuration={"command": "theory_error", "starts": starts}
@@ -196,4 +199,4 @@ def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
 
 def _distance(theory, measured):
     """Norm over (w, a, b), averaged over epochs; NaN if a value is missing."""
-    return np.sqrt(((theory - measured) ** 2).sum("entry", skipna=False)).mean("epoch", skipna=False)
+    return np.sqrt(((theory - measured) ** 2).sum(axis=0)).mean(axis=2)

@@ -1,15 +1,16 @@
 """The flow against SciPy, its invariants, its orders, its ends; the discrete map against its definition."""
 
-import fastmodes as fm
 import naive_modes
 import numpy as np
 import pytest
 import xarray as xr
-from fastmodes.flows import integrate, mode_loss
 from fastmodes.kernels.flow import STATUSES
 from fastmodes.kernels.parallel import run_blocks
-from fastmodes.modes import mode_entries, rule_grid
 from scipy.integrate import solve_ivp
+
+import fastmodes as fm
+from fastmodes.flows import integrate, mode_loss
+from fastmodes.modes import mode_entries, rule_grid
 
 FOUR = [fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop()]
 REACHED_END, OPTIMAL, NON_OPTIMAL, LEFT_DOMAIN, STEP_LIMIT = range(5)
