@@ -19,7 +19,7 @@ STATUS = ("followed", "left_domain", "no_start")
 
 
 def training_rules(dataset):
-    """The learning rules of a training dataset, as values.
+    """The learning rules on a training dataset's ``rule`` axis, which may be a part of those trained, as values.
 
     Raises
     ------
@@ -31,7 +31,8 @@ def training_rules(dataset):
     for rule in listed:
         if isinstance(rule["decay"], list):
             rule["decay"] = tuple(rule["decay"])
-    return tuple(LearningRule(**rule) for rule in listed)
+    by_name = {rule["name"]: LearningRule(**rule) for rule in listed}
+    return tuple(by_name[str(name)] for name in np.atleast_1d(dataset["rule"].values))
 
 
 def _configuration(dataset):
