@@ -35,8 +35,8 @@ def _evaluate(rules, grid, parts, progress=False):
         optimal_stability(*layouts[i], start, codes[i], values[i, :, start:stop], kinds[i, start:stop])
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
-    with progress_bar(len(blocks), "stability", progress) as bar:
-        run_blocks(work, blocks, on_done=lambda block: bar.update(1))
+    with progress_bar(len(rules) * grid.size, "points", progress) as bar:
+        run_blocks(work, blocks, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
     return values, kinds
 
 

@@ -65,7 +65,7 @@ def flow(
     >>> round(float(end.w.squeeze()), 6), end.status.attrs["flag_meanings"].split()[end.status.item()]
     (0.6, 'optimal')
     """
-    rules, grid = _grid(rules, modes, teacher_modes, feedback, decay, horizon)
+    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon)
     times = _ascending("times", np.atleast_1d(times))
     if times[-1] <= 0:
         raise ValueError(f"times must end after 0; got {times[-1]}")
@@ -85,7 +85,7 @@ def flow(
     dataset["status"].attrs = flag_attributes(STATUSES)
     dataset["time_reached"] = _per_point(rules, grid, records[..., 3])
     dataset["evaluations"] = _per_point(rules, grid, records[..., 6])
-    return annotate(dataset, title="Flow of modes", configuration=_configuration(rules, grid) | configuration)
+    return annotate(dataset, title="Flow of modes", configuration=flow_configuration(rules, grid) | configuration)
 
 
 def integrate(rules, grid, times, options, *, observe=False, progress=False, method="explicit", hand_over=True):
@@ -135,8 +135,8 @@ def integrate(rules, grid, times, options, *, observe=False, progress=False, met
             states[i, start:stop, 0] = record[:, :3]
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
-    with progress_bar(len(blocks), "flow", progress) as bar:
-        run_blocks(work, blocks, on_done=lambda block: bar.update(1))
+    with progress_bar(len(rules) * grid.size, "points", progress) as bar:
+        run_blocks(work, blocks, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
     return states, records
 
 
@@ -169,7 +169,7 @@ def discrete_map(
         For a parameter outside its range.
     """
     more = {"learning_rate": learning_rate}
-    rules, grid = _grid(rules, modes, teacher_modes, feedback, decay, horizon, more, reserved=("rule", "epoch"))
+    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more, reserved=("rule", "epoch"))
     check_range(grid, "learning_rate", 0, np.inf)
     tolerance = check_number("tolerance", tolerance, above=0)
     counted = _ascending("epochs", np.atleast_1d(epochs))
@@ -186,14 +186,14 @@ def discrete_map(
         map_lanes(readers[i](start, stop), counted, code, states[i, start:stop], outside[i, start:stop])
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
-    with progress_bar(len(blocks), "map", progress) as bar:
-        run_blocks(work, blocks, on_done=lambda block: bar.update(1))
+    with progress_bar(len(rules) * grid.size, "points", progress) as bar:
+        run_blocks(work, blocks, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
     dataset = _dataset(rules, grid, states, ("epoch", counted))
     dataset["status"] = _per_point(rules, grid, _map_status(grid, states, outside, tolerance))
     dataset["status"].attrs = flag_attributes(STATUSES)
     reached = np.where(outside < 0, counted[-1], outside) * grid.values["learning_rate"].ravel()
     dataset["time_reached"] = _per_point(rules, grid, reached)
-    configuration = _configuration(rules, grid) | {"tolerance": tolerance}
+    configuration = flow_configuration(rules, grid) | {"tolerance": tolerance}
     return annotate(dataset, title="Discrete map of modes", configuration=configuration)
 
 
@@ -205,7 +205,7 @@ def _map_status(grid, states, outside, tolerance):
     return np.where((outside >= 0) | (np.abs(w) >= 1), LEFT_DOMAIN, status).astype(np.int8)
 
 
-def _grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), reserved=("rule", "time")):
+def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), reserved=("rule", "time")):
     rules = check_rules(rules)
     entries = mode_entries(rules, modes, teacher_modes, 1.0 if feedback is None else feedback)
     grid = rule_grid(rules, entries | dict(more), decay, horizon, reserved)
@@ -270,7 +270,7 @@ def mode_loss(w, a, b, teacher, product):
     return np.where(np.abs(w) < 1, loss, np.inf)
 
 
-def _configuration(rules, grid):
+def flow_configuration(rules, grid):
     """Rules, and the parameters that are one number; the others are in the coordinates."""
     single = {name: float(v.flat[0]) for name, v in grid.values.items() if not any(v.strides)}
     return {"rules": [repr(rule) for rule in rules]} | {k: v for k, v in single.items() if " " not in k}

@@ -36,7 +36,7 @@ _ROWS = 15
 
 # Steps limited by stability rather than accuracy, in a row, that make a trajectory stiff; 3.25 is about the length of
 # the explicit method's stability interval.
-_STIFF_STEPS, _STABILITY = 4.0, 3.25
+_STIFF_STEPS, _STABILITY = 2.0, 3.25
 
 
 class Lane(NamedTuple):
@@ -182,7 +182,7 @@ def _count_stiff(stretch, distance, h, accepted, left, block):
     count = load(block, (_STIFF, 0))
     count = select(limited, count + 1.0, maximum(count - 0.25, 0.0))
     store(block, (_STIFF, 0), count)
-    return both(less_equal(_STIFF_STEPS, count), less(8.0 * h, left))
+    return both(less_equal(_STIFF_STEPS, count), less(3.0 * h, left))
 
 
 @inlined

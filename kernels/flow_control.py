@@ -10,6 +10,10 @@ BOUNDARY = 2e-6
 #: Largest growth of a step.
 GROWTH = 6.0
 
+#: Local errors are held to a fifth of the tolerance: over the hundred steps of a trajectory they add up, and the end
+#: state should be right within a few tolerances.
+_SHARE = 0.04  # its square
+
 
 @always_inlined
 def _scales(state, fresh, relative, absolute_tolerance):
@@ -31,7 +35,7 @@ def scaled_square(vector, scales):
 def error_ratio(state, fresh, error, relative, absolute_tolerance):
     """Allowed over estimated error, squared, from one division; and the scales for further use."""
     scales = _scales(state, fresh, relative, absolute_tolerance)
-    allowed = scales[3] * scales[3]
+    allowed = _SHARE * scales[3] * scales[3]
     return allowed / maximum(scaled_square(error, scales), 1e-12 * allowed), scales
 
 

@@ -50,11 +50,30 @@ def reference(rule, starts, i, end, method="DOP853", tolerance=1e-12):
     border.terminal = True
     more = {} if method == "DOP853" else {"jac": jacobian}
     found = solve_ivp(function, (0, end), start, method, rtol=tolerance, atol=tolerance * 1e-2, events=border, **more)
-    return found.y[:, -1], found.t[-1], found.status == 1
+    # SciPy gives up (status -1) where steps vanish at the border.
+    return found.y[:, -1], found.t[-1], found.status != 0
+
+
+def sensitivities(rule, starts, end):
+    """How much a change of the start grows until the end, by finite differences of tight flows."""
+    tight = {"feedback": starts["feedback"], "rtol": 1e-12, "atol": 1e-14}
+    base = fm.flow(rule, starts["modes"], starts["teacher_modes"], end, **tight)
+    growth = np.ones(len(starts["feedback"]))
+    for v in range(3):
+        moved = list(starts["modes"])
+        moved[v] = moved[v] + 1e-7
+        other = fm.flow(rule, fm.Modes(*moved), starts["teacher_modes"], end, **tight)
+        for name in "wab":
+            growth = np.maximum(growth, np.abs(other[name] - base[name]).values.ravel() / 1e-7)
+    return growth
 
 
 def compare_with_scipy(rule, starts, end, count, rtol, method="DOP853"):
-    """Worst error over tolerance among the modes that stay inside; the same modes must leave."""
+    """Worst error over tolerance among the modes that stay inside; the same modes must leave.
+
+    Trajectories that pass a saddle magnify every error, their own rounding too: their sensitivity is divided out.
+    """
+    growth = sensitivities(rule, starts, end)
     result = fm.flow(rule, **starts, times=end, rtol=rtol, atol=rtol * 1e-2).isel(rule=0, time=-1)
     got = np.stack([result.w, result.a, result.b], axis=-1)
     worst, left = 0.0, 0
@@ -65,7 +84,7 @@ def compare_with_scipy(rule, starts, end, count, rtol, method="DOP853"):
             left += 1
             assert float(result.time_reached[i]) == pytest.approx(time, rel=1e-5)
         else:
-            size = rtol * np.maximum(np.abs(expected), 0.1)
+            size = rtol * np.maximum(np.abs(expected), 0.1) * max(1.0, growth[i] / 10)
             worst = max(worst, float((np.abs(got[i] - expected) / size).max()))
     return worst, left
 
