@@ -31,7 +31,8 @@ def fixed_point_manifolds():
     random = min(rows["RFLO"][2], rows["e-prop"][2])
     return Claim(
         "C1",
-        "All rules rest on the optimal manifold w = w*, a b = a* b*. BPTT and tBPTT also rest on the line a = b = 0, where "
+        "All rules rest on the optimal manifold w = w*, a b = a* b*. BPTT and tBPTT also rest on the line a = b = "
+        "0, where "
         "the loss stays at a*^2 b*^2 / (2 (1 - w*^2)) per mode; RFLO does not.",
         (
             f"Largest update on the optimal manifold, any rule: {max(row[0] for row in rows.values()):.1e}.",
@@ -66,7 +67,8 @@ def vector_fields():
     sizes = {name: float(np.linalg.norm(field[:, near], axis=0).max()) for name, field in fields.items()}
     return Claim(
         "C2",
-        "The vector fields of BPTT and tBPTT are alike; RFLO's differs and lacks the non-optimal line that shapes the others "
+        "The vector fields of BPTT and tBPTT are alike; RFLO's differs and lacks the non-optimal line that shapes "
+        "the others "
         "near a = b = 0.",
         (
             f"Cosine with BPTT's field over a grid, median: tBPTT(1) {np.median(truncated):.3f}, "
@@ -120,14 +122,17 @@ def eigenvalues_along_the_manifold():
     }
     return Claim(
         "C3",
-        "On the optimal manifold BPTT and tBPTT are stable; RFLO is stable where s has the sign of r, and on the other branch "
+        "On the optimal manifold BPTT and tBPTT are stable; RFLO is stable where s has the sign of r, and on the "
+        "other branch "
         "it is unstable with a stretch of oscillation. For small w*, tBPTT converges like BPTT. BPTT mostly converges "
         "fastest, and slowest at |s| = sqrt|a* b*|.",
         (
-            f"RFLO on the wrong branch, over 5 w*, 3 w_hat, 30 r from 0.05 to 5, 800 s: {100 * oscillating:.2g} % of the points "
+            f"RFLO on the wrong branch, over 5 w*, 3 w_hat, 30 r from 0.05 to 5, 800 s: {100 * oscillating:.2g} % "
+            "of the points "
             f"oscillate and {100 * settled:.2g} % are stable; {100 * somewhere:.0f} % of the (w*, w_hat, r) have an "
             "oscillating stretch.",
-            f"Relative difference of convergence rates, tBPTT(1) to BPTT, median: {100 * float(close[0]):.1f} % at w* = 0.1, "
+            f"Relative difference of convergence rates, tBPTT(1) to BPTT, median: {100 * float(close[0]):.1f} % "
+            "at w* = 0.1, "
             f"{100 * float(close[-1]):.0f} % at w* = 0.9.",
             "Fastest on the good branch: "
             + ", ".join(f"{name} {100 * value:.0f} %" for name, value in first.items())
@@ -155,7 +160,8 @@ def trajectories():
     detour, slower = lengths[2] / lengths[0], taken[2] / taken[0]
     return Claim(
         "C4",
-        "From (a, b, w) = (1, 1, 0.6), close to one branch, with r of the other sign, BPTT and tBPTT go to that branch; RFLO "
+        "From (a, b, w) = (1, 1, 0.6), close to one branch, with r of the other sign, BPTT and tBPTT go to that "
+        "branch; RFLO "
         "makes a long detour to the opposite one and needs much longer.",
         (
             f"End of a: BPTT {ends[0, 0]:+.2f}, tBPTT(1) {ends[1, 0]:+.2f}, RFLO "
@@ -205,7 +211,8 @@ def feedback_and_decay():
         "C8",
         "Larger r or w_hat mainly pushes the real parts of RFLO's eigenvalues away from zero.",
         tuple(
-            f"More {name}: the faster eigenvalue moves away in {100 * fast:.0f} %, the slower in {100 * slow:.0f} % of the "
+            f"More {name}: the faster eigenvalue moves away in {100 * fast:.0f} %, the slower in {100 * slow:.0f} "
+            "% of the "
             f"points of the good branch; both together in {100 * wrong:.0f} % of the wrong branch (w* = 0.7)."
             for name, (fast, slow, wrong) in shares.items()
         ),

@@ -1,8 +1,8 @@
 """The largest stable learning rate: predicted by mode theory, and found in training by bisection.
 
-Near an optimal point the update is the linear map 1 + eta lambda with the flow's eigenvalues lambda (theory section 6): a real
-one is stable up to eta = 2/|lambda|. For BPTT the largest |lambda| grows like 1/(1 - w*^2)^3, for tBPTT(1) like
-1/(1 - w*^2)^2: the limit falls with these powers.
+Near an optimal point the update is the linear map 1 + eta lambda with the flow's eigenvalues lambda: a real one is stable
+up to eta = 2/|lambda|. For BPTT the largest |lambda| grows like 1/(1 - w*^2)^3, for tBPTT(1) like 1/(1 - w*^2)^2: the
+limit falls with these powers.
 """
 
 import math
@@ -174,8 +174,13 @@ def learning_rate_limits(rules, eigenvalues, *, networks=True, threads=None) -> 
 
 
 def power_of_gap(dataset, variable, rule, above=0.75):
-    """Exponent k of a limit that falls like (1 - w*^2)^k, by least squares over teacher eigenvalues above ``above``."""
+    """Exponent k of a limit that falls like (1 - w*^2)^k, by least squares over the eigenvalues from ``above`` on.
+
+    NaN for fewer than two eigenvalues.
+    """
     rates = dataset[variable].sel(rule=rule)
     w = rates["teacher_eigenvalue"].values
     kept = (w >= above) & np.isfinite(rates.values)
+    if kept.sum() < 2:
+        return math.nan
     return float(np.polyfit(np.log(1 - w[kept] ** 2), np.log(rates.values[kept]), 1)[0])

@@ -171,8 +171,8 @@ def spectrum(dataset, epoch=None) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset (rule, seed, unit)
-        ``normalised_singular_value``, ``normalised_eigenvalue`` (moduli, decreasing), and ``eigenvalue_imaginary_share``,
-        the largest imaginary part over the largest modulus (rule, seed).
+        ``normalised_singular_value``, ``normalised_eigenvalue`` (moduli, decreasing), and
+        ``eigenvalue_imaginary_share``, the largest imaginary part over the largest modulus (rule, seed).
 
     Raises
     ------

@@ -116,9 +116,9 @@ UNALIGNED = Preset(
     rules=FOUR_RULES,
     teacher=four_mode_teacher(),
     settings=(
-        ("hidden", 8), ("seeds", tuple(range(20))), ("epochs", 3000), ("learning_rate", 0.005), ("steps", 50),
+        ("hidden", 8), ("seeds", tuple(range(20))), ("epochs", 2000), ("learning_rate", 0.005), ("steps", 50),
         ("updates", "sampled"), ("batch_size", 32), ("optimizer", "sgd"), ("loss", "final"), ("init_scale", 0.1),
-        ("feedback_scale", 1.0), ("record_every", 15), ("divergence_loss", 1e3),
+        ("feedback_scale", 1.0), ("record_every", 10), ("divergence_loss", 1e3),
     ),
     from_paper=(
         "teacher eigenvalues 0.9, 0.7, 0.5, 0.3, W* diagonal, A* and B* the identity",
@@ -126,7 +126,7 @@ UNALIGNED = Preset(
         "a student larger than its teacher",
     ),
     ours=(
-        "8 hidden units, 20 seeds, 3000 epochs, rate 0.005 for every rule (BPTT is unstable above 0.0076 at w* = 0.9)",
+        "8 hidden units, 20 seeds, 2000 epochs, rate 0.005 for every rule (BPTT is unstable above 0.0076 at w* = 0.9)",
         "50 steps, batches of 32, initial weights of standard deviation 0.1/sqrt(8)",
         "w_hat 0.5, R of standard deviation 1/sqrt(8)",
         "e-prop beside the paper's three rules",

@@ -28,6 +28,7 @@ def learning_rate_limits(dataset):
             ax.plot(gap, run[f"{prefix}measured_rate"], marker, color=style["color"], markersize=7, label=name)
         ax.set_xscale("log")
         ax.set_yscale("log")
+        ax.xaxis.set_minor_formatter("")
         ax.set_title(title, loc="left")
         ax.set_xlabel("1 - w*², teacher eigenvalue w* on top")
         top = ax.secondary_xaxis("top")
@@ -37,7 +38,15 @@ def learning_rate_limits(dataset):
         for power, place in ((3, 0.5), (2, 4.0)):
             guide = place * dataset["predicted_rate"].min().item() * (np.array([low, 3 * low]) / low) ** power
             ax.plot([low, 3 * low], guide, color="0.6", linewidth=1)
-            ax.annotate(f"slope {power}", (3 * low, guide[1]), color="0.4", fontsize=8, va="top")
+            ax.annotate(
+                f"slope {power}",
+                (3 * low, guide[1]),
+                color="0.4",
+                fontsize=8,
+                va="top",
+                xytext=(3, -2),
+                textcoords="offset points",
+            )
     axes[0].set_ylabel("largest stable learning rate")
     axes[0].legend(frameon=False, title="lines: 2/|λ|, markers: training")
     return figure

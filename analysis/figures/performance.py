@@ -21,7 +21,9 @@ def performance_and_rank(dataset):
 
     figure, axes = new_figure(1, 2, figsize=(10, 4))
     learning_curves(dataset, axes[0], variable="validation_loss")
+    axes[0].set_title("")
     axes[0].set_title("A  learning curves", loc="left")
+    axes[0].legend(frameon=False, fontsize=8, loc="upper right")
     ratio = dataset["participation_ratio"].sel(matrix="recurrent").isel(epoch=-1)
     loss = dataset["validation_loss"].isel(epoch=-1)
     names = [str(name) for name in dataset["rule"].values]
@@ -152,4 +154,6 @@ def rank_over_choices(sweep):
         },
     )
     figure.axes[1].set_xscale("log")
+    figure.axes[2].xaxis.get_major_locator().set_params(integer=True)
+    figure.axes[2].set_xlim(-0.3, sweep.sizes["seed"] + 0.3)
     return figure

@@ -41,6 +41,7 @@ def spectra(dataset):
         ax.set_ylim(_FLOOR, 2)
         ax.set_title(title, loc="left")
         ax.set_xlabel("place, by decreasing size")
+        ax.xaxis.get_major_locator().set_params(integer=True)
     axes[0].set_ylabel("size over the largest, change of W")
     axes[1].legend(frameon=False)
     return figure
@@ -179,6 +180,7 @@ def proposition(dataset):
     axes[0].axvline(dataset.sizes["output"], color="0.6", linestyle=":", label="n_out")
     axes[0].set_title("A  singular values of the change of W", loc="left")
     axes[0].set_xlabel("place, by decreasing size")
+    axes[0].xaxis.get_major_locator().set_params(integer=True)
     axes[0].set_ylabel("size over the largest")
     axes[0].legend(frameon=False)
     axes[1].set_title("B  outside the rows of R", loc="left")
