@@ -4,6 +4,8 @@ Names load their module when they are first used, so that importing the package 
 """
 
 import importlib
+import sys
+import types
 
 _HOME = {
     "fixed_points": "fixed_points",
@@ -37,6 +39,17 @@ def __getattr__(name):
     if name == "figures":
         return importlib.import_module(".figures", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class _Package(types.ModuleType):
+    """Keeps the names of functions: loading a module of the same name does not put itself in their place."""
+
+    def __setattr__(self, name, value):
+        if not (name in _HOME and isinstance(value, types.ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__():

@@ -1,8 +1,8 @@
 """The largest stable learning rate: predicted by mode theory, and found in training by bisection.
 
-Near an optimal point the update is the linear map 1 + eta lambda with the flow's eigenvalues lambda: a real one is stable
-up to eta = 2/|lambda|. For BPTT the largest |lambda| grows like 1/(1 - w*^2)^3, for tBPTT(1) like 1/(1 - w*^2)^2: the
-limit falls with these powers.
+Near an optimal point the update is the linear map 1 + eta lambda with the flow's eigenvalues lambda: a real one is
+stable up to eta = 2/|lambda|. For BPTT the largest |lambda| grows like 1/(1 - w*^2)^3, for tBPTT(1) like
+1/(1 - w*^2)^2: the limit falls with these powers.
 """
 
 import math

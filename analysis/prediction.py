@@ -75,8 +75,9 @@ def predict_from_epoch(dataset, epoch, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``predicted_recurrent``, ``predicted_readout``, ``predicted_input`` (rule, seed, epoch, mode), NaN before the
-        start and from where the flow leaves |w| < 1; ``prediction_status`` (rule, seed, mode); coordinate ``start_epoch``.
+        ``predicted_recurrent``, ``predicted_readout``, ``predicted_input`` (rule, seed, epoch, mode), NaN before
+        the start and from where the flow leaves |w| < 1; ``prediction_status`` (rule, seed, mode); coordinate
+        ``start_epoch``.
 
     Raises
     ------
