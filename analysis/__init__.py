@@ -1,29 +1,28 @@
 """Dataset in, Dataset or figure out.
 
-Names load their module when they are first used, so that importing the package stays light.
+Names load their module when they are first used, so that importing the package stays light. No module here has the
+name of a function: loading it would hide the function.
 """
 
 import importlib
-import sys
-import types
 
 _HOME = {
-    "fixed_points": "fixed_points",
-    "stability": "stability",
-    "saddle_stability": "stability",
-    "convergence_rate": "stability",
-    "largest_learning_rate": "stability",
+    "fixed_points": "manifolds",
+    "stability": "linear_stability",
+    "saddle_stability": "linear_stability",
+    "convergence_rate": "linear_stability",
+    "largest_learning_rate": "linear_stability",
     "wrong_branch_window": "window",
-    "write_stability": "stability",
+    "write_stability": "linear_stability",
     "predict_from_epoch": "prediction",
     "theory_error": "prediction",
-    "rank": "rank",
-    "spectrum": "rank",
-    "principal_angles": "rank",
+    "rank": "learned_rank",
+    "spectrum": "learned_rank",
+    "principal_angles": "learned_rank",
     "learning_rate_limits": "learning_rates",
     "unit_rate": "learning_rates",
-    "claims": "claims",
-    "reproduce": "reproduce",
+    "claims": "claim_table",
+    "reproduce": "reproduction",
     "basins": "maps",
     "learning_map": "maps",
 }
@@ -39,17 +38,6 @@ def __getattr__(name):
     if name == "figures":
         return importlib.import_module(".figures", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-class _Package(types.ModuleType):
-    """Keeps the names of functions: loading a module of the same name does not put itself in their place."""
-
-    def __setattr__(self, name, value):
-        if not (name in _HOME and isinstance(value, types.ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __dir__():

@@ -5,8 +5,8 @@ import xarray as xr
 
 from fastmodes import Modes, bptt, eprop, flow, mode_update, rflo, tbptt
 
-from .fixed_points import fixed_points
-from .stability import stability
+from .linear_stability import stability
+from .manifolds import fixed_points
 from .verdicts import Claim
 
 _RULES = (bptt(), tbptt(1), rflo(0.5), eprop())

@@ -14,9 +14,9 @@ from fastmodes import __version__, bptt, eprop, rflo, tbptt
 from fastmodes.presets import CONVERGENCE, FAMILY, FIG6, PROPOSITION, UNALIGNED, variations
 from fastmodes.schema import annotate
 
+from .learned_rank import principal_angles, rank
 from .learning_rates import learning_rate_limits
 from .prediction import theory_error
-from .rank import principal_angles, rank
 
 _EIGENVALUES = (0.5, 0.7, 0.8, 0.9, 0.95)
 #: Flow time from which a sweep starts the theory: after the transient, before everything is learned.
@@ -81,7 +81,10 @@ def _source_digest():
     sources = [
         *Path(fastmodes.__file__).parent.glob("*.py"),
         *Path(kernels.__file__).parent.glob("*.py"),
-        *(here / f"{name}.py" for name in ("experiments", "learning_rates", "prediction", "rank", "stability")),
+        *(
+            here / f"{name}.py"
+            for name in ("experiments", "learning_rates", "prediction", "learned_rank", "linear_stability")
+        ),
     ]
     digest = hashlib.sha256()
     for source in sorted(path for path in sources if not path.name.endswith("cli.py")):

@@ -85,7 +85,7 @@ def _network_rate(rule, w):
 
     The prediction reads s and r of every mode from the runs at a small rate: the smallest limit of the modes.
     """
-    from .stability import largest_learning_rate
+    from .linear_stability import largest_learning_rate
 
     teacher = aligned_teacher(Modes(w * _SPREAD, 1.0, 1.0))
     steps = _steps(w, 1e-4)
@@ -143,7 +143,7 @@ def learning_rate_limits(rules, eigenvalues, *, networks=True, threads=None) -> 
     ValueError
         If an eigenvalue lies outside of (0, 1).
     """
-    from .stability import largest_learning_rate
+    from .linear_stability import largest_learning_rate
 
     rules = check_rules(rules)
     goals = np.atleast_1d(np.asarray(eigenvalues, dtype=float))

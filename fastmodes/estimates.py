@@ -214,7 +214,9 @@ def _is_complex(estimates):
 
 def _diagonal_energy(matrices):
     """d(X) = sum_i |X_ii|^2 / sum_ij |X_ij|^2 of each matrix; NaN where X is zero."""
-    energy = np.abs(matrices) ** 2
+    size = np.abs(matrices)
+    largest = size.max((1, 2), keepdims=True)
+    energy = (size / np.where(largest > 0, largest, 1.0)) ** 2
     whole = energy.sum((1, 2))
     share = np.einsum("eii->e", energy[:, : energy.shape[2], : energy.shape[1]])
     return np.where(whole > 0, share / np.where(whole > 0, whole, 1.0), np.nan)

@@ -61,9 +61,10 @@ class Results:
         feedback = self._job.feedback(self._job.rules[rule], seed)
         arrays["status"][where], arrays["epochs_made"][where] = status, epochs_made
         arrays["loss"][where], arrays["validation_loss"][where] = losses, validation_losses
-        for name, values in history_estimates(*weights, self._teacher, feedback).items():
-            arrays[name][where] = values
-        for name, values in change_spectra(weights[1]).items():
+        # The last weights of a diverging run may be so large that their products overflow.
+        with np.errstate(over="ignore", invalid="ignore"):
+            estimates = history_estimates(*weights, self._teacher, feedback) | change_spectra(weights[1])
+        for name, values in estimates.items():
             arrays[name][where] = values
         if self._job.keep_weights:
             for name, values in zip(_WEIGHTS, weights, strict=True):

@@ -123,6 +123,12 @@ VARIABLES = {
     "decay": ("fixed propagator", "1"),
     "horizon": ("horizon of credit in steps (0: endless)", "1"),
     "learning_rate": ("learning rate", "1"),
+    # flow of whole networks
+    "integration_steps": ("steps of the integrator, rejected ones included", "1"),
+    "spectral_radius": ("spectral radius of W at the end", "1"),
+    "final_readout_weights": ("readout matrix A at the end", "1"),
+    "final_recurrent_weights": ("recurrent matrix W at the end", "1"),
+    "final_input_weights": ("input matrix B at the end", "1"),
 }
 
 

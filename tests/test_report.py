@@ -15,6 +15,7 @@ from fastmodes.analysis.figures.style import new_figure
 from fastmodes.analysis.gallery import PICTURES, Picture
 from fastmodes.analysis.report import html_report
 from fastmodes.analysis.verdicts import Claim
+
 from fastmodes.schema import annotate
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -134,7 +135,7 @@ def test_screenshot_is_not_blank(report, tmp_path):
 @pytest.fixture
 def small(monkeypatch):
     """Reproducing with two tiny experiments; the list that it returns holds what was computed."""
-    module = importlib.import_module("fastmodes.analysis.reproduce")
+    module = importlib.import_module("fastmodes.analysis.reproduction")
     computed = []
 
     def first(size, datasets, progress):

@@ -9,7 +9,7 @@ import importlib
 #: name: (number of the paper's figure or "", module, function)
 FIGURES = {
     "fixed-points": ("1", "fixed_points", "fixed_point_manifolds"),
-    "vector-fields": ("2", "vector_fields", "vector_fields"),
+    "vector-fields": ("2", "fields", "vector_fields"),
     "eigenvalues": ("3", "eigenvalues", "eigenvalues_along_the_manifold"),
     "trajectories": ("4", "trajectories", "detour_of_wrong_feedback"),
     "feedback-strength": ("7", "eigenvalues", "eigenvalues_by_feedback_and_decay"),

@@ -5,7 +5,7 @@ import xarray as xr
 
 import fastmodes as fm
 
-from ..stability import stability
+from ..linear_stability import stability
 from .style import new_figure, rule_style
 
 
@@ -48,17 +48,17 @@ def _lines(dataset, variable, ax, names, label):
     return ax
 
 
-def _positions(largest=2.5):
+def _positions(largest=3.0):
     half = np.linspace(0.02, largest, 700)
     s = np.concatenate([-half[::-1], half])
     return xr.DataArray(s, dims="position", coords={"position": s})
 
 
 def eigenvalues_along_the_manifold():
-    """Three settings: weak feedback, strong feedback and decay (a long oscillating stretch), a fast teacher (small w*)."""
+    """Weak feedback; strong feedback with little decay (RFLO oscillates); a small w*, where tBPTT is nearly BPTT."""
     settings = [
         ("A", {"teacher": 0.6, "feedback": 0.5, "decay": 0.5}),
-        ("B", {"teacher": 0.6, "feedback": 1.5, "decay": 0.9}),
+        ("B", {"teacher": 0.7, "feedback": 0.8, "decay": 0.1}),
         ("C", {"teacher": 0.15, "feedback": 0.5, "decay": 0.5}),
     ]
     figure, axes = new_figure(2, 3, figsize=(12, 6.4), sharex=True, height_ratios=[2, 1])
@@ -101,7 +101,7 @@ def eigenvalues_by_feedback_and_decay():
                 values = np.where(np.abs(np.gradient(np.sign(s))) > 0, np.nan, values)
                 ax.plot(s, values, color=colour, label=f"{choice[key]:g}" if eigenvalue else None)
         ax.axhline(0, color="black", linewidth=0.6)
-        ax.set(title=f"by {title} ({fixed})", xlabel="position s on the manifold (readout a)", xlim=(-2.5, 2.5))
+        ax.set(title=f"by {title} ({fixed})", xlabel="position s on the manifold (readout a)", xlim=(-3, 3))
         ax.set_yscale("symlog", linthresh=0.3)
         ax.set_ylim(-30, 30)
         ax.legend(title=title, frameon=False, loc="upper right")

@@ -4,8 +4,8 @@ import numpy as np
 
 import fastmodes as fm
 
-from ..fixed_points import fixed_points
-from ..stability import stability
+from ..linear_stability import stability
+from ..manifolds import fixed_points
 from .style import new_figure
 
 
@@ -45,7 +45,8 @@ def manifolds(dataset, rule, ax, *, stable=None):
         w, a, b = (dataset.sel(manifold="non_optimal")[name] for name in "wab")
         ax.plot(a, b, w, linestyle=(0, (2, 1)), color="#555555", linewidth=2.5, label="non-optimal, saddle")
     ax.set(xlabel="readout a", ylabel="input b", zlabel="recurrent w", zlim=(-1, 1))
-    ax.set_box_aspect(None, zoom=0.82)
+    ax.set_box_aspect((1, 1, 0.85), zoom=1.0)
+    ax.zaxis.labelpad = 8
     ax.view_init(elev=22, azim=-58)
     return ax
 
@@ -62,7 +63,7 @@ def fixed_point_manifolds():
         a=points["a"].where(np.abs(points["b"]) <= 3.0), b=points["b"].where(np.abs(points["b"]) <= 3.0)
     )
     steady = stability(rules, 0.6, 1.0, position, feedback=1.0)["stable"]
-    figure, axes = new_figure(1, 2, figsize=(10, 5), subplot_kw={"projection": "3d"})
+    figure, axes = new_figure(1, 2, figsize=(10, 5.2), subplot_kw={"projection": "3d"})
     manifolds(points, "BPTT", axes[0], stable=steady.sel(rule="BPTT"))
     manifolds(points, "RFLO", axes[1], stable=steady.sel(rule="RFLO"))
     axes[0].set_title("BPTT, tBPTT(1): readout feedback")

@@ -142,7 +142,7 @@ def rank_over_choices(sweep):
     -------
     matplotlib Figure
     """
-    from ..rank import rank_measures
+    from ..learned_rank import rank_measures
 
     ratio = rank_measures(sweep["change_singular_value"], dim="unit")["participation_ratio"]
     figure = choices(

@@ -22,7 +22,7 @@ def spectra(dataset):
     -------
     matplotlib Figure
     """
-    from ..rank import spectrum
+    from ..learned_rank import spectrum
 
     values = spectrum(dataset)
     figure, axes = new_figure(1, 2, figsize=(9.5, 4), sharey=True)

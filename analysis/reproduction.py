@@ -10,7 +10,7 @@ import numpy as np
 
 from fastmodes.files import make_folder, read_netcdf, replacing, write_netcdf
 
-from .claims import claims
+from .claim_table import claims
 from .experiments import EXPERIMENTS, FULL, QUICK
 from .gallery import PICTURES
 from .report import html_report
