@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+import struct
 
 from fastmodes.presets import PRESETS
 
@@ -19,16 +20,17 @@ section h3 { margin: 0 0 .5rem; font-size: 1.05rem; }
 .part { background: #fdeab8; color: #5a3d00; }
 .no { background: #f8d3d0; color: #7a120a; }
 table { border-collapse: collapse; width: 100%; }
-td, th { padding: .35rem .5rem; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
-td:first-child { white-space: nowrap; }
+td, th { padding: .35rem .5rem; text-align: left; vertical-align: top; }
 tr { border-bottom: 1px solid #e2e2e2; }
 ul { padding-left: 1.2rem; margin: .4rem 0; }
 li { overflow-wrap: anywhere; }
 figure { margin: 1.25rem 0; }
 img { max-width: 100%; height: auto; display: block; }
 figcaption { font-size: .9rem; color: #444; }
+.picture { overflow-x: auto; }
 .note { background: #fdeab8; padding: .6rem 1rem; border-radius: .5rem; }
-@media (max-width: 40rem) { body { padding: .6rem; font-size: .95rem; } section { padding: .5rem .6rem; } }
+@media (max-width: 40rem) { body { padding: .6rem; font-size: .95rem; } section { padding: .5rem .6rem; }
+  .wide img { max-width: none; width: 56rem; } .wide figcaption::after { content: " (swipe sideways)"; } }
 """
 _LOOKS = {"reproduced": "yes", "reproduced in part": "part", "not reproduced": "no"}
 
@@ -76,12 +78,12 @@ def _badge(verdict):
 
 def _summary(claims):
     rows = "".join(
-        f'<tr><td><a href="#{claim.name}">{claim.name}</a></td><td>{html.escape(claim.statement)}</td>'
-        f"<td>{_badge(claim.verdict)}</td></tr>"
+        f'<tr><td><a href="#{claim.name}">{claim.name}</a></td>'
+        f"<td>{_badge(claim.verdict)}<br>{html.escape(claim.statement)}</td></tr>"
         for claim in claims
     )
     return (
-        "<h2>Verdicts</h2><table><thead><tr><th>Claim</th><th>Statement</th><th>Verdict</th></tr></thead>"
+        "<h2>Verdicts</h2><table><thead><tr><th>Claim</th><th>Verdict, and what is claimed</th></tr></thead>"
         f"<tbody>{rows}</tbody></table>"
     )
 
@@ -101,9 +103,14 @@ def _section(claim, pictures):
 
 
 def _figure(picture, path):
-    image = base64.b64encode(path.read_bytes()).decode("ascii")
+    content = path.read_bytes()
+    image = base64.b64encode(content).decode("ascii")
+    # Width and height stand at bytes 16 to 24 of every PNG; wide pictures scroll sideways on a phone.
+    width, height = struct.unpack(">II", content[16:24])
+    kind = ' class="wide"' if width > 1.6 * height else ""
     return (
-        f'<figure><img src="data:image/png;base64,{image}" alt="{html.escape(picture.alt, quote=True)}">'
+        f'<figure{kind}><div class="picture"><img width="{width}" height="{height}"'
+        f' src="data:image/png;base64,{image}" alt="{html.escape(picture.alt, quote=True)}"></div>'
         f"<figcaption>{html.escape(picture.title)}</figcaption></figure>"
     )
 
