@@ -22,6 +22,7 @@ import llvmlite.binding
 import numba
 import platformdirs
 from numba.core import config
+from numba.extending import overload
 
 _POLICY = {"error_model": "numpy", "nogil": True}
 
@@ -86,4 +87,38 @@ def kernel_contracted(function):
 
 def inlined(function):
     """Compile as :func:`kernel`, without a cache file: for small functions called only from other kernels."""
-    return numba.njit(**_POLICY)(function)
+    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_POLICY)(function)
+
+
+def by_dimensions(choices):
+    """Decorate a stub whose work is done by one of several kernels, chosen by the number of axes of its first array.
+
+    The choice is made while compiling. One recursion can so be written once and compiled for arrays of one network and
+    for arrays of eight networks side by side (one more axis).
+
+    Parameters
+    ----------
+    choices : dict
+        Number of axes of the first argument: the compiled function to call.
+    """
+
+    def decorate(stub):
+        @overload(stub, jit_options=_POLICY, strict=False)
+        def choose(*arguments):
+            chosen = choices.get(getattr(arguments[0], "ndim", None))
+            return None if chosen is None else _passed_on(chosen)
+
+        @functools.wraps(stub)
+        def without_compiler(*arguments):
+            return choices[arguments[0].ndim](*arguments)
+
+        return without_compiler if config.DISABLE_JIT else stub
+
+    return decorate
+
+
+def _passed_on(chosen):
+    def call(*arguments):
+        return chosen(*arguments)
+
+    return call

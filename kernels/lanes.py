@@ -122,6 +122,17 @@ def _is_place(array, index):
 
 
 @intrinsic
+def out_of_line(typingctx):
+    """Keep the function that calls this from being inlined: large loops used in many places compile once."""
+
+    def codegen(context, builder, sig, args):
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+@intrinsic
 def load(typingctx, array, index):
     """Eight neighbours along the last axis of a float64 array, the first at ``array[index]``."""
     if not _is_place(array, index):
@@ -202,11 +213,15 @@ def total(typingctx, value):
         return None
 
     def codegen(context, builder, sig, args):
-        lanes = [builder.extract_element(args[0], ir.Constant(ir.IntType(32), i)) for i in range(WIDTH)]
-        while len(lanes) > 1:
-            half = len(lanes) // 2
-            lanes = [builder.fadd(a, b) for a, b in zip(lanes[:half], lanes[half:], strict=True)]
-        return lanes[0]
+        vector, width = args[0], WIDTH
+        while width > 1:
+            width //= 2
+            lower, upper = (
+                builder.shuffle_vector(vector, vector, ir.Constant(ir.VectorType(ir.IntType(32), width), places))
+                for places in (list(range(width)), list(range(width, 2 * width)))
+            )
+            vector = builder.fadd(lower, upper)
+        return builder.extract_element(vector, ir.Constant(ir.IntType(32), 0))
 
     return types.float64(value), codegen
 
@@ -276,6 +291,9 @@ def _negate(context, builder, sig, args):
 
 
 if config.DISABLE_JIT:
+
+    def out_of_line():
+        pass
 
     def load(array, index):
         return array[index[:-1]][..., index[-1] : index[-1] + WIDTH].copy()

@@ -1,0 +1,336 @@
+"""One update of one network: sampled, expected, and the exact expectation of anyone's sampled update."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .kernels import credit, expected, layout, online, sampled
+from .networks import check_pair
+from .rules import LearningRule
+from .validation import check_array, check_choice, check_integer, check_steps
+
+LOSSES = ("final", "sequence")
+_CODES = {
+    "recurrent": credit.RECURRENT,
+    "scalar": credit.SCALAR,
+    "diagonal": credit.DIAGONAL,
+    "recurrent_diagonal": credit.RECURRENT_DIAGONAL,
+}
+
+
+class Update(NamedTuple):
+    """Loss and the update of each matrix, to be subtracted times the learning rate.
+
+    ``readout`` (n_out, n_hidden), ``recurrent`` (n_hidden, n_hidden), ``input`` (n_hidden, n_in).
+    """
+
+    loss: Any
+    readout: Any
+    recurrent: Any
+    input: Any
+
+
+def check_rule(rule) -> LearningRule:
+    """Return ``rule`` if it is a LearningRule.
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+    """
+    if not isinstance(rule, LearningRule):
+        raise TypeError(f"rule must be a LearningRule such as fm.bptt(); got {rule!r}")
+    return rule
+
+
+def check_feedback(rule, feedback, n_out, n_hidden):
+    """The feedback matrix of a rule, or None where the rule feeds the error back through the readout.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is missing, superfluous or of the wrong shape.
+    """
+    if rule.feedback == "readout":
+        if feedback is not None:
+            raise ValueError(f"feedback must be None for {rule.name}, whose feedback is the readout; got {feedback!r}")
+        return None
+    if feedback is None:
+        raise ValueError(f"feedback must be an array (n_out={n_out}, n_hidden={n_hidden}) for {rule.name}; got None")
+    return check_array("feedback", feedback, (n_out, n_hidden), dims=("n_out", "n_hidden"))
+
+
+def kernel_rule(rule, place, n_hidden, steps, feedbacks):
+    """The rule as the kernels read it.
+
+    Parameters
+    ----------
+    rule : LearningRule
+    place : fastmodes.kernels.layout.Layout
+    n_hidden, steps : int
+    feedbacks : list of array (n_out, n_hidden)
+        One for each network of the block; ignored for readout feedback.
+
+    Raises
+    ------
+    ValueError
+        If the rule's decay does not have n_hidden numbers.
+    """
+    decay = np.zeros(n_hidden) if rule.decay is None else np.asarray(rule.decay, dtype=float)
+    if decay.ndim == 0:
+        decay = np.full(n_hidden, float(decay))
+    if decay.shape != (n_hidden,):
+        raise ValueError(f"decay must hold n_hidden={n_hidden} numbers for {rule.name}; got {len(decay)}")
+    reads_readout = rule.feedback == "readout"
+    return credit.Rule(
+        propagator=_CODES[rule.propagator],
+        horizon=steps if rule.horizon is None else min(rule.horizon, steps),
+        readout_feedback=reads_readout,
+        feedback=place.readout_like([] if reads_readout else feedbacks),
+        decay=place.hidden_like(decay),
+    )
+
+
+def loss_weights(loss, steps):
+    """Weights c_k of the errors M_k: 1 for the final loss, (T-k)/T for the sequence loss."""
+    return np.ones(steps) if loss == "final" else (steps - np.arange(steps)) / steps
+
+
+def impulse_response(network, steps):
+    """A W^k B for k = 0 .. steps-1, shape (steps, n_out, n_in)."""
+    out = np.empty((steps, network.n_out, network.n_in))
+    carried = network.input
+    for k in range(steps):
+        out[k] = network.readout @ carried
+        carried = network.recurrent @ carried
+    return out
+
+
+def covariance_root(input_covariance, n_in):
+    """Symmetric square root of an input covariance.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a symmetric positive semidefinite matrix (n_in, n_in).
+    """
+    name = "input_covariance"
+    covariance = check_array(name, input_covariance, (n_in, n_in), dims=("n_in", "n_in"))
+    size = np.abs(covariance).max()
+    if np.abs(covariance - covariance.T).max() > 1e-12 * size:
+        raise ValueError(f"{name} must be symmetric; it differs from its transpose")
+    values, vectors = np.linalg.eigh(covariance)
+    if values[0] < -1e-12 * size:
+        raise ValueError(f"{name} must be positive semidefinite; got the eigenvalue {values[0]}")
+    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+
+
+def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final", input_covariance=None) -> Update:
+    """Expected update under white Gaussian input, exact (Eqs. 6-9, App. C; theory section 3).
+
+    With M_k = A W^k B - A* W*^k B*, G_j = sum_{k > j} M_k B^T (W^T)^{k-1-j}, F the feedback and P the propagator:
+
+        Delta A = sum_k M_k B^T (W^T)^k
+        Delta W = sum_{j < horizon} (P^T)^j F^T G_j
+        Delta B = sum_{j < horizon} (P^T)^j F^T M_j
+
+    Parameters
+    ----------
+    rule : LearningRule
+    student, teacher : LinearRNN
+        Any spectral radius; their hidden sizes may differ.
+    steps : int
+        T, the number of time steps.
+    feedback : array (n_out, n_hidden), optional
+        R, for rules with random feedback.
+    loss : {"final", "sequence"}
+        Error at the last step (Eq. 2), or its mean over all steps (App. H), the rule's horizon capped at each.
+    input_covariance : array (n_in, n_in), optional
+        Spatial covariance of the input; default identity.
+
+    Returns
+    -------
+    Update
+        The expected loss and Delta A, Delta W, Delta B, to be subtracted times the learning rate.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+    """
+    check_rule(rule)
+    check_pair(student, teacher)
+    steps = check_steps("steps", steps)
+    check_choice("loss", loss, LOSSES)
+    feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
+    root = None if input_covariance is None else covariance_root(input_covariance, student.n_in)
+
+    place = layout.layout_for(student.n_out, student.n_hidden, student.n_in)
+    inputs = student.input if root is None else student.input @ root
+    target = impulse_response(teacher, steps)
+    target = target if root is None else target @ root
+    _, network = place.zeros()
+    _, update = place.zeros()
+    place.put(network, 0, (student.readout, student.recurrent, inputs))
+    value = np.zeros(place.networks)
+    with np.errstate(all="ignore"):
+        expected.expected_update(
+            network,
+            kernel_rule(rule, place, student.n_hidden, steps, [feedback]),
+            place.input_like(target),
+            loss_weights(loss, steps),
+            expected.work_space(network, steps),
+            update,
+            value,
+        )
+    readout, recurrent, input_ = place.get(update, 0)
+    return Update(float(value[0]), readout, recurrent, input_ if root is None else input_ @ root)
+
+
+def sampled_update(
+    rule, student, teacher, inputs, *, feedback=None, loss="final", form="backward", average=True
+) -> Update:
+    """Update on a batch of input sequences (Eqs. 32-52), hand-derived.
+
+        Delta W = sum_{j < horizon} (P^T)^j F^T eps_T h_{T-1-j}^T
+        Delta B = sum_{j < horizon} (P^T)^j F^T eps_T x_{T-1-j}^T
+        Delta A = eps_T h_T^T
+
+    averaged over the sequences; for the sequence loss also over T = 1 .. steps, the horizon capped at each.
+
+    Parameters
+    ----------
+    rule : LearningRule
+    student, teacher : LinearRNN
+    inputs : array (sample, time, input)
+        Both networks read the same sequences.
+    feedback : array (n_out, n_hidden), optional
+        R, for rules with random feedback.
+    loss : {"final", "sequence"}
+    form : {"backward", "online"}
+        "online" carries eligibility traces (RFLO Eqs. 43-46, e-prop Eqs. 51-52) or influence tensors (RTRL,
+        Eqs. 39-42) forward in time: equal to rounding, memory independent of the number of steps. Rules with the
+        full horizon only.
+    average : bool
+        False: sum over the sequences instead of the mean.
+
+    Returns
+    -------
+    Update
+        The batch loss and Delta A, Delta W, Delta B, to be subtracted times the learning rate.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range, or the online form of a truncated rule.
+    """
+    check_rule(rule)
+    check_pair(student, teacher)
+    inputs = check_array("inputs", inputs, (None, None, student.n_in), dims=("sample", "time", "input"))
+    check_choice("loss", loss, LOSSES)
+    check_choice("form", form, ("backward", "online"))
+    samples, steps = inputs.shape[:2]
+    if form == "online" and rule.horizon is not None and rule.horizon < steps:
+        raise ValueError(f"form must be 'backward' for {rule.name}: traces reach back to the first step; got 'online'")
+    feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
+    divisor = float(samples if average else 1)
+
+    place = layout.single_layout(student.n_out, student.n_hidden, student.n_in)
+    _, network = place.zeros()
+    _, update = place.zeros()
+    place.put(network, 0, student_matrices(student))
+    batch = batch_first_to_last(inputs)
+    targets = teacher_outputs(teacher, batch, loss)
+    in_kernel = kernel_rule(rule, place, student.n_hidden, steps, [feedback])
+    sizes = (student.n_hidden, steps, batch.shape[2])
+    if form == "online":
+        work = online.work_space(network, *sizes, in_kernel.propagator)
+        value = online.online_update(network, in_kernel, batch, targets, divisor, work, update)
+    else:
+        work = sampled.work_space(network, *sizes, in_kernel.horizon, LOSSES.index(loss))
+        value = sampled.sampled_update(network, in_kernel, batch, targets, divisor, work, update)
+    return Update(float(value), *place.get(update, 0))
+
+
+def student_matrices(network):
+    """(A, W, B) of a LinearRNN."""
+    return network.readout, network.recurrent, network.input
+
+
+def batch_first_to_last(inputs):
+    """Inputs (sample, time, input) as (time, input, sample), padded with zero sequences to fill the lanes."""
+    samples, steps, n_in = inputs.shape
+    batch = np.zeros((steps, n_in, layout.padded(samples)))
+    batch[:, :, :samples] = inputs.transpose(1, 2, 0)
+    return batch
+
+
+def teacher_outputs(teacher, batch, loss):
+    """Teacher outputs at the last step, or at every step for the sequence loss: (1 or steps, n_out, sample)."""
+    place = layout.single_layout(teacher.n_out, teacher.n_hidden, teacher.n_in)
+    _, network = place.zeros()
+    place.put(network, 0, student_matrices(teacher))
+    steps, _, samples = batch.shape
+    out = np.empty((1 if loss == "final" else steps, teacher.n_out, samples))
+    sampled.outputs(network, batch, np.empty((steps + 1, teacher.n_hidden, samples)), out)
+    return out
+
+
+def impulse_expectation(update, steps, n_in, input_covariance=None) -> Update:
+    """Exact expectation of any update that is quadratic in its input (theory section 3).
+
+    Updates of linear networks started at h_0 = 0 are quadratic in the input, so their expectation under white noise
+    is the sum of the updates on the ``steps * n_in`` unit impulses: no Monte-Carlo error.
+
+    Parameters
+    ----------
+    update : callable
+        ``update(inputs)`` with ``inputs`` (1, steps, n_in) returns a tuple of numbers and arrays, an
+        :class:`Update` for example; it is called once for each impulse. Any code, also other people's.
+    steps, n_in : int
+    input_covariance : array, optional
+        Default identity. (n_in, n_in): covariance of the channels, white in time. (steps * n_in, steps * n_in):
+        covariance of the whole sequence, time the slower index.
+
+    Returns
+    -------
+    Update or tuple
+        The sums, in the type of what ``update`` returns.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+
+    Examples
+    --------
+    >>> import fastmodes as fm
+    >>> teacher = fm.aligned_teacher(fm.Modes([0.9, 0.5], 1.0, 1.0))
+    >>> student = fm.random_student(3, teacher, scale=0.5, seed=0)
+    >>> exact = fm.impulse_expectation(lambda x: fm.sampled_update(fm.bptt(), student, teacher, x), 20, 2)
+    >>> abs(exact.loss - fm.expected_update(fm.bptt(), student, teacher, 20).loss) < 1e-12
+    True
+    """
+    if not callable(update):
+        raise TypeError(f"update must be a callable of inputs (1, steps, n_in); got {update!r}")
+    steps = check_steps("steps", steps)
+    n_in = check_integer("n_in", n_in)
+    directions = np.eye(steps * n_in)
+    if input_covariance is not None:
+        size = n_in if np.shape(input_covariance) == (n_in, n_in) else steps * n_in
+        root = covariance_root(input_covariance, size)
+        directions = root if size == steps * n_in else np.kron(np.eye(steps), root)
+    sums = None
+    for direction in directions:
+        result = update(direction.reshape(1, steps, n_in))
+        if not isinstance(result, tuple):
+            raise TypeError(f"update must return a tuple such as fm.Update; got {type(result).__name__}")
+        sums = list(result) if sums is None else [s + r for s, r in zip(sums, result, strict=True)]
+    kind = type(result)
+    return kind(*sums) if hasattr(result, "_fields") else kind(sums)
+
+
+def is_infinite(steps):
+    """Whether ``steps`` asks for the limit of infinitely many time steps."""
+    return isinstance(steps, float) and math.isinf(steps)
