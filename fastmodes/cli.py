@@ -8,12 +8,16 @@ import sys
 import click
 
 from . import __version__
+from .sweeps import commands as sweep_commands
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="fastmodes")
 def commands():
     """How learning rules shape a linear recurrent network, exactly and fast."""
+
+
+sweep_commands.register(commands)
 
 
 def main(arguments=None):

@@ -1,7 +1,7 @@
 """Where blocks are computed: threads of this process, worker processes, a Dask cluster.
 
-Each backend is a generator: orders in, one :class:`~fastmodes.sweeps.worker.Done` out per finished block. Closing it, or
-an interrupt inside it, abandons the running blocks; nothing half done is ever left under a block's name.
+Each backend is a generator: orders in, one :class:`~fastmodes.sweeps.worker.Done` out per finished block. Closing
+it, or an interrupt inside it, abandons the running blocks; nothing half done is ever left under a block's name.
 """
 
 import collections
@@ -41,6 +41,7 @@ def on_threads(orders, threads):
             try:
                 results.put((order, carry_out(order, stop.is_set), None))
             except BaseException as error:
+                stop.set()
                 results.put((order, None, error))
 
     # Daemons: the process may end while a long block is still being computed.
@@ -76,15 +77,21 @@ def _located(order, error):
     return located
 
 
+def environment():
+    """Environment of a child process that finds the same modules as this one."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
 class _Worker:
     """A worker process and the order it is busy with."""
 
     def __init__(self):
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        command = [sys.executable, "-c", "from fastmodes.sweeps.worker import main; main()"]
+        pipe = subprocess.PIPE
+        # A session of its own: Ctrl-C reaches the parent alone, which then ends its workers.
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from fastmodes.sweeps.worker import main; main()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            bufsize=1, env=environment, start_new_session=True,
-        )  # fmt: skip
+            command, stdin=pipe, stdout=pipe, text=True, bufsize=1, env=environment(), start_new_session=True
+        )
         self.order = None
 
     def give(self, order):
@@ -126,6 +133,8 @@ def on_processes(orders, processes):
                 if answer is None:
                     selector.unregister(worker.process.stdout)
                     worker.end()
+                    if order is None:
+                        continue
                     attempts[order.block] += 1
                     if attempts[order.block] >= ATTEMPTS:
                         raise BlockError(
@@ -136,6 +145,7 @@ def on_processes(orders, processes):
                 if "error" in answer:
                     raise _rebuilt(order, *answer["error"])
                 left -= 1
+                worker.order = None
                 if todo:
                     worker.give(todo.popleft())
                 yield Done(*answer["done"])
@@ -149,7 +159,7 @@ def _rebuilt(order, kind, message, number, filename):
 
 @contextlib.contextmanager
 def termination_as_interrupt():
-    """Inside, SIGTERM raises KeyboardInterrupt, as Ctrl-C does; in a thread that is not the main one, nothing changes."""
+    """Inside, SIGTERM raises KeyboardInterrupt, as Ctrl-C does; outside the main thread nothing changes."""
 
     def interrupt(number, frame):
         raise KeyboardInterrupt

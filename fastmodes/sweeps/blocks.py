@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from scipy.io import netcdf_file
 
-from .plan import Points
+from .points import Points
 
 
 def encode(dataset, attributes):

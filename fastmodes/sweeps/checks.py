@@ -47,7 +47,7 @@ def status(out) -> Status:
 
 
 class Report(NamedTuple):
-    """What a full check found: blocks whose files are wrong (with the reason), blocks missing, versions that computed."""
+    """What a full check found: blocks whose files are wrong, and why; blocks missing; the versions that computed."""
 
     blocks: int
     checked: int

@@ -13,8 +13,9 @@ from xarray.core import indexing
 from .. import schema
 from . import blocks
 from .config import dump_values
+from .disk import Damaged
 from .parameters import LearningRule
-from .store import Damaged, Store
+from .store import Store
 
 #: Decoded blocks kept while reading.
 _KEPT_BLOCKS = 2

@@ -29,8 +29,8 @@ class Job:
     numbers : callable
         ``numbers(parameters) -> int``, float64 numbers recorded per point, at most.
     shorten : callable, optional
-        ``shorten(parameters) -> (changes, factor)``: a quicker version of a point for calibration, and how many times
-        quicker it is.
+        ``shorten(fixed) -> (changes, factor)``: fixed values that make a point ``factor`` times quicker, with results
+        of the same shape, for calibration.
     """
 
     name: str

@@ -1,9 +1,9 @@
 """A sweep as a value: what to compute, on which grid, in which blocks. Nothing here depends on the machine."""
 
+import copy
 import functools
 import hashlib
 import importlib
-import itertools
 import json
 import math
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from . import jobs
 from .config import PlanError, check_document, check_values, dump_values, explain, read_toml, suggestion
 from .parameters import LearningRule
+from .points import Points, item
 
 #: A block holds about one second of work of one core, and at most so many points and bytes.
 BLOCK_SECONDS, BLOCK_POINTS, BLOCK_BYTES = 1.0, 2**18, 2**25
@@ -206,6 +207,15 @@ class Plan:
             document["seeds"] = axis("seed")
         return json.dumps(document, allow_nan=False, separators=(",", ":"))
 
+    def with_fixed(self, changes):
+        """The same grid with other fixed values; parameters that vary are left alone."""
+        changes = {name: value for name, value in changes.items() if name in self.fixed}
+        if not changes:
+            return self
+        other = copy.copy(self)
+        other.fixed = self.fixed | changes
+        return other
+
     def block(self, index):
         """Points ``start, stop`` of block ``index``."""
         if not 0 <= index < self.blocks:
@@ -216,7 +226,7 @@ class Plan:
     def point(self, index):
         """Parameters of one point as a dict."""
         points = Points(self, index, index + 1)
-        return {name: _item(points.values(name)) for name in self.job.parameters.model_fields}
+        return {name: item(points.values(name)) for name in self.job.parameters.model_fields}
 
 
 @functools.lru_cache(maxsize=8)
@@ -239,65 +249,3 @@ def _check_distinct(place, values, alone):
     if alone and len(set(rules)) < len(rules):
         twice = next(name for name in rules if rules.count(name) > 1)
         raise PlanError(f"{place}: rules must have distinct names; got {twice!r} more than once")
-
-
-def _item(value):
-    value = value[0] if isinstance(value, np.ndarray) else value
-    return value.item() if isinstance(value, np.generic) else value
-
-
-class Points:
-    """A piece of the flattened grid: points ``start`` to ``stop - 1`` in row-major order."""
-
-    def __init__(self, plan, start, stop):
-        self.plan, self.start, self.stop = plan, start, stop
-        self.size = stop - start
-        self.fixed = plan.fixed
-        self._known_positions = {}
-
-    def _positions(self, dimension):
-        """Index along one dim of every point."""
-        if dimension not in self._known_positions:
-            shape = self.plan.shape
-            inner = math.prod(shape[dimension + 1 :])
-            self._known_positions[dimension] = np.arange(self.start, self.stop) // inner % shape[dimension]
-        return self._known_positions[dimension]
-
-    def _dimension(self, parameter):
-        for index, dimension in enumerate(self.plan.dimensions):
-            if parameter in dimension.columns:
-                return index
-        return None
-
-    def values(self, parameter):
-        """The fixed value, or an array with one entry a point."""
-        index = self._dimension(parameter)
-        if index is None:
-            return self.fixed[parameter]
-        return self.plan.dimensions[index].array(parameter)[self._positions(index)]
-
-    def groups(self, *parameters):
-        """Pieces in which ``parameters`` do not change: pairs of their values (a dict) and the points' positions.
-
-        Positions are a slice where the points are neighbours, an index array otherwise.
-        """
-        dimensions = sorted({index for name in parameters if (index := self._dimension(name)) is not None})
-        key = np.zeros(self.size, dtype=np.int64)
-        for index in dimensions:
-            key = key * self.plan.shape[index] + self._positions(index)
-        if np.any(key[1:] < key[:-1]):
-            order = np.argsort(key, kind="stable")
-            bounds = np.flatnonzero(np.diff(key[order])) + 1
-            pieces = np.split(order, bounds)
-        else:
-            bounds = [0, *(np.flatnonzero(key[1:] != key[:-1]) + 1).tolist(), self.size]
-            pieces = [slice(a, b) for a, b in itertools.pairwise(bounds)]
-        for piece in pieces:
-            first = piece.start if isinstance(piece, slice) else piece[0]
-            yield {name: self._value_at(name, int(first)) for name in parameters}, piece
-
-    def _value_at(self, parameter, position):
-        index = self._dimension(parameter)
-        if index is None:
-            return self.fixed[parameter]
-        return self.plan.dimensions[index].columns[parameter][self._positions(index)[position]]

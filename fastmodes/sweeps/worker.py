@@ -11,6 +11,7 @@ import time
 from typing import NamedTuple
 
 import numba
+from numba.core import config
 
 from .. import schema
 from . import blocks
@@ -55,7 +56,8 @@ def carry_out(order, stopped=lambda: False) -> Done | None:
     start, stop = plan.block(order.block)
     if not order.replace and store.files_of(order.block):
         return Done(order.block, stop - start, 0, 0.0, time.perf_counter() - started)
-    numba.set_num_threads(max(1, min(order.threads, numba.config.NUMBA_NUM_THREADS)))
+    most = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    numba.set_num_threads(max(1, min(order.threads, most)))
     dataset = blocks.compute(plan, order.block)
     computed = time.perf_counter()
     content = blocks.encode(dataset, blocks.block_attributes(plan, order.block, schema.versions()))
@@ -78,4 +80,7 @@ def main():
             number, path = getattr(error, "errno", None), getattr(error, "filename", None)
             message = getattr(error, "strerror", None) or str(error)
             answer = {"error": [type(error).__name__, message, number, path]}
-        print(json.dumps(answer), file=answers)
+        try:
+            print(json.dumps(answer), file=answers)
+        except BrokenPipeError:
+            return

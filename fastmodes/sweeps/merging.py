@@ -2,17 +2,24 @@
 
 import contextlib
 import errno
+import importlib
+import json
 import math
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import netCDF4
 import numpy as np
 
 from ..files import NETCDF_LOCK, check_writable, replacing
+from .backends import environment
 from .dataset import BlockReader, assemble
+from .disk import Damaged, remove_stray
 from .progress import Progress
-from .store import Damaged, Store, remove_stray
+from .store import Store
 
 #: Numbers in a chunk of the merged file, about.
 CHUNK = 2**17
@@ -53,16 +60,57 @@ def merge(out, path, *, progress=True):
         raise FileNotFoundError(errno.ENOENT, message, str(store.folder))
     for stray in target.absolute().parent.glob(f".{_escaped(target.name[:200])}.*.part"):
         remove_stray(stray)
-    dataset = assemble(plan, reader)
-    with Progress(plan.points, 0, progress) as shown, replacing(target) as temporary:
+    needed = assemble(plan, reader).nbytes
+    with replacing(target) as temporary:
         try:
-            with NETCDF_LOCK:
-                _write(dataset, plan, reader, temporary, shown)
+            _write_elsewhere(plan, store, temporary, progress)
         except Damaged:
             raise
         except (OSError, RuntimeError) as error:
-            raise _explained(error, target, dataset.nbytes) from error
+            raise _explained(error, target, needed) from error
     return target
+
+
+def _write_elsewhere(plan, store, temporary, progress):
+    """Write the file in a process of its own: HDF5 keeps a file open for ever after a disk was full."""
+    order = [plan.job.compute.__module__, str(store.folder), str(temporary), progress]
+    code = "from fastmodes.sweeps.merging import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(),
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        answer = process.communicate(json.dumps(order).encode())[0]
+    finally:
+        process.kill()
+        process.wait()
+    if not answer:
+        raise RuntimeError(f"the writing process ended with code {process.returncode}")
+    damaged, number, message, path = json.loads(answer)
+    if damaged:
+        raise Damaged(path, message)
+    if message:
+        raise OSError(number, message)
+
+
+def main():
+    """The writing process: an order on stdin, what went wrong (or nothing) on stdout."""
+    module, folder, temporary, progress = json.loads(sys.stdin.read())
+    importlib.import_module(module)
+    store = Store(folder)
+    plan = store.plan()
+    reader = BlockReader(store, plan)
+    answer = (False, None, "", None)
+    try:
+        with NETCDF_LOCK, Progress(plan.points, 0, progress) as shown:
+            _write(assemble(plan, reader), plan, reader, temporary, shown)
+    except (OSError, RuntimeError) as error:
+        message = getattr(error, "strerror", None) or str(error)
+        number, path = getattr(error, "errno", None), getattr(error, "filename", None)
+        answer = (isinstance(error, Damaged), number or errno.EIO, message, path)
+    print(json.dumps(answer), flush=True)
+    # A file that could not be closed would end the process with a crash instead.
+    os._exit(0)
 
 
 def _escaped(name):
@@ -72,9 +120,10 @@ def _escaped(name):
 def _explained(error, target, needed):
     free = shutil.disk_usage(Path(target).absolute().parent).free
     number = getattr(error, "errno", None) or errno.EIO
+    message = getattr(error, "strerror", None) or error
     # The netCDF library does not say why a write failed.
     full = number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or free < needed
-    what = "disk full" if full else f"could not be written ({error})"
+    what = "disk full" if full else f"could not be written ({message})"
     return OSError(
         errno.ENOSPC if full else number, f"{what}: up to {needed} bytes needed, {free} bytes free", str(target)
     )
@@ -152,10 +201,10 @@ def rectangles(shape, start, stop):
     while start < stop:
         # The largest whole sub-grid that begins at ``start``: stretch along the first axis that is out of step.
         inner = math.prod(shape)
-        for axis, extent in enumerate(shape):
-            inner //= extent
-            if start % inner == 0 and start + inner <= stop:
-                break
+        axis = -1
+        while axis < 0 or start % inner or start + inner > stop:
+            axis += 1
+            inner //= shape[axis]
         corner = np.unravel_index(start, shape)
         count = min((stop - start) // inner, shape[axis] - int(corner[axis]))
         place = [slice(int(c), int(c) + 1) for c in corner[:axis]]

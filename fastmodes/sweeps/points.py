@@ -1,0 +1,69 @@
+"""Pieces of a plan's grid, as the jobs see them."""
+
+import itertools
+import math
+
+import numpy as np
+
+
+def item(value):
+    """One entry as a plain Python value."""
+    value = value[0] if isinstance(value, np.ndarray) else value
+    return value.item() if isinstance(value, np.generic) else value
+
+
+class Points:
+    """A piece of the flattened grid: points ``start`` to ``stop - 1`` in row-major order."""
+
+    def __init__(self, plan, start, stop):
+        self.plan, self.start, self.stop = plan, start, stop
+        self.size = stop - start
+        self.fixed = plan.fixed
+        self._known_positions = {}
+
+    def positions(self, dimension):
+        """Index along one dim of every point."""
+        if dimension not in self._known_positions:
+            shape = self.plan.shape
+            inner = math.prod(shape[dimension + 1 :])
+            self._known_positions[dimension] = np.arange(self.start, self.stop) // inner % shape[dimension]
+        return self._known_positions[dimension]
+
+    def _dimension(self, parameter):
+        for index, dimension in enumerate(self.plan.dimensions):
+            if parameter in dimension.columns:
+                return index
+        return None
+
+    def values(self, parameter):
+        """The fixed value, or an array with one entry a point."""
+        index = self._dimension(parameter)
+        if index is None:
+            return self.fixed[parameter]
+        return self.plan.dimensions[index].array(parameter)[self.positions(index)]
+
+    def groups(self, *parameters):
+        """Pieces in which ``parameters`` do not change: pairs of their values (a dict) and the points' positions.
+
+        Positions are a slice where the points are neighbours, an index array otherwise.
+        """
+        dimensions = sorted({index for name in parameters if (index := self._dimension(name)) is not None})
+        key = np.zeros(self.size, dtype=np.int64)
+        for index in dimensions:
+            key = key * self.plan.shape[index] + self.positions(index)
+        if np.any(key[1:] < key[:-1]):
+            order = np.argsort(key, kind="stable")
+            bounds = np.flatnonzero(np.diff(key[order])) + 1
+            pieces = np.split(order, bounds)
+        else:
+            bounds = [0, *(np.flatnonzero(key[1:] != key[:-1]) + 1).tolist(), self.size]
+            pieces = [slice(a, b) for a, b in itertools.pairwise(bounds)]
+        for piece in pieces:
+            first = piece.start if isinstance(piece, slice) else piece[0]
+            yield {name: self._value_at(name, int(first)) for name in parameters}, piece
+
+    def _value_at(self, parameter, position):
+        index = self._dimension(parameter)
+        if index is None:
+            return self.fixed[parameter]
+        return self.plan.dimensions[index].columns[parameter][self.positions(index)[position]]
