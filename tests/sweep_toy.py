@@ -1,8 +1,11 @@
 """A job for the tests of the sweep machinery: quick, with a closed form, or as slow as asked."""
 
+import os
+import signal
 import time
 from typing import Annotated
 
+import numba
 import numpy as np
 import xarray as xr
 
@@ -18,6 +21,8 @@ class ToyParameters(RuleParameters):
     seed: Seed = 0
     times: Annotated[Numbers, FIXED] = [1.0, 2.0]  # noqa: RUF012
     delay: Annotated[NotNegative, FIXED] = 0.0
+    fatal: Annotated[bool, FIXED] = False
+    faulty: Annotated[bool, FIXED] = False
 
 
 def compute(points):
@@ -28,6 +33,10 @@ def compute(points):
     for values, piece in points.groups("rule", "decay"):
         shift[piece] = rule_of(values).decay or 0.0
     value = (np.sqrt(np.abs(x)) * np.sin(y + seed) + shift)[:, None] + n[:, None] * times
+    if points.fixed["fatal"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if points.fixed["faulty"]:
+        raise FloatingPointError("asked for")
     if points.fixed["delay"]:
         time.sleep(points.fixed["delay"] * points.size)
     return xr.Dataset(
@@ -49,6 +58,14 @@ schema.VARIABLES.setdefault("status", ("status", "1"))
 TOY = register(
     Job("toy", ToyParameters, ("loss", "status"), compute, lambda p: 1e-6 + p["delay"], lambda p: 1 + len(p["times"]))
 )
+
+
+def count_threads(points):
+    """How many threads kernels may use where a block is computed."""
+    return xr.Dataset({"loss": ("point", np.full(points.size, float(numba.get_num_threads())))})
+
+
+register(Job("threads", ToyParameters, ("loss",), count_threads, lambda p: 1.0, lambda p: 1))
 
 
 def document(points=24, **changes):

@@ -52,7 +52,7 @@ def on_threads(orders, threads):
         for _ in range(len(orders)):
             order, done, error = _patiently(results)
             if error is not None:
-                raise _located(order, error)
+                raise located(order, error)
             if done is not None:
                 yield done
     finally:
@@ -69,7 +69,8 @@ def _patiently(results):
             return results.get(timeout=0.1)
 
 
-def _located(order, error):
+def located(order, error):
+    """The error of one block as the user sees it: the system's own as they are, others with the block's number."""
     if isinstance(error, OSError | KeyboardInterrupt):
         return error
     located = BlockError(f"block {order.block}: {type(error).__name__}: {error}")

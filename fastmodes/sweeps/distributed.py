@@ -1,8 +1,10 @@
 """Blocks on a Dask cluster: one task a block, written by the worker that computed it."""
 
 import contextlib
+import itertools
 
-from .backends import BlockError, _located
+from .backends import BlockError, located
+from .store import Store
 from .worker import carry_out
 
 #: Tasks handed out ahead, per thread of the cluster: enough to keep it busy, few enough to stop quickly.
@@ -26,35 +28,29 @@ def on_client(orders, client):
     window = max(2, AHEAD * sum(client.nthreads().values()))
     given = {}
 
-    def submit():
-        order = next(remaining, None)
-        if order is None:
-            return None
-        future = client.submit(carry_out, order, pure=False, retries=0)
-        given[future.key] = order
+    def submit(order):
+        future = client.submit(carry_out, order, pure=False)
+        given[future.key] = order, future
         return future
 
-    futures = as_completed(filter(None, [submit() for _ in range(min(window, len(orders)))]))
+    futures = as_completed([submit(order) for order in itertools.islice(remaining, window)])
     try:
         for future in futures:
-            order = given.pop(future.key)
+            order, _ = given.pop(future.key)
             error = future.exception()
             if error is not None:
-                raise _located(order, error)
+                raise located(order, error)
             done = future.result()
             _check_shared(order)
-            following = submit()
-            if following is not None:
-                futures.add(following)
+            for following in itertools.islice(remaining, 1):
+                futures.add(submit(following))
             yield done
     finally:
         with contextlib.suppress(Exception):
-            client.cancel([future for future, _ in futures.queue.queue] + list(futures.futures))
+            client.cancel([future for _, future in given.values()])
 
 
 def _check_shared(order):
-    from .store import Store
-
     if not Store(order.out).files_of(order.block):
         raise BlockError(
             f"block {order.block}: written by a worker, but not seen here: {order.out!r} must be a folder that all "
