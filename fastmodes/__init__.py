@@ -1,7 +1,16 @@
-"""fastmodes: how learning rules shape a linear recurrent network, exactly and fast."""
+"""fastmodes: how learning rules shape a linear recurrent network, exactly and fast.
 
+Letters of the source paper (Williams, Payeur and Lajoie 2026): A readout, W recurrent, B input weights, R random
+feedback; w, a, b, r their entries for one mode; a star marks the teacher.
+"""
+
+import importlib
+
+from .estimates import alignment, estimate_modes
+from .files import read_netcdf, write_netcdf
 from .networks import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
-from .rules import LearningRule, bptt, eprop, rflo, tbptt
+from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
+from .training import train
 from .updates import Update, expected_update, impulse_expectation, sampled_update
 
 __all__ = [
@@ -11,15 +20,28 @@ __all__ = [
     "Update",
     "aligned_student",
     "aligned_teacher",
+    "alignment",
     "bptt",
     "eprop",
+    "estimate_modes",
     "expected_update",
     "impulse_expectation",
+    "parse_rule",
     "random_feedback",
     "random_student",
+    "read_netcdf",
     "rflo",
     "sampled_update",
     "tbptt",
+    "train",
+    "write_netcdf",
 ]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name):
+    # Analysis imports from this package, and matplotlib only where it draws: it is loaded when first asked for.
+    if name == "analysis":
+        return importlib.import_module(".analysis", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

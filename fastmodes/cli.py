@@ -4,6 +4,7 @@ Exit codes: 0 done, 2 wrong usage or input, 3 could not read or write, 4 the com
 """
 
 import sys
+import time
 
 import click
 
@@ -11,10 +12,156 @@ from . import __version__
 from .sweeps import commands as sweep_commands
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="fastmodes")
 def commands():
-    """How learning rules shape a linear recurrent network, exactly and fast."""
+    """How learning rules shape a linear recurrent network, exactly and fast.
+
+    Shell completion: eval "$(_FASTMODES_COMPLETE=bash_source fastmodes)", or zsh_source, fish_source.
+    """
+
+
+def say(message):
+    """A message for people, on stderr."""
+    click.echo(message, err=True)
+
+
+def _whole_numbers(context, parameter, value):
+    """Option callback: "8" means 0 .. 7, "3,5,9" means these, "10:20" means 10 .. 19."""
+    try:
+        if ":" in value:
+            first, last = value.split(":")
+            return list(range(int(first), int(last)))
+        numbers = [int(part) for part in value.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"must be a count, a list 3,5,9 or a range 10:20; got {value!r}") from None
+    return list(range(numbers[0])) if "," not in value else numbers
+
+
+def _numbers(context, parameter, value):
+    """Option callback: numbers separated by commas."""
+    try:
+        return [float(part) for part in value.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"must be numbers separated by commas; got {value!r}") from None
+
+
+@commands.command()
+@click.option(
+    "--out", default="fastmodes-demo", show_default=True, help="Folder for demo.nc and demo.png; made if missing."
+)
+@click.option("--seeds", default=8, show_default=True, help="Random starts per rule.")
+@click.option("--epochs", default=6000, show_default=True, help="Parameter updates.")
+def demo(out, seeds, epochs):
+    """Train four rules on the paper's four-mode teacher; save a dataset and a picture.
+
+    BPTT, tBPTT(1), RFLO and e-prop learn a teacher with recurrent eigenvalues 0.9, 0.7, 0.5, 0.3 from small random
+    weights, by exact expected updates.
+    """
+    from . import train, write_netcdf
+    from .files import make_folder
+    from .presets import Demo
+
+    parameters = Demo(seeds=seeds, epochs=epochs).parameters()
+    folder = make_folder("out", out)
+    say(f"Training {len(parameters['rules'])} rules x {seeds} seeds, {epochs} epochs (the first run ever compiles) ...")
+    start = time.perf_counter()
+    dataset = train(**parameters)
+    elapsed = time.perf_counter() - start
+    data = write_netcdf(dataset, folder / "demo.nc")
+    picture = _draw_learning(dataset, folder / "demo.png")
+    _print_outcome(dataset)
+    say(f"{int(dataset['epochs_made'].sum())} exact updates in {elapsed:.1f} s.")
+    click.echo(data)
+    click.echo(picture)
+
+
+def _draw_learning(dataset, path):
+    from fastmodes.analysis.figures.learning import learning_summary
+
+    from .files import replacing
+
+    figure = learning_summary(dataset)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")
+    return path
+
+
+def _print_outcome(dataset):
+    """A line per rule: how its runs ended and where their modes are."""
+    last = dataset.isel(epoch=-1)
+    teacher = ", ".join(f"{value:.3f}" for value in dataset["teacher_recurrent"].values)
+    say(f"{'rule':<12} {'running':>7} {'converged':>9} {'diverged':>8}  {'median loss':>11}  modes ({teacher})")
+    for name in dataset["rule"].values:
+        run = last.sel(rule=name)
+        counts = [int((run["status"] == code).sum()) for code in range(3)]
+        modes = ", ".join(f"{value:.3f}" for value in run["mode_recurrent"].median("seed").values)
+        loss = float(run["loss"].median())
+        say(f"{name:<12} {counts[0]:>7} {counts[1]:>9} {counts[2]:>8}  {loss:>11.2e}  {modes}")
+
+
+@commands.command()
+@click.option(
+    "--rule",
+    "rules",
+    multiple=True,
+    default=("bptt", "tbptt(1)", "rflo(0.5)", "eprop"),
+    show_default=True,
+    help="bptt, tbptt(K), rflo(DECAY), eprop, or FIELD=VALUE,... of a rule; may be repeated.",
+)
+@click.option(
+    "--teacher", default="0.9,0.7,0.5,0.3", callback=_numbers, show_default=True, help="Recurrent eigenvalues w*."
+)
+@click.option("--teacher-basis", type=click.Choice(["identity", "random"]), default="identity", show_default=True)
+@click.option("--teacher-seed", default=0, show_default=True, help="For a random basis.")
+@click.option("--hidden", default=8, show_default=True, help="Hidden units of the students.")
+@click.option(
+    "--seeds", default="8", callback=_whole_numbers, show_default=True, help="8 means 0..7; or 3,5,9; or 10:20."
+)
+@click.option("--epochs", default=3000, show_default=True)
+@click.option("--steps", default=50, show_default=True, help="Time steps T of a sequence.")
+@click.option("--learning-rate", default=0.005, show_default=True)
+@click.option("--updates", type=click.Choice(["sampled", "expected"]), default="sampled", show_default=True)
+@click.option("--batch-size", type=int, help="Sequences per sampled update.  [default: 32]")
+@click.option("--optimizer", type=click.Choice(["sgd", "adam"]), default="sgd", show_default=True)
+@click.option("--clip-norm", type=float, help="Clip gradients to this norm.")
+@click.option("--loss", type=click.Choice(["final", "sequence"]), default="final", show_default=True)
+@click.option("--init-scale", default=0.1, show_default=True, help="Weights start with deviation scale / sqrt(hidden).")
+@click.option("--feedback-scale", default=1.0, show_default=True, help="The same for R.")
+@click.option("--record-every", type=int, help="Epochs between two records.  [default: about 100 records]")
+@click.option("--stop-loss", type=float, help="A run whose loss falls to this has converged.")
+@click.option("--divergence-loss", default=1e6, show_default=True, help="A run whose loss is above this has diverged.")
+@click.option("--keep-weights", is_flag=True, help="Keep all recorded weights.")
+@click.option("--threads", type=int, help="[default: all cores]")
+@click.option("--figure", type=click.Path(dir_okay=False), help="Also draw the learning curves.")
+@click.option("-o", "--out", default="training.nc", show_default=True, help="netCDF file, complete or absent.")
+def train(rules, teacher, teacher_basis, teacher_seed, seeds, figure, out, **parameters):
+    """Train students under several rules and write one dataset."""
+    from . import Modes, aligned_teacher, parse_rule, write_netcdf
+    from . import train as train_students
+    from .files import check_writable
+
+    path = check_writable("out", out)
+    picture = None if figure is None else check_writable("figure", figure)
+    network = aligned_teacher(Modes(teacher, 1.0, 1.0), basis=teacher_basis, seed=teacher_seed)
+    dataset = train_students([parse_rule(rule) for rule in rules], network, seeds=seeds, **parameters)
+    _print_outcome(dataset)
+    click.echo(write_netcdf(dataset, path))
+    if picture is not None:
+        click.echo(_draw_learning(dataset, picture))
+
+
+@commands.command()
+def doctor():
+    """Check this installation: versions, threads, compiled code, files, and the kernels against a self-check."""
+    from .diagnosis import diagnose
+
+    healthy = True
+    for name, value, good in diagnose():
+        click.echo(f"{'ok  ' if good else 'FAIL'} {name:<24} {value}")
+        healthy = healthy and good
+    if not healthy:
+        raise RuntimeError("something above does not work as it should")
 
 
 sweep_commands.register(commands)
@@ -28,22 +175,24 @@ def main(arguments=None):
 def run(arguments=None):
     """Run the command line; return the exit code instead of exiting."""
     try:
-        commands.main(arguments, prog_name="fastmodes", standalone_mode=False)
+        result = commands.main(arguments, prog_name="fastmodes", standalone_mode=False)
+        return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        say("interrupted")
         return 130
     except click.ClickException as error:
         error.show()
         return 2
+    except BrokenPipeError:
+        return 3
     except (ValueError, TypeError) as error:
-        click.echo(f"fastmodes: {error}", err=True)
+        say(f"fastmodes: {error}")
         return 2
     except OSError as error:
-        click.echo(f"fastmodes: {error}", err=True)
+        say(f"fastmodes: {error}")
         return 3
     except (ArithmeticError, RuntimeError, MemoryError) as error:
-        click.echo(f"fastmodes: {type(error).__name__}: {error}", err=True)
+        say(f"fastmodes: {type(error).__name__}: {error}")
         return 4
-    return 0

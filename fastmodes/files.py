@@ -137,3 +137,25 @@ def read_netcdf(path):
             return opened.load()
     except (RuntimeError, ValueError, OSError, np.exceptions.AxisError) as error:
         raise OSError(errno.EIO, f"damaged or no netCDF4 file: {error}", str(path)) from error
+
+
+def make_folder(name, value):
+    """Return ``value`` as the Path of a folder that exists and can be written; it is made if missing.
+
+    Raises
+    ------
+    ValueError
+        If the path is a URL.
+    OSError
+        If it is a file, or cannot be made or written.
+    """
+    folder = local_path(name, value)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, f"{name} must be a folder; this is a file", str(folder)) from None
+    except OSError as error:
+        raise OSError(error.errno, f"{name} cannot be made: {error.strerror}", str(folder)) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, f"{name} must be a writable folder; this one is not", str(folder))
+    return folder

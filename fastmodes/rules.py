@@ -12,6 +12,8 @@ with F the feedback, P the propagator, eps_T = y_T - y*_T the output error. Lear
 import dataclasses
 import math
 import numbers
+import re
+from typing import Any
 
 import numpy as np
 
@@ -135,3 +137,62 @@ def check_rules(rules) -> tuple[LearningRule, ...]:
     if twice:
         raise ValueError(f"rules must have distinct names, they label the results; got {twice[0]!r} more than once")
     return listed
+
+
+_CALL = re.compile(r"([A-Za-z-]+)(?:\(([^()]*)\))?")
+_NAMED: dict[str, tuple[Any, Any]] = {
+    "bptt": (bptt, None),
+    "tbptt": (tbptt, int),
+    "rflo": (rflo, float),
+    "eprop": (eprop, None),
+}
+_FIELDS = tuple(field.name for field in dataclasses.fields(LearningRule))
+
+
+def parse_rule(text) -> LearningRule:
+    """A rule from text: "bptt", "tbptt(3)", "rflo(0.9)", "eprop", or fields such as
+    "name=mine,feedback=readout,propagator=scalar,decay=0.5,horizon=3".
+
+    Parameters
+    ----------
+    text : str
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, with the nearest name, or a field is out of range.
+
+    Examples
+    --------
+    >>> parse_rule("rflo(0.9)")
+    RFLO: random feedback, scalar propagator (decay 0.9), full horizon
+    """
+    if isinstance(text, str) and "=" in text:
+        return _rule_from_fields(text)
+    match = _CALL.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"rule must be bptt, tbptt(3), rflo(0.5), eprop or FIELD=VALUE,...; got {text!r}")
+    name, argument = match[1].lower().replace("-", ""), match[2]
+    function, kind = _NAMED[check_choice("rule", name, tuple(_NAMED))]
+    if argument is None:
+        return function()
+    if kind is None:
+        raise ValueError(f"rule {name!r} takes no argument; got {text!r}")
+    try:
+        number = kind(argument)
+    except ValueError:
+        raise ValueError(f"rule {name!r} takes one number; got {text!r}") from None
+    return function(number)
+
+
+def _rule_from_fields(text):
+    fields: dict[str, Any] = {}
+    for part in text.split(","):
+        key, _, value = (piece.strip() for piece in part.partition("="))
+        check_choice("rule field", key, _FIELDS)
+        try:
+            fields[key] = {"horizon": int, "decay": float}.get(key, str)(value)
+        except ValueError:
+            raise ValueError(f"rule field {key!r} must be a number; got {value!r}") from None
+    fields.setdefault("name", text)
+    return LearningRule(**fields)

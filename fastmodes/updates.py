@@ -277,7 +277,7 @@ def teacher_outputs(teacher, batch, loss):
     return out
 
 
-def impulse_expectation(update, steps, n_in, input_covariance=None) -> Update:
+def impulse_expectation(update, steps, n_in, input_covariance=None):
     """Exact expectation of any update that is quadratic in its input (theory section 3).
 
     Updates of linear networks started at h_0 = 0 are quadratic in the input, so their expectation under white noise
@@ -321,14 +321,14 @@ def impulse_expectation(update, steps, n_in, input_covariance=None) -> Update:
         size = n_in if np.shape(input_covariance) == (n_in, n_in) else steps * n_in
         root = covariance_root(input_covariance, size)
         directions = root if size == steps * n_in else np.kron(np.eye(steps), root)
-    sums = None
+    sums: list[Any] | None = None
+    result: Any = ()
     for direction in directions:
         result = update(direction.reshape(1, steps, n_in))
         if not isinstance(result, tuple):
             raise TypeError(f"update must return a tuple such as fm.Update; got {type(result).__name__}")
         sums = list(result) if sums is None else [s + r for s, r in zip(sums, result, strict=True)]
-    kind = type(result)
-    return kind(*sums) if hasattr(result, "_fields") else kind(sums)
+    return type(result)(*sums) if hasattr(result, "_fields") else tuple(sums)
 
 
 def is_infinite(steps):

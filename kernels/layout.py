@@ -11,8 +11,8 @@ import numpy as np
 from .credit import Network
 from .lanes import WIDTH
 
-#: Hidden sizes below this lie eight networks side by side; measured, see benchmarks/bench_kernels.py.
-LARGEST_SIDE_BY_SIDE = 6
+#: Hidden sizes up to this lie eight networks side by side; measured, see benchmarks/bench_kernels.py.
+LARGEST_SIDE_BY_SIDE = 12
 
 
 def padded(count):
@@ -95,7 +95,7 @@ class Layout:
 
 def layout_for(n_out, n_hidden, n_in):
     """Layout of networks of these sizes under expected updates."""
-    return Layout(n_out, n_hidden, n_in, n_hidden < LARGEST_SIDE_BY_SIDE)
+    return Layout(n_out, n_hidden, n_in, n_hidden <= LARGEST_SIDE_BY_SIDE)
 
 
 def single_layout(n_out, n_hidden, n_in):

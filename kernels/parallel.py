@@ -21,7 +21,7 @@ def thread_count():
     return min(count, int(granted)) if granted.isdigit() and int(granted) > 0 else count
 
 
-def run_blocks(task, blocks, threads=None, on_done=None):
+def run_blocks(task, blocks, threads=None, on_done=None, stop=None):
     """Call ``task(block)`` for every block, on ``threads`` threads, and return the results in the blocks' order.
 
     Parameters
@@ -34,6 +34,8 @@ def run_blocks(task, blocks, threads=None, on_done=None):
         Default :func:`thread_count`. With 1, everything runs in the calling thread.
     on_done : callable, optional
         Called as ``on_done(block)`` in the calling thread after each block, for progress bars.
+    stop : threading.Event, optional
+        Set when a block fails or the keyboard interrupts: long tasks look at it and return early.
 
     Raises
     ------
@@ -52,6 +54,8 @@ def run_blocks(task, blocks, threads=None, on_done=None):
                 if on_done is not None:
                     on_done(futures[future])
         except BaseException:
+            if stop is not None:
+                stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
         return [future.result() for future in futures]

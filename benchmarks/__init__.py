@@ -1,0 +1,1 @@
+"""Benchmarks: ``python -m benchmarks.peers`` beside JAX and PyTorch, ``suite/`` for asv."""

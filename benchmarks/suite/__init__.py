@@ -1,0 +1,1 @@
+"""asv's benchmarks: ``asv run --quick`` in the folder above."""

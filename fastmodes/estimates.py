@@ -1,0 +1,284 @@
+"""From the weights of a network back to its modes, and how well its bases align with the teacher's (Sec. 2.6).
+
+With W = P Lambda P^{-1} (unit columns) and the teacher's bases U, V, Eq. 23 estimates
+
+    Wbar = Lambda,  Abar = U^T A P,  Bbar = P^{-1} B V,  Rbar = U^T R P,
+
+the modes being the diagonals. A student's eigenvalues are matched to the teacher's in decreasing order: its largest to
+the teacher's non-negative ones, its smallest to the teacher's negative ones. An eigenvector's sign (phase) is free: at
+the first epoch it makes the input entry b positive, later it follows the eigenvector of the epoch before.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from .networks import check_network, check_pair, teacher_bases
+from .schema import flag_attributes
+from .validation import check_array
+
+#: An imaginary part above this share of the modulus (or of the largest entry) is flagged.
+IMAGINARY_SHARE = 1e-3
+
+
+class TeacherModes(NamedTuple):
+    """Teacher's modes by decreasing eigenvalue, and the bases U (n_out, .), V (n_in, .) that estimates refer to."""
+
+    recurrent: np.ndarray
+    readout: np.ndarray
+    input: np.ndarray
+    output_basis: np.ndarray
+    input_basis: np.ndarray
+
+
+def teacher_modes(teacher) -> TeacherModes:
+    """Modes and bases of a teacher; of a teacher that is not mode-aligned, the nearest thing.
+
+    There, the columns of U and V are the normalised columns of A* P* and of (P*^{-1} B*)^T, not orthogonal.
+
+    Raises
+    ------
+    TypeError
+        If ``teacher`` is no LinearRNN.
+    """
+    check_network("teacher", teacher)
+    try:
+        p, u, v = teacher_bases(teacher)
+        values = np.einsum("ik,ij,jk->k", p, teacher.recurrent, p)
+        inverse = p.T
+    except ValueError:
+        values, p = np.linalg.eig(teacher.recurrent)
+        if np.array_equal(teacher.recurrent, teacher.recurrent.T):
+            values, p = np.linalg.eigh(teacher.recurrent)
+            if not np.any(teacher.recurrent - np.diag(np.diagonal(teacher.recurrent))):
+                values, p = np.diagonal(teacher.recurrent), np.eye(teacher.n_hidden)
+        order = np.lexsort((-values.imag, -values.real))
+        values, p = values[order], p[:, order]
+        inverse = np.linalg.pinv(p)
+        u, v = _unit_columns(teacher.readout @ p), _unit_columns((inverse @ teacher.input).T)
+    n = teacher.n_hidden
+    a = np.einsum("oi,oj,ji->i", u[:, :n].conj(), teacher.readout, p)
+    b = np.einsum("ij,jk,ki->i", inverse, teacher.input, v[:, :n].conj())
+    return TeacherModes(values, a, b, u, v)
+
+
+def _unit_columns(matrix):
+    norms = np.linalg.norm(matrix, axis=0)
+    return matrix / np.where(norms > 0, norms, 1.0)
+
+
+def history_estimates(readout, recurrent, input_, teacher, feedback=None):
+    """Mode estimates, alignments and spectra along a history of weights.
+
+    Parameters
+    ----------
+    readout : array (epoch, n_out, n_hidden)
+    recurrent : array (epoch, n_hidden, n_hidden)
+    input_ : array (epoch, n_hidden, n_in)
+    teacher : TeacherModes
+    feedback : array (n_out, n_hidden), optional
+
+    Returns
+    -------
+    dict of str to array
+        By variable name; (epoch, mode), (epoch,) or (epoch, unit). Epochs with weights that are not finite, and modes
+        for which the student has no unit, are NaN.
+    """
+    epochs, n_modes, n = len(recurrent), len(teacher.recurrent), recurrent.shape[1]
+    valid = np.isfinite(recurrent).all((1, 2)) & np.isfinite(readout).all((1, 2)) & np.isfinite(input_).all((1, 2))
+    out = _empty_results(epochs, n_modes, n)
+    if not valid.any():
+        return out
+    a, w, b = readout[valid], recurrent[valid], input_[valid]
+    values, p = np.linalg.eig(w)
+    order = np.lexsort((-values.imag, -values.real), axis=-1)
+    order = np.take_along_axis(order, np.broadcast_to(_dominant(teacher.recurrent, n), order.shape), axis=1)
+    values = np.take_along_axis(values, order, axis=1)
+    p = np.take_along_axis(p, order[:, np.newaxis, :], axis=2).astype(complex)
+    inverse = _inverses(p)
+    u, v = teacher.output_basis, teacher.input_basis
+    _follow_phases(p, inverse, np.diagonal(inverse[0] @ b[0] @ v.conj()))
+    projected = {
+        "readout": u.conj().T @ a @ p,
+        "input": inverse @ b @ v.conj(),
+        "feedback": None if feedback is None else u.conj().T @ feedback @ p,
+    }
+    shown = min(n, n_modes)
+    estimates = {"recurrent": values[:, :shown]}
+    for name, matrix in projected.items():
+        if matrix is not None:
+            kept = min(shown, matrix.shape[1], matrix.shape[2])
+            diagonal = np.full((len(matrix), shown), np.nan, dtype=complex)
+            diagonal[:, :kept] = np.einsum("eii->ei", matrix[:, :kept, :kept])
+            estimates[name] = diagonal
+    for name, numbers in estimates.items():
+        out[f"mode_{name}"][valid, :shown] = numbers.real
+        out[f"mode_{name}_imag"][valid, :shown] = numbers.imag
+    out["mode_is_complex"][valid, :shown] = _is_complex(estimates)
+    gram = p.conj().transpose(0, 2, 1) @ p
+    out["alignment_recurrent"][valid] = _diagonal_energy(gram[:, :n_modes, :])
+    out["alignment_readout"][valid] = _diagonal_energy(projected["readout"][:, :, :n_modes])
+    out["alignment_input"][valid] = _diagonal_energy(projected["input"][:, :n_modes, :])
+    if feedback is not None:
+        out["alignment_feedback"][valid] = _diagonal_energy(projected["feedback"][:, :, :n_modes])
+    spectrum = np.take_along_axis(values, np.lexsort((-values.imag, -values.real), axis=-1), axis=1)
+    out["eigenvalue_real"][valid], out["eigenvalue_imag"][valid] = spectrum.real, spectrum.imag
+    out["singular_value"][valid] = np.linalg.svd(w, compute_uv=False)
+    return out
+
+
+def change_spectra(recurrent):
+    """Singular values and eigenvalues of W - W_0 along a history (epoch, n_hidden, n_hidden), the first entry W_0."""
+    change = recurrent - recurrent[0]
+    valid = np.isfinite(change).all((1, 2))
+    shape = change.shape[:2]
+    names = ("change_singular_value", "change_eigenvalue_real", "change_eigenvalue_imag")
+    out = {name: np.full(shape, np.nan) for name in names}
+    values = np.linalg.eigvals(change[valid])
+    values = np.take_along_axis(values, np.lexsort((-values.imag, -values.real), axis=-1), axis=1)
+    out["change_singular_value"][valid] = np.linalg.svd(change[valid], compute_uv=False)
+    out["change_eigenvalue_real"][valid], out["change_eigenvalue_imag"][valid] = values.real, values.imag
+    return out
+
+
+MODE_VARIABLES = tuple(
+    f"mode_{name}{part}" for name in ("recurrent", "readout", "input", "feedback") for part in ("", "_imag")
+)
+ALIGNMENTS = ("alignment_recurrent", "alignment_readout", "alignment_input", "alignment_feedback")
+
+
+def _empty_results(epochs, n_modes, n):
+    out = {name: np.full((epochs, n_modes), np.nan) for name in MODE_VARIABLES}
+    out["mode_is_complex"] = np.zeros((epochs, n_modes), dtype=np.int8)
+    out |= {name: np.full(epochs, np.nan) for name in ALIGNMENTS}
+    out |= {name: np.full((epochs, n), np.nan) for name in ("eigenvalue_real", "eigenvalue_imag", "singular_value")}
+    return out
+
+
+def _dominant(teacher_values, n):
+    """Places of the student's eigenvalues (decreasing) in the order of the teacher's modes, the others after them."""
+    shown = min(n, len(teacher_values))
+    negative = int(np.sum(np.real(teacher_values)[:shown] < 0))
+    top, bottom = np.arange(shown - negative), np.arange(n - negative, n)
+    return np.concatenate([top, bottom, np.arange(shown - negative, n - negative)])
+
+
+def _inverses(p):
+    try:
+        return np.linalg.inv(p)
+    except np.linalg.LinAlgError:
+        return np.linalg.pinv(p)
+
+
+def _follow_phases(p, inverse, first_entries):
+    """Fix the free phase of every eigenvector, in place (see the module's description)."""
+    phase = np.ones(p.shape[2], dtype=complex)
+    size = np.abs(first_entries)
+    phase[: len(size)] = np.where(size > 0, first_entries / np.where(size > 0, size, 1.0), 1.0)
+    for epoch in range(len(p)):
+        if epoch:
+            overlap = np.einsum("ij,ij->j", p[epoch].conj(), p[epoch - 1])
+            size = np.abs(overlap)
+            phase = np.where(size > 1e-12, overlap / np.where(size > 1e-12, size, 1.0), 1.0)
+        p[epoch] *= phase
+        inverse[epoch] /= phase[:, np.newaxis]
+
+
+def _is_complex(estimates):
+    flag = False
+    for numbers in estimates.values():
+        size = np.abs(numbers)
+        flag = flag | (np.abs(numbers.imag) > IMAGINARY_SHARE * np.maximum(size, 1e-300))
+    return flag
+
+
+def _diagonal_energy(matrices):
+    """d(X) = sum_i |X_ii|^2 / sum_ij |X_ij|^2 of each matrix; NaN where X is zero."""
+    energy = np.abs(matrices) ** 2
+    whole = energy.sum((1, 2))
+    share = np.einsum("eii->e", energy[:, : energy.shape[2], : energy.shape[1]])
+    return np.where(whole > 0, share / np.where(whole > 0, whole, 1.0), np.nan)
+
+
+def _of_one_network(network, teacher, feedback):
+    check_pair(network, teacher)
+    if feedback is not None:
+        feedback = check_array("feedback", feedback, network.readout.shape, dims=("n_out", "n_hidden"))
+    return history_estimates(
+        network.readout[np.newaxis],
+        network.recurrent[np.newaxis],
+        network.input[np.newaxis],
+        teacher_modes(teacher),
+        feedback,
+    )
+
+
+def estimate_modes(network, teacher, *, feedback=None) -> xr.Dataset:
+    """Estimate the modes of a network that need not be aligned (Eq. 23).
+
+    Parameters
+    ----------
+    network, teacher : LinearRNN
+    feedback : array (n_out, n_hidden), optional
+        R; without it ``mode_feedback`` is NaN.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``mode_recurrent``, ``mode_readout``, ``mode_input``, ``mode_feedback`` and their imaginary parts on ``mode``,
+        the teacher's modes as coordinates, ``mode_is_complex`` where an imaginary part is not small.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the networks do not fit together, or the feedback has another shape.
+    """
+    from .schema import annotate
+
+    results = _of_one_network(network, teacher, feedback)
+    variables = {name: ("mode", results[name][0]) for name in (*MODE_VARIABLES, "mode_is_complex")}
+    dataset = xr.Dataset(variables, coords=mode_coordinates(teacher_modes(teacher)))
+    dataset["mode_is_complex"].attrs = flag_attributes(("real", "complex"))
+    return annotate(dataset, title="Mode estimates of one network", configuration={})
+
+
+def alignment(network, teacher, *, feedback=None) -> xr.Dataset:
+    """How well a network's bases align with the teacher's (Eqs. 24-26), each in [0, 1], 1 for perfect alignment.
+
+    The measure is the diagonal energy d(X) = sum_i |X_ii|^2 / sum_ij |X_ij|^2, with n the teacher's number of modes:
+    recurrent, X = first n rows of P^H P; readout, X = first n columns of U^T A P; feedback, the same of U^T R P; input,
+    X = first n rows of P^{-1} B V.
+
+    Parameters
+    ----------
+    network, teacher : LinearRNN
+    feedback : array (n_out, n_hidden), optional
+        R; without it ``alignment_feedback`` is NaN.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``alignment_recurrent``, ``alignment_readout``, ``alignment_input``, ``alignment_feedback``, numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the networks do not fit together, or the feedback has another shape.
+    """
+    from .schema import annotate
+
+    results = _of_one_network(network, teacher, feedback)
+    dataset = xr.Dataset({name: ((), results[name][0]) for name in ALIGNMENTS})
+    return annotate(dataset, title="Alignment of one network with its teacher", configuration={})
+
+
+def mode_coordinates(modes):
+    """Coordinates on ``mode``: its number and the teacher's w, a, b."""
+    return {
+        "mode": ("mode", np.arange(len(modes.recurrent))),
+        "teacher_recurrent": ("mode", np.real(modes.recurrent)),
+        "teacher_recurrent_imag": ("mode", np.imag(modes.recurrent)),
+        "teacher_readout": ("mode", np.real(modes.readout)),
+        "teacher_input": ("mode", np.real(modes.input)),
+    }

@@ -1,0 +1,45 @@
+"""Networks, rules and comparisons that several test files use."""
+
+import itertools
+
+import numpy as np
+
+import fastmodes as fm
+
+DECAYS = {"scalar": lambda n, rng: 0.6, "diagonal": lambda n, rng: tuple(rng.uniform(-0.8, 0.8, n))}
+
+
+def matrices(network):
+    return network.readout, network.recurrent, network.input
+
+
+def random_network(rng, n_out, n, n_in, radius=None):
+    """Gaussian weights; with ``radius``, W scaled to that spectral radius."""
+    w = rng.standard_normal((n, n)) / np.sqrt(n)
+    if radius is not None:
+        w *= radius / np.abs(np.linalg.eigvals(w)).max()
+    return fm.LinearRNN(rng.standard_normal((n_out, n)), w, rng.standard_normal((n, n_in)))
+
+
+def family(n, steps, rng, horizons=(None, 1, 2)):
+    """Every rule of the family: feedback x propagator x horizon."""
+    feedbacks, propagators = ("readout", "random"), ("recurrent", "scalar", "diagonal", "recurrent_diagonal")
+    for feedback, propagator, horizon in itertools.product(feedbacks, propagators, (*horizons, steps)):
+        decay = DECAYS[propagator](n, rng) if propagator in DECAYS else None
+        yield fm.LearningRule("rule", feedback, propagator, horizon, decay)
+
+
+def feedback_for(rule, student, rng):
+    """(R to pass on, F to compute with) of a rule."""
+    if rule.feedback == "readout":
+        return None, student.readout
+    r = rng.standard_normal(student.readout.shape)
+    return r, r
+
+
+def worst(got, wanted):
+    """Largest relative difference over the parts of an update, each in units of its largest entry."""
+    return max(
+        float(np.max(np.abs(np.asarray(a) - b)) / max(np.max(np.abs(b)), 1e-300))
+        for a, b in zip(got, wanted, strict=True)
+    )
