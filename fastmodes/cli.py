@@ -164,7 +164,21 @@ def doctor():
         raise RuntimeError("something above does not work as it should")
 
 
-sweep_commands.register(commands)
+def draw_sweep(folder, path):
+    """Draw a sweep's picture, complete or absent; return its path."""
+    from fastmodes.analysis.figures.sweeps import sweep_figure
+
+    from .files import check_writable, replacing
+    from .sweeps import open_sweep
+
+    path = check_writable("output", path)
+    figure = sweep_figure(open_sweep(folder))
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")
+    return path
+
+
+sweep_commands.register(commands, draw_sweep)
 
 
 def main(arguments=None):

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..kernels.parallel import run_blocks
+from ..progress import progress_bar
 from . import blocks
-from .progress import Progress
 from .store import Store
 
 
@@ -91,11 +91,11 @@ def verify(out, *, recompute=0, progress=True) -> Report:
         np.array(sorted(files))[np.linspace(0, len(files) - 1, min(recompute, len(files))).astype(int)].tolist()
     )
     sizes = {index: stop - start for index in files for start, stop in [plan.block(index)]}
-    with Progress(sum(sizes.values()), 0, progress) as shown:
+    with progress_bar(sum(sizes.values()), "points", progress) as bar:
         found = run_blocks(
             lambda index: _check_block(store, plan, index, files[index], index in chosen),
             files,
-            on_done=lambda index: shown.add(sizes[index]),
+            on_done=lambda index: bar.update(sizes[index]),
         )
     damaged = {index: reason for index, (reason, _) in zip(files, found, strict=True) if reason}
     versions = tuple(sorted({version for _, version in found if version}))

@@ -14,6 +14,8 @@ from .points import Points
 
 #: Seconds of computing that a calibration aims at, and the most points it tries at once.
 CALIBRATION_SECONDS, MOST_POINTS = 0.5, 2**15
+#: Points that cost more seconds than this are tried in a shortened form.
+SLOW_POINT = 1.0
 #: Copies of a block's numbers in memory while it is computed and written.
 COPIES = 4
 
@@ -42,7 +44,8 @@ def estimate(plan: Plan, threads=None) -> Estimate:
         If a point cannot be computed: better now than in the middle of the sweep.
     """
     threads = threads or thread_count()
-    changes, quicker = plan.job.shorten(plan.fixed)
+    slow = plan.job.seconds(plan.point(plan.points - 1)) > SLOW_POINT
+    changes, quicker = plan.job.shorten(plan.fixed) if slow else ({}, 1.0)
     quick = plan.with_fixed(changes)
     one = plan.job.compute(Points(quick, 0, 1))[list(plan.record)]
     point_bytes = sum(variable.nbytes for variable in one.data_vars.values())
@@ -65,12 +68,18 @@ def _seconds_per_point(plan):
     saved = numba.get_num_threads()
     numba.set_num_threads(1)
     try:
-        count, most = 1, min(MOST_POINTS, plan.points_per_block)
+        most = min(MOST_POINTS, plan.points_per_block)
+        # Jobs may compute all seeds of a point at once, so they are tried together.
+        together = plan.shape[-1] if plan.dimensions and "seed" in plan.dimensions[-1].columns else 1
+        count = min(most, 3 * together)
+        _timed(plan, count)
         while True:
             spent = _timed(plan, count)
             if spent >= CALIBRATION_SECONDS / 4 or count >= most:
                 return spent / count
-            count = min(most, max(2 * count, int(count * CALIBRATION_SECONDS / max(spent, 1e-6) / 2)))
+            count = min(
+                most, max(2 * count, int(count * CALIBRATION_SECONDS / max(spent, 1e-6) / 2) // together * together)
+            )
     finally:
         numba.set_num_threads(saved)
 

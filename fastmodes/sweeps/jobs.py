@@ -5,8 +5,10 @@ A job's function takes :class:`fastmodes.sweeps.plan.Points`, a piece of the gri
 """
 
 import dataclasses
+import importlib
 from collections.abc import Callable
 
+from ..validation import check_choice
 from .parameters import Parameters
 
 
@@ -60,6 +62,6 @@ def find(name) -> Job:
     ValueError
         If there is none; the message suggests the nearest.
     """
-    from ..validation import check_choice
-
+    for built_in in ("train", "expected"):
+        importlib.import_module(f".job_{built_in}", __package__)
     return JOBS[check_choice("job", name, tuple(JOBS))]

@@ -15,10 +15,10 @@ import netCDF4
 import numpy as np
 
 from ..files import NETCDF_LOCK, check_writable, replacing
+from ..progress import progress_bar
 from .backends import environment
 from .dataset import BlockReader, assemble
 from .disk import Damaged, remove_stray
-from .progress import Progress
 from .store import Store
 
 #: Numbers in a chunk of the merged file, about.
@@ -102,8 +102,8 @@ def main():
     reader = BlockReader(store, plan)
     answer = (False, None, "", None)
     try:
-        with NETCDF_LOCK, Progress(plan.points, 0, progress) as shown:
-            _write(assemble(plan, reader), plan, reader, temporary, shown)
+        with NETCDF_LOCK, progress_bar(plan.points, "points", progress) as bar:
+            _write(assemble(plan, reader), plan, reader, temporary, bar)
     except (OSError, RuntimeError) as error:
         message = getattr(error, "strerror", None) or str(error)
         number, path = getattr(error, "errno", None), getattr(error, "filename", None)
@@ -129,7 +129,7 @@ def _explained(error, target, needed):
     )
 
 
-def _write(dataset, plan, reader, temporary, shown):
+def _write(dataset, plan, reader, temporary, bar):
     names = list(dataset.data_vars)
     # xarray writes the coordinates and attributes as it wants to read them back.
     dataset.drop_vars(names).to_netcdf(temporary, engine="netcdf4", format="NETCDF4")
@@ -147,7 +147,7 @@ def _write(dataset, plan, reader, temporary, shown):
                     file[name][place] = values[first - start : last - start].reshape(
                         [extent.stop - extent.start for extent in place] + list(values.shape[1:])
                     )
-            shown.add(stop - start)
+            bar.update(stop - start)
     except BaseException:
         with contextlib.suppress(RuntimeError, OSError):
             file.close()

@@ -4,16 +4,13 @@ A field marked :data:`FIXED` is the same for the whole sweep (it shapes the resu
 """
 
 import math
-import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from ..rules import LearningRule, bptt, eprop, rflo, tbptt
-from ..validation import check_choice
-
-_CALL = re.compile(r"([A-Za-z-]+)(?:\(([^()]*)\))?")
-_RULES = {"bptt": (bptt, None), "tbptt": (tbptt, int), "rflo": (rflo, float), "eprop": (eprop, None)}
+from ..networks import LinearRNN, Modes, aligned_teacher
+from ..rules import LearningRule, parse_rule
 
 
 class _Fixed:
@@ -23,8 +20,8 @@ class _Fixed:
 FIXED = _Fixed()
 
 
-def parse_rule(value) -> LearningRule:
-    """A learning rule from "bptt", "tbptt(3)", "rflo(0.9)", "eprop" or a table of LearningRule's fields.
+def checked_rule(value) -> LearningRule:
+    """A learning rule from a text that :func:`fastmodes.parse_rule` reads, or a table of LearningRule's fields.
 
     Raises
     ------
@@ -34,27 +31,9 @@ def parse_rule(value) -> LearningRule:
     if isinstance(value, LearningRule):
         return value
     try:
-        if isinstance(value, dict):
-            return LearningRule(**value)
-        return _named_rule(value)
+        return LearningRule(**value) if isinstance(value, dict) else parse_rule(value)
     except TypeError as error:
         raise ValueError(str(error).replace("LearningRule.__init__() got", "a rule has")) from None
-
-
-def _named_rule(value):
-    match = _CALL.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError(f'a rule is "bptt", "tbptt(2)", "rflo(0.5)", "eprop" or a table; got {value!r}')
-    name, argument = match[1].lower().replace("-", ""), match[2]
-    function, kind = _RULES[check_choice("rule", name, tuple(_RULES))]
-    if argument is None:
-        return function()
-    if kind is None:
-        raise ValueError(f"rule {name!r} takes no argument; got {value!r}")
-    try:
-        return function(kind(argument))
-    except ValueError as error:
-        raise ValueError(f"rule {name!r} takes one number; got {value!r} ({error})") from None
 
 
 def _rule_table(rule):
@@ -80,12 +59,11 @@ def _check_steps(value):
     return value
 
 
-Rule = Annotated[LearningRule, BeforeValidator(parse_rule), PlainSerializer(_rule_table)]
+Rule = Annotated[LearningRule, BeforeValidator(checked_rule), PlainSerializer(_rule_table)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(allow_inf_nan=False, gt=0)]
 NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0)]
 Inside = Annotated[float, Field(allow_inf_nan=False, gt=-1, lt=1)]
-NotZero = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=10**9)]
 Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
 Steps = Annotated[
@@ -125,3 +103,32 @@ def rule_of(values) -> LearningRule:
         rule.horizon if horizon is None else horizon,
         decay if decay is not None and rule.propagator == "scalar" else rule.decay,
     )
+
+
+Entries = Number | Numbers | Annotated[list[Numbers], Field(min_length=1, max_length=10_000)]
+
+
+class TeacherParameters(RuleParameters):
+    """A teacher: eigenvalues of W*, and A* and B* as a number, one number a mode, or a whole matrix.
+
+    With matrices, W* is the diagonal matrix of the eigenvalues and the basis is the identity.
+    """
+
+    teacher_recurrent: Inner = [0.9, 0.7, 0.5, 0.3]
+    teacher_readout: Entries = 1.0
+    teacher_input: Entries = 1.0
+    teacher_basis: Literal["identity", "random"] = "identity"
+    teacher_seed: Seed = 0
+
+
+def teacher_of(values) -> LinearRNN:
+    """The teacher of one group of points."""
+    eigenvalues, readout, inputs = (values[f"teacher_{part}"] for part in ("recurrent", "readout", "input"))
+    if max(np.ndim(readout), np.ndim(inputs)) < 2:
+        modes = Modes(eigenvalues, readout, inputs)
+        return aligned_teacher(modes, basis=values["teacher_basis"], seed=values["teacher_seed"])
+    if values["teacher_basis"] != "identity":
+        raise ValueError("teacher_basis must be 'identity' where teacher_readout or teacher_input is a matrix")
+    size = len(eigenvalues)
+    matrices = [m if np.ndim(m) == 2 else np.diag(np.broadcast_to(m, size).astype(float)) for m in (readout, inputs)]
+    return LinearRNN(np.array(matrices[0]), np.diag(eigenvalues), np.array(matrices[1]))

@@ -60,10 +60,17 @@ class Points:
             pieces = [slice(a, b) for a, b in itertools.pairwise(bounds)]
         for piece in pieces:
             first = piece.start if isinstance(piece, slice) else piece[0]
-            yield {name: self._value_at(name, int(first)) for name in parameters}, piece
+            yield {name: self.value_at(name, int(first)) for name in parameters}, piece
 
-    def _value_at(self, parameter, position):
+    def value_at(self, parameter, position):
+        """The value of a parameter at one position, as it was written in the plan."""
         index = self._dimension(parameter)
         if index is None:
             return self.fixed[parameter]
         return self.plan.dimensions[index].columns[parameter][self.positions(index)[position]]
+
+    def largest(self, parameter, key=lambda value: value):
+        """The largest ``key(value)`` of a parameter over the whole plan, so that no shape depends on the piece."""
+        index = self._dimension(parameter)
+        values = [self.fixed[parameter]] if index is None else self.plan.dimensions[index].columns[parameter]
+        return max(map(key, values))

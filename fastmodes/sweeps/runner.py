@@ -6,11 +6,11 @@ import re
 from typing import NamedTuple
 
 from ..kernels.parallel import run_blocks, thread_count
+from ..progress import progress_bar
 from ..validation import check_integer
 from . import backends
 from .config import PlanError
 from .plan import Plan
-from .progress import Progress
 from .store import Store, intact
 from .worker import orders
 
@@ -79,7 +79,7 @@ def sweep(plan, out, *, client=None, processes=1, threads=None, shard=None, prog
         sound = run_blocks(lambda index: any(map(intact, files[index])), present)
         damaged = {index for index, good in zip(present, sound, strict=True) if not good}
         todo = [index for index in mine if index not in files or index in damaged]
-        done = _run(plan, store, todo, damaged, client, processes, threads, progress, total=len(mine))
+        done = _run(plan, store, todo, damaged, client, processes, threads, progress)
         store.write_manifest(plan)
     return Summary(
         len(mine), len(present), len(damaged), len(done), sum(d.bytes for d in done),
@@ -87,16 +87,15 @@ def sweep(plan, out, *, client=None, processes=1, threads=None, shard=None, prog
     )  # fmt: skip
 
 
-def _run(plan, store, todo, damaged, client, processes, threads, progress, total):
+def _run(plan, store, todo, damaged, client, processes, threads, progress):
     done = []
     points = sum(stop - start for start, stop in map(plan.block, todo))
-    everything = plan.points if total == plan.blocks else points
     steps = contextlib.closing(_backend(plan, store, todo, damaged, client, processes, threads))
     try:
-        with Progress(everything, everything - points, progress and bool(todo)) as shown, steps as finished:
+        with progress_bar(points, "points", progress and bool(todo)) as bar, steps as finished:
             for block in finished:
                 done.append(block)
-                shown.add(block.points)
+                bar.update(block.points)
     except BaseException:
         with contextlib.suppress(OSError):
             store.remove_strays()

@@ -97,7 +97,7 @@ class Store:
         """Put the plan into a new folder; of several processes doing so at once, one wins."""
         draft = self.folder / f".plan.{os.getpid()}.{plan.sha256}.part"
         others = [name for name in os.listdir(self.folder) if not _STRAY.fullmatch(name)]
-        if set(others) - {"plan.json", "blocks", "manifest.json"}:
+        if set(others) - {"plan.json", "blocks", "manifest.json", "figure.png"}:
             raise PlanError(f"out must be a new folder or a sweep; {str(self.folder)!r} holds {sorted(others)[0]!r}")
         write_bytes(draft, _plan_file(plan))
         try:
