@@ -62,6 +62,6 @@ def find(name) -> Job:
     ValueError
         If there is none; the message suggests the nearest.
     """
-    for built_in in ("train", "expected"):
+    for built_in in ("train", "flow", "stability", "expected"):
         importlib.import_module(f".job_{built_in}", __package__)
     return JOBS[check_choice("job", name, tuple(JOBS))]

@@ -81,7 +81,7 @@ class Parameters(BaseModel):
 
 
 class RuleParameters(Parameters):
-    """A rule; ``decay`` and ``horizon``, where given, replace the rule's own."""
+    """A rule; ``decay`` and ``horizon``, where given, replace the rule's own where it has such."""
 
     rule: Rule
     decay: Number | None = None
@@ -91,8 +91,8 @@ class RuleParameters(Parameters):
 def rule_of(values) -> LearningRule:
     """The learning rule of one group of points: its ``rule`` with ``decay`` and ``horizon`` replaced where given.
 
-    A decay applies to rules with a scalar propagator only: the others have none, and keep their one curve along that
-    axis.
+    A decay applies to rules with a scalar propagator, a horizon to rules that have a finite one; the others keep
+    their one value along that axis.
     """
     rule = values["rule"]
     decay, horizon = values.get("decay"), values.get("horizon")
@@ -100,7 +100,7 @@ def rule_of(values) -> LearningRule:
         rule.name,
         rule.feedback,
         rule.propagator,
-        rule.horizon if horizon is None else horizon,
+        rule.horizon if horizon is None or rule.horizon is None else horizon,
         decay if decay is not None and rule.propagator == "scalar" else rule.decay,
     )
 
