@@ -34,15 +34,14 @@ def compute(points):
     results, coords = {}, {}
     options = {name: points.fixed[name] for name in ("rtol", "atol", "step_limit")}
     for values, piece in points.groups("rule"):
-        column = _columns(points, piece)
+        column = columns(points, piece)
         flowed = flow(
             values["rule"],
             Modes(column("recurrent"), column("readout"), column("input")),
             Modes(column("teacher_recurrent"), column("teacher_product"), 1.0),
             points.fixed["times"],
             feedback=column("feedback"),
-            decay=column("decay"),
-            horizon=column("horizon"),
+            **replaced(values["rule"], column),
             **options,
         )
         for name in points.plan.record:
@@ -58,7 +57,7 @@ def compute(points):
     return xr.Dataset(results, coords={name: c for name, c in coords.items() if name in used})
 
 
-def _columns(points, piece):
+def columns(points, piece):
     """Values of a parameter at a piece's points: a DataArray on dim ``point`` where it varies, else a number or None.
 
     The teacher's eigenvalue is always an array, so that the results have the dim.
@@ -74,6 +73,14 @@ def _columns(points, piece):
         return xr.DataArray(values[piece].reshape(size), dims="point")
 
     return column
+
+
+def replaced(rule, column):
+    """``decay`` and ``horizon`` of the points, for a rule that has such: it keeps its own otherwise."""
+    return {
+        "decay": column("decay") if rule.propagator == "scalar" else None,
+        "horizon": column("horizon") if rule.horizon is not None else None,
+    }
 
 
 def _seconds(parameters):

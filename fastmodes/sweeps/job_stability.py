@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from ..schema import flag_attributes
-from .job_flow import _columns
+from .job_flow import columns, replaced
 from .jobs import Job, register
 from .parameters import Inside, Number, RuleParameters
 
@@ -29,8 +29,8 @@ def compute(points):
     kinds = np.empty(points.size, dtype=np.int8)
     names = ("teacher_recurrent", "teacher_product", "position", "feedback")
     for values, piece in points.groups("rule"):
-        rule, column = values["rule"], _columns(points, piece)
-        grid = rule_grid((rule,), {name: column(name) for name in names}, column("decay"), column("horizon"))
+        rule, column = values["rule"], columns(points, piece)
+        grid = rule_grid((rule,), {name: column(name) for name in names}, **replaced(rule, column))
         parts, kind = np.empty((3, grid.size)), np.empty(grid.size, dtype=np.int8)
         code = np.array([rule.feedback == "readout", moves(rule)], dtype=np.int64)
         optimal_stability(*grid.layout((*names, "decay 0", "horizon 0")), 0, code, parts, kind)
