@@ -1,5 +1,7 @@
 """Pictures of sweeps: a map or a curve per rule, over whatever axes the sweep has."""
 
+import textwrap
+
 import numpy as np
 from fastmodes.analysis.sweeps import convergence_fraction, most_frequent
 
@@ -188,10 +190,11 @@ def _panels(values, kept, title):
     if "fraction" in str(values.name):
         limits = (0.0, 1.0)
     logarithmic = not _flags(values) and limits[0] > 0 and limits[1] / limits[0] > 100
-    for ax, rule in zip(axes.flat, rules, strict=False):
+    for place, (ax, rule) in enumerate(zip(axes.flat, rules, strict=False)):
         shown = values if rule is None else values.sel(rule=rule)
         _, mesh = sweep_map(shown, ax, limits=limits, logarithmic=logarithmic)
         ax.set_title("" if rule is None else str(rule), fontsize=10)
+        ax.label_outer() if place + columns < len(rules) else ax.set_ylabel("" if place % columns else ax.get_ylabel())
     for ax in axes.flat[len(rules) :]:
         ax.set_axis_off()
     bar = figure.colorbar(mesh, ax=axes, shrink=0.9)
@@ -220,7 +223,7 @@ def _axis(values, dim):
 
 def _label(values, dim):
     label = axis_label(values[dim]) if dim in values.coords else dim
-    return dim.replace("_", " ") if label == dim else label
+    return textwrap.fill(dim.replace("_", " ") if label == dim else label, 34)
 
 
 def _edges(centres, scale):
