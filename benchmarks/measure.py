@@ -16,16 +16,19 @@ def seconds_of(run, updates):
 
 
 def calibrated(run, seconds):
-    """Number of updates with which a call lasts about ``seconds``; the calls made here also compile everything."""
-    updates = 8
-    run(updates)
-    while (taken := seconds_of(run, updates)) < seconds / 4:
+    """Number of updates that take about ``seconds``, what a call costs besides left out; compiles everything too."""
+    run(1)
+    fixed, updates = seconds_of(run, 1), 9
+    while (taken := seconds_of(run, updates) - fixed) < seconds / 4:
         updates *= 2
-    return max(1, round(updates * seconds / taken))
+    return 1 + max(8, round(updates * seconds / taken))
 
 
 def interleaved(contenders, rounds, seconds):
-    """Microseconds per update and network of each contender, one call of each in turn, ``rounds`` times.
+    """Time per update of each contender, measured in turn, ``rounds`` times.
+
+    A round calls each contender twice, with one update and with many. The difference is the time of the updates; what
+    is left of the short call is the time around them: starting, recording, making the result.
 
     Parameters
     ----------
@@ -33,22 +36,26 @@ def interleaved(contenders, rounds, seconds):
         Name: ``run(updates)`` and the number of networks it trains.
     rounds : int
     seconds : float
-        About how long one call lasts.
+        About how long the updates of a call take.
 
     Returns
     -------
     dict of str: dict
-        ``updates`` per call, the rounds' ``microseconds`` and their ``median``.
+        ``updates`` of a long call; the rounds' ``microseconds`` per update and network, their ``median``; the median
+        ``milliseconds_around`` of a call.
     """
     updates = {name: calibrated(run, seconds) for name, (run, _) in contenders.items()}
-    taken = {name: [] for name in contenders}
+    found = {name: {"updates": updates[name], "microseconds": [], "around": []} for name in contenders}
     for _ in range(rounds):
         for name, (run, networks) in contenders.items():
-            taken[name].append(1e6 * seconds_of(run, updates[name]) / updates[name] / networks)
-    return {
-        name: {"updates": updates[name], "microseconds": times, "median": statistics.median(times)}
-        for name, times in taken.items()
-    }
+            short, long = seconds_of(run, 1), seconds_of(run, updates[name])
+            each = (long - short) / (updates[name] - 1)
+            found[name]["microseconds"].append(1e6 * each / networks)
+            found[name]["around"].append(1e3 * (short - each))
+    for times in found.values():
+        times["median"] = statistics.median(times["microseconds"])
+        times["milliseconds_around"] = max(0.0, statistics.median(times.pop("around")))
+    return found
 
 
 def processor():

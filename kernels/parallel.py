@@ -2,13 +2,16 @@
 
 Kernels release the interpreter lock, so a thread pool uses every core. A block writes only its own slice and nothing
 is summed across blocks: results are bit-identical for any number of threads. No numba threading layer is involved, so
-calls from several Python threads, from Dask workers and after a fork are safe.
+calls from several Python threads, from Dask workers and after a fork are safe. Linear algebra libraries are held to one
+thread meanwhile: the blocks fill the cores already, and sums keep their order.
 """
 
 import concurrent.futures
+import functools
 import os
 
 import numba
+import threadpoolctl
 
 
 def thread_count():
@@ -44,8 +47,19 @@ def run_blocks(task, blocks, threads=None, on_done=None, stop=None):
     """
     blocks = list(blocks)
     threads = min(thread_count() if threads is None else threads, len(blocks))
-    if threads <= 1:
-        return [_run_one(task, block, on_done) for block in blocks]
+    with _linear_algebra_libraries().limit(limits=1, user_api="blas"):
+        if threads <= 1:
+            return [_run_one(task, block, on_done) for block in blocks]
+        return _run_on_threads(task, blocks, threads, on_done, stop)
+
+
+@functools.cache
+def _linear_algebra_libraries():
+    """Handle on the BLAS libraries of the process; looking for them takes milliseconds, so once is enough."""
+    return threadpoolctl.ThreadpoolController()
+
+
+def _run_on_threads(task, blocks, threads, on_done, stop):
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         futures = {pool.submit(task, block): block for block in blocks}
         try:

@@ -5,9 +5,46 @@ import math
 import naive
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from problems import family, feedback_for, matrices, random_network, worst
 
 import fastmodes as fm
+from fastmodes.rules import FEEDBACKS, PROPAGATORS
+
+LENGTHS = st.sampled_from([1, 2, 3, 5, 10])
+
+
+@st.composite
+def rules(draw, n):
+    """Any rule, its decay between ordinary and degenerate."""
+    propagator = draw(st.sampled_from(PROPAGATORS))
+    numbers = st.sampled_from([0.0, 1.0, -1.0, 0.5, 1 - 1e-9, 1e-200])
+    decay = None
+    if propagator == "scalar":
+        decay = draw(numbers)
+    elif propagator == "diagonal":
+        decay = draw(st.lists(numbers, min_size=n, max_size=n))
+    horizon = draw(st.none() | st.integers(1, 12))
+    return fm.LearningRule("rule", draw(st.sampled_from(FEEDBACKS)), propagator, horizon, decay)
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(st.data(), LENGTHS, LENGTHS, LENGTHS, LENGTHS, st.integers(1, 9), st.sampled_from(["final", "sequence"]))
+def test_any_rule_any_shape(data, n_out, n, n_in, n_teacher, steps, loss):
+    rule = data.draw(rules(n))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    radius = data.draw(st.sampled_from([None, 1.0, 0.999, 1.5]))
+    student = random_network(rng, n_out, n, n_in, radius=radius)
+    teacher = random_network(rng, n_out, n_teacher, n_in, radius=0.9)
+    r, f = feedback_for(rule, student, rng)
+    twin = (rule.propagator, rule.decay, rule.horizon, f, matrices(student), matrices(teacher))
+    exact = fm.expected_update(rule, student, teacher, steps, feedback=r, loss=loss)
+    assert worst(exact, naive.expected(*twin, steps, loss)) < 1e-12
+    inputs = rng.standard_normal((2, steps, n_in))
+    got = fm.sampled_update(rule, student, teacher, inputs, feedback=r, loss=loss)
+    assert worst(got, naive.sampled(*twin, inputs, loss)) < 1e-12
+
 
 #: (n_out, n_hidden, n_in, teacher's n_hidden, steps): rectangular, tiny, odd, side by side in memory and alone.
 SIZES = [

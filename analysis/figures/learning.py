@@ -42,7 +42,8 @@ def learning_curves(dataset, ax=None, *, variable="loss"):
     ax.set_xlabel(axis_label(dataset["epoch"]))
     ax.set_ylabel(axis_label(dataset[variable]))
     ax.set_title("Learning curves")
-    ax.legend(title=f"median and 10-90 % of {dataset.sizes['seed']} seeds", frameon=False)
+    seeds = dataset.sizes["seed"]
+    ax.legend(title=f"median and 10-90 % of {seeds} seeds", loc="lower left", frameon=False)
     return ax
 
 
