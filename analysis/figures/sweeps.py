@@ -194,7 +194,10 @@ def _panels(values, kept, title):
         shown = values if rule is None else values.sel(rule=rule)
         _, mesh = sweep_map(shown, ax, limits=limits, logarithmic=logarithmic)
         ax.set_title("" if rule is None else str(rule), fontsize=10)
-        ax.label_outer() if place + columns < len(rules) else ax.set_ylabel("" if place % columns else ax.get_ylabel())
+        if place % columns:
+            ax.set_ylabel("")
+        if place + columns < len(rules):
+            ax.set_xlabel("")
     for ax in axes.flat[len(rules) :]:
         ax.set_axis_off()
     bar = figure.colorbar(mesh, ax=axes, shrink=0.9)

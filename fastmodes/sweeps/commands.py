@@ -121,7 +121,8 @@ def status(folder):
     click.echo(f"{byte_count(found.bytes)} on disk")
     if not found.complete:
         click.echo(f"missing blocks: {_listed(found.missing)}")
-        sys.exit(3)
+        return 3
+    return 0
 
 
 def _listed(blocks):
@@ -148,7 +149,8 @@ def verify(folder, recompute, quiet):
         + (f", {report.recomputed} of them computed again" if report.recomputed else "")
     )
     if not report.complete:
-        sys.exit(3)
+        return 3
+    return 0
 
 
 @click.command()

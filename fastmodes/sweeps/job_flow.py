@@ -45,11 +45,15 @@ def compute(points):
             **options,
         )
         for name in points.plan.record:
-            variable = flowed[name].isel(rule=0).transpose("point", ...).variable
+            variable = flowed[name].variable.isel(rule=0).transpose("point", ...)
+            if variable.dtype == np.int64 or name == "evaluations":
+                variable = variable.astype(np.int32)
+            if len(variable) == points.size:
+                results[name] = variable
+                continue
             if name not in results:
-                kind = np.dtype(np.int32) if variable.dtype == np.int64 else variable.dtype
                 results[name] = xr.Variable(
-                    variable.dims, np.empty((points.size, *variable.shape[1:]), kind), variable.attrs
+                    variable.dims, np.empty((points.size, *variable.shape[1:]), variable.dtype), variable.attrs
                 )
             results[name].values[piece] = variable.values
         coords = {"time": flowed["time"].variable} if "time" in flowed.coords else {}
