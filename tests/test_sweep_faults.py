@@ -119,14 +119,15 @@ def damaged_copies(block, flips, cuts):
         yield block[:length]
 
 
-def test_every_flipped_bit_and_every_truncation_is_found_and_mended(tmp_path):
+@pytest.mark.parametrize(("flips", "cuts"), [(200, 40), pytest.param(1000, 200, marks=pytest.mark.slow)])
+def test_every_flipped_bit_and_every_truncation_is_found_and_mended(tmp_path, flips, cuts):
     out, plan = tmp_path / "out", document()
     run(out, plan)
     whole = content(out)
     paths = sorted((out / "blocks").rglob("*.nc"))
     rng = np.random.default_rng(1)
     found = 0
-    for wrong in damaged_copies(max(whole.values(), key=len), 1000, 200):
+    for wrong in damaged_copies(max(whole.values(), key=len), flips, cuts):
         index = int(rng.integers(len(paths) - 1))
         block = whole[paths[index].name]
         # The damage of the longest block, carried over to another one of the same size.
@@ -136,7 +137,7 @@ def test_every_flipped_bit_and_every_truncation_is_found_and_mended(tmp_path):
         paths[index].write_bytes(spoiled)
         assert list(verify(out, progress=False).damaged) == [index]
         found += 1
-        if found % 400 == 0:
+        if found % 240 == 0:
             with pytest.raises(OSError, match=f"block {index} is damaged"):
                 merge(out, tmp_path / "all.nc", progress=False)
             assert os.listdir(tmp_path) == ["out"]
@@ -147,7 +148,7 @@ def test_every_flipped_bit_and_every_truncation_is_found_and_mended(tmp_path):
             assert (done.damaged, done.computed) == (1, 1)
         else:
             paths[index].write_bytes(block)
-    assert found == 1200
+    assert found == flips + cuts
     assert content(out) == whole
 
 
@@ -198,6 +199,7 @@ def test_a_full_disk_is_explained_and_the_sweep_goes_on_when_there_is_room(small
     assert content(small_disk / "out") == content(tmp_path / "elsewhere")
 
 
+@pytest.mark.slow
 def test_a_merge_onto_a_full_disk_leaves_nothing_and_says_why(small_disk, tmp_path):
     plan = document(points=2400, points_per_block=600) | {"fixed": {"times": np.linspace(0.0, 1.0, 200).tolist()}}
     run(tmp_path / "out", plan)

@@ -109,7 +109,7 @@ def check_sweeps_under_fire(victims, folder, sweeps, kills, seed):
 
 
 def test_sweeps_survive_kills(victims, tmp_path):
-    assert check_sweeps_under_fire(victims, tmp_path, sweeps=2, kills=12, seed=0) >= 12
+    assert check_sweeps_under_fire(victims, tmp_path, sweeps=2, kills=10, seed=0) >= 10
 
 
 @pytest.mark.slow
@@ -143,6 +143,7 @@ def test_a_worker_process_that_is_killed_costs_a_retry_of_its_block(tmp_path):
     assert content(tmp_path / "out") == content(tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
 def test_a_block_that_kills_its_workers_is_given_up(tmp_path):
     plan = document(fixed={"delay": 0.0, "fatal": True})
     with pytest.raises(RuntimeError, match="worker process died 3 times"):

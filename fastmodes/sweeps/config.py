@@ -25,7 +25,7 @@ from ..validation import _shown
 from .parameters import FIXED, Seed
 
 LARGEST_FILE = 64 * 2**20
-LARGEST_AXIS = 10**7
+LARGEST_AXIS = 10**6
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 
 
