@@ -8,6 +8,8 @@ import importlib
 
 from .estimates import alignment, estimate_modes
 from .files import read_netcdf, write_netcdf
+from .flows import discrete_map, flow
+from .modes import mode_jacobian, mode_update
 from .networks import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
 from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
 from .training import train
@@ -22,10 +24,14 @@ __all__ = [
     "aligned_teacher",
     "alignment",
     "bptt",
+    "discrete_map",
     "eprop",
     "estimate_modes",
     "expected_update",
+    "flow",
     "impulse_expectation",
+    "mode_jacobian",
+    "mode_update",
     "parse_rule",
     "random_feedback",
     "random_student",

@@ -3,6 +3,8 @@
 Exit codes: 0 done, 2 wrong usage or input, 3 could not read or write, 4 the computation failed, 130 interrupted.
 """
 
+import os
+import shutil
 import sys
 import time
 
@@ -11,8 +13,15 @@ import click
 from . import __version__
 from .sweeps import commands as sweep_commands
 
+_HELP = {
+    "help_option_names": ["-h", "--help"],
+    # Wide where the terminal is, so that the help of every command fits one screen.
+    "terminal_width": min(110, shutil.get_terminal_size((110, 40)).columns),
+    "max_content_width": 110,
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+@click.group(context_settings=_HELP)
 @click.version_option(__version__, prog_name="fastmodes")
 def commands():
     """How learning rules shape a linear recurrent network, exactly and fast.
@@ -31,11 +40,15 @@ def _whole_numbers(context, parameter, value):
     try:
         if ":" in value:
             first, last = value.split(":")
-            return list(range(int(first), int(last)))
-        numbers = [int(part) for part in value.split(",")]
+            numbers = range(int(first), int(last))
+        else:
+            numbers = [int(part) for part in value.split(",")]
+            numbers = numbers if "," in value else range(numbers[0])
     except ValueError:
-        raise click.BadParameter(f"must be a count, a list 3,5,9 or a range 10:20; got {value!r}") from None
-    return list(range(numbers[0])) if "," not in value else numbers
+        numbers = []
+    if not numbers:
+        raise click.BadParameter(f"must be a count >= 1, a list 3,5,9 or a range 10:20; got {value!r}")
+    return numbers
 
 
 def _numbers(context, parameter, value):
@@ -50,8 +63,8 @@ def _numbers(context, parameter, value):
 @click.option(
     "--out", default="fastmodes-demo", show_default=True, help="Folder for demo.nc and demo.png; made if missing."
 )
-@click.option("--seeds", default=8, show_default=True, help="Random starts per rule.")
-@click.option("--epochs", default=6000, show_default=True, help="Parameter updates.")
+@click.option("--seeds", default=8, type=click.IntRange(1, 10**6), show_default=True, help="Random starts per rule.")
+@click.option("--epochs", default=6000, type=click.IntRange(1), show_default=True, help="Parameter updates.")
 def demo(out, seeds, epochs):
     """Train four rules on the paper's four-mode teacher; save a dataset and a picture.
 
@@ -74,6 +87,22 @@ def demo(out, seeds, epochs):
     say(f"{int(dataset['epochs_made'].sum())} exact updates in {elapsed:.1f} s.")
     click.echo(data)
     click.echo(picture)
+
+
+def _check_picture(name, value, other):
+    """Path of a picture, checked before computing: its folder, its format, and that it is not the data's."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    from .files import check_writable
+    from .validation import check_choice
+
+    path = check_writable(name, value)
+    check_choice(
+        f"format of {name}", path.suffix[1:].lower() or "png", tuple(FigureCanvasBase.get_supported_filetypes())
+    )
+    if path.absolute() == other.absolute():
+        raise ValueError(f"{name} must be another file than the data's; got {str(path)!r}")
+    return path
 
 
 def _draw_learning(dataset, path):
@@ -107,7 +136,7 @@ def _print_outcome(dataset):
     multiple=True,
     default=("bptt", "tbptt(1)", "rflo(0.5)", "eprop"),
     show_default=True,
-    help="bptt, tbptt(K), rflo(DECAY), eprop, or FIELD=VALUE,... of a rule; may be repeated.",
+    help="bptt, tbptt(K), rflo(DECAY), eprop or FIELD=VALUE,...; may be repeated.",
 )
 @click.option(
     "--teacher", default="0.9,0.7,0.5,0.3", callback=_numbers, show_default=True, help="Recurrent eigenvalues w*."
@@ -142,7 +171,7 @@ def train(rules, teacher, teacher_basis, teacher_seed, seeds, figure, out, **par
     from .files import check_writable
 
     path = check_writable("out", out)
-    picture = None if figure is None else check_writable("figure", figure)
+    picture = None if figure is None else _check_picture("figure", figure, path)
     network = aligned_teacher(Modes(teacher, 1.0, 1.0), basis=teacher_basis, seed=teacher_seed)
     dataset = train_students([parse_rule(rule) for rule in rules], network, seeds=seeds, **parameters)
     _print_outcome(dataset)
@@ -199,7 +228,9 @@ def run(arguments=None):
     except click.ClickException as error:
         error.show()
         return 2
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):
+        # The reader of our output has gone (click then exits by itself): nothing more to say, not even at exit.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         return 3
     except (ValueError, TypeError) as error:
         say(f"fastmodes: {error}")

@@ -7,9 +7,17 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import ortho_group
 
-from .validation import check_array, check_choice, check_flag, check_integer, check_number
+from .validation import (
+    LARGEST_SCALE,
+    check_array,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_memory,
+    check_number,
+    shown,
+)
 
 
 class Modes(NamedTuple):
@@ -141,6 +149,9 @@ def random_stream(seed, purpose) -> np.random.Generator:
 def _orthogonal(size, rng):
     if size == 1:
         return np.array([[1.0 if rng.random() < 0.5 else -1.0]])
+    # Imported here: scipy.stats takes longer to import than the rest of the package.
+    from scipy.stats import ortho_group
+
     return ortho_group.rvs(size, random_state=rng)
 
 
@@ -158,8 +169,8 @@ def _mode_arrays(name, modes):
     try:
         entries = Modes(*modes)
     except TypeError:
-        raise TypeError(f"{name} must be fastmodes.Modes(recurrent, readout, input); got {modes!r}") from None
-    arrays = [check_array(f"{name}.{field}", np.atleast_1d(v)) for field, v in zip(Modes._fields, entries, strict=True)]
+        raise TypeError(f"{name} must be fastmodes.Modes(recurrent, readout, input); got {shown(modes)}") from None
+    arrays = [np.atleast_1d(check_array(f"{name}.{field}", v)) for field, v in zip(Modes._fields, entries, strict=True)]
     try:
         arrays = np.broadcast_arrays(*arrays)
     except ValueError:
@@ -198,6 +209,7 @@ def aligned_teacher(modes, *, n_out=None, n_in=None, basis="identity", seed=None
     n = len(w)
     n_out = n if n_out is None else check_integer("n_out", n_out, n)
     n_in = n if n_in is None else check_integer("n_in", n_in, n)
+    check_memory(8.0 * (n * n + n_out * n_out + n_in * n_in), n_out=n_out, n_in=n_in)
     u, p, v = _bases(basis, (n_out, n, n_in), seed, "teacher basis")
     return LinearRNN(
         u @ _rectangular_diagonal(a, n_out, n) @ p.T,
@@ -331,7 +343,8 @@ def random_student(hidden, teacher, *, scale, seed) -> LinearRNN:
     """
     hidden = check_integer("hidden", hidden, 1, 100_000)
     check_network("teacher", teacher)
-    deviation = check_number("scale", scale, 0.0) / np.sqrt(hidden)
+    deviation = check_number("scale", scale, 0.0, LARGEST_SCALE) / np.sqrt(hidden)
+    check_memory(8.0 * hidden * (hidden + teacher.n_out + teacher.n_in), hidden=hidden)
     rng = random_stream(seed, "student")
     return LinearRNN(
         deviation * rng.standard_normal((teacher.n_out, hidden)),
@@ -362,7 +375,7 @@ def random_feedback(student, *, scale, seed, aligned=False) -> np.ndarray:
         For a parameter outside its range, or ``aligned`` with a student that is not mode-aligned.
     """
     check_network("student", student)
-    scale = check_number("scale", scale, 0.0)
+    scale = check_number("scale", scale, 0.0, LARGEST_SCALE)
     rng = random_stream(seed, "feedback")
     if not check_flag("aligned", aligned):
         return scale / np.sqrt(student.n_hidden) * rng.standard_normal((student.n_out, student.n_hidden))

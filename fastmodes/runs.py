@@ -12,8 +12,14 @@ from .updates import batch_first_to_last, impulse_response, kernel_rule, loss_we
 
 #: Numbers drawn at a time: a batch or several stay in the cache, and Python's share of the time is small.
 _DRAWN_AT_ONCE = 1 << 16
-#: Epochs between two looks at the stop sign.
+#: Epochs between two looks at the stop sign, fewer where they take long: about half a second of multiplications.
 _EPOCHS_AT_ONCE = 256
+_PRODUCTS_AT_ONCE = 10**9
+
+
+def _epochs_at_once(products):
+    """How many epochs of so many multiplications to make at a time; results do not depend on it."""
+    return int(max(1, min(_EPOCHS_AT_ONCE, _PRODUCTS_AT_ONCE // products)))
 
 
 class _Networks:
@@ -124,10 +130,10 @@ class _Block:
 class _ExpectedBlock(_Block):
     """One rule, up to eight seeds."""
 
-    largest_piece = _EPOCHS_AT_ONCE
-
     def __init__(self, job, rule, seed_places):
         place = layout.layout_for(*job.sizes)
+        n_out, n_hidden, n_in = job.sizes
+        self.largest_piece = _epochs_at_once(4 * place.networks * job.steps * n_hidden**2 * (n_out + n_in))
         super().__init__(job, [_Networks(job, place, rule, seed_places)])
         (member,) = self.members
         self._target = place.input_like(impulse_response(job.teacher, job.steps))
@@ -154,7 +160,9 @@ class _SampledBlock(_Block):
         super().__init__(job, [_Networks(job, place, rule, [seed_place]) for rule in rules])
         steps, (_, n_hidden, n_in), loss_kind = job.steps, job.sizes, ("final", "sequence").index(job.loss)
         self._samples, self._batch = job.batch_size, layout.padded(job.batch_size)
-        self.largest_piece = max(1, min(_EPOCHS_AT_ONCE, _DRAWN_AT_ONCE // (steps * n_in * self._batch)))
+        numbers = steps * n_in * self._batch
+        largest = _epochs_at_once(4 * len(rules) * steps * self._batch * n_hidden * (n_hidden + n_in))
+        self.largest_piece = max(1, min(largest, _DRAWN_AT_ONCE // numbers))
         self._rng = random_stream(job.seeds[seed_place], "inputs")
         self._work = [
             sampled.work_space(member.weights, n_hidden, steps, self._batch, member.kernel_rule.horizon, loss_kind)

@@ -8,7 +8,7 @@ import numpy as np
 from .kernels import credit, expected, layout, online, sampled
 from .networks import check_pair
 from .rules import LearningRule
-from .validation import check_array, check_choice, check_integer, check_steps
+from .validation import check_array, check_choice, check_flag, check_integer, check_memory, check_steps, shown
 
 LOSSES = ("final", "sequence")
 _CODES = {
@@ -40,7 +40,7 @@ def check_rule(rule) -> LearningRule:
         If it is not.
     """
     if not isinstance(rule, LearningRule):
-        raise TypeError(f"rule must be a LearningRule such as fm.bptt(); got {rule!r}")
+        raise TypeError(f"rule must be a LearningRule such as fm.bptt(); got {shown(rule)}")
     return rule
 
 
@@ -54,7 +54,9 @@ def check_feedback(rule, feedback, n_out, n_hidden):
     """
     if rule.feedback == "readout":
         if feedback is not None:
-            raise ValueError(f"feedback must be None for {rule.name}, whose feedback is the readout; got {feedback!r}")
+            raise ValueError(
+                f"feedback must be None for {rule.name}, whose feedback is the readout; got {shown(feedback)}"
+            )
         return None
     if feedback is None:
         raise ValueError(f"feedback must be an array (n_out={n_out}, n_hidden={n_hidden}) for {rule.name}; got None")
@@ -101,9 +103,11 @@ def impulse_response(network, steps):
     """A W^k B for k = 0 .. steps-1, shape (steps, n_out, n_in)."""
     out = np.empty((steps, network.n_out, network.n_in))
     carried = network.input
-    for k in range(steps):
-        out[k] = network.readout @ carried
-        carried = network.recurrent @ carried
+    # An unstable network may overflow: the loss then is not finite, which is a result.
+    with np.errstate(all="ignore"):
+        for k in range(steps):
+            out[k] = network.readout @ carried
+            carried = network.recurrent @ carried
     return out
 
 
@@ -118,8 +122,12 @@ def covariance_root(input_covariance, n_in):
     name = "input_covariance"
     covariance = check_array(name, input_covariance, (n_in, n_in), dims=("n_in", "n_in"))
     size = np.abs(covariance).max()
-    if np.abs(covariance - covariance.T).max() > 1e-12 * size:
-        raise ValueError(f"{name} must be symmetric; it differs from its transpose")
+    difference = np.abs(covariance - covariance.T)
+    if difference.max() > 1e-12 * size:
+        i, j = (int(place) for place in np.unravel_index(np.argmax(difference), difference.shape))
+        raise ValueError(
+            f"{name} must be symmetric; got {covariance[i, j]} at index {i, j} but {covariance[j, i]} at {j, i}"
+        )
     values, vectors = np.linalg.eigh(covariance)
     if values[0] < -1e-12 * size:
         raise ValueError(f"{name} must be positive semidefinite; got the eigenvalue {values[0]}")
@@ -164,6 +172,7 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
     steps = check_steps("steps", steps)
     check_choice("loss", loss, LOSSES)
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
+    check_memory(8.0 * steps * student.n_out * (3 * student.n_hidden + 2 * student.n_in), steps=steps)
     root = None if input_covariance is None else covariance_root(input_covariance, student.n_in)
 
     place = layout.layout_for(student.n_out, student.n_hidden, student.n_in)
@@ -234,7 +243,10 @@ def sampled_update(
     if form == "online" and rule.horizon is not None and rule.horizon < steps:
         raise ValueError(f"form must be 'backward' for {rule.name}: traces reach back to the first step; got 'online'")
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
-    divisor = float(samples if average else 1)
+    divisor = float(samples if check_flag("average", average) else 1)
+    n = student.n_hidden
+    traces = n * n * (n if rule.propagator == "recurrent" else 1) if form == "online" else n * steps
+    check_memory(8.0 * samples * traces, hidden=n, samples=samples, steps=steps)
 
     place = layout.single_layout(student.n_out, student.n_hidden, student.n_in)
     _, network = place.zeros()
@@ -313,22 +325,35 @@ def impulse_expectation(update, steps, n_in, input_covariance=None):
     True
     """
     if not callable(update):
-        raise TypeError(f"update must be a callable of inputs (1, steps, n_in); got {update!r}")
+        raise TypeError(f"update must be a callable of inputs (1, steps, n_in); got {shown(update)}")
     steps = check_steps("steps", steps)
     n_in = check_integer("n_in", n_in)
-    directions = np.eye(steps * n_in)
+    check_memory(8.0 * steps * n_in, steps=steps, n_in=n_in)
+    root = None
     if input_covariance is not None:
-        size = n_in if np.shape(input_covariance) == (n_in, n_in) else steps * n_in
-        root = covariance_root(input_covariance, size)
-        directions = root if size == steps * n_in else np.kron(np.eye(steps), root)
-    sums: list[Any] | None = None
-    result: Any = ()
-    for direction in directions:
-        result = update(direction.reshape(1, steps, n_in))
+        root = covariance_root(input_covariance, n_in if np.shape(input_covariance) == (n_in, n_in) else steps * n_in)
+    sums, result = None, ()
+    for direction in _directions(steps, n_in, root):
+        result = update(direction)
         if not isinstance(result, tuple):
-            raise TypeError(f"update must return a tuple such as fm.Update; got {type(result).__name__}")
+            raise TypeError(f"update must return a tuple such as fm.Update; got {shown(result)}")
+        if sums is not None and len(result) != len(sums):
+            raise ValueError(f"update must always return tuples of one length; got {len(sums)}, then {len(result)}")
         sums = list(result) if sums is None else [s + r for s, r in zip(sums, result, strict=True)]
     return type(result)(*sums) if hasattr(result, "_fields") else tuple(sums)
+
+
+def _directions(steps, n_in, root):
+    """Columns of the covariance's root as input sequences (1, steps, n_in): unit impulses where ``root`` is None."""
+    if root is not None and len(root) == steps * n_in:
+        yield from (column.reshape(1, steps, n_in).copy() for column in root)
+        return
+    rows = np.eye(n_in) if root is None else root
+    for t in range(steps):
+        for row in rows:
+            direction = np.zeros((1, steps, n_in))
+            direction[0, t] = row
+            yield direction
 
 
 def is_infinite(steps):

@@ -85,6 +85,14 @@ def kernel_contracted(function):
     return _compile(function, fastmath={"contract"})
 
 
+def always_inlined(function):
+    """As :func:`inlined`, but copied into every caller whatever its size: for the arithmetic of innermost loops.
+
+    A call would pass lanes through memory.
+    """
+    return numba.njit(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, **_POLICY)(function)
+
+
 def inlined(function):
     """Compile as :func:`kernel`, without a cache file: for small functions called only from other kernels."""
     return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **_POLICY)(function)

@@ -146,6 +146,19 @@ def load(typingctx, array, index):
 
 
 @intrinsic
+def spread(typingctx, array, index):
+    """One number of a float64 array in all eight lanes; the index is not checked and not wrapped around."""
+    if not _is_place(array, index):
+        return None
+
+    def codegen(context, builder, sig, args):
+        pointer = _item_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1])
+        return _splat(builder, builder.load(builder.bitcast(pointer, _DOUBLE.as_pointer())))
+
+    return LANES(array, index), codegen
+
+
+@intrinsic
 def store(typingctx, array, index, value):
     """Write eight lanes to ``array[index]`` and its seven neighbours along the last axis."""
     if not _is_place(array, index) or not _is_operand(value):
@@ -300,6 +313,9 @@ if config.DISABLE_JIT:
 
     def store(array, index, value):
         array[index[:-1]][..., index[-1] : index[-1] + WIDTH] = value
+
+    def spread(array, index):
+        return np.full(WIDTH, array[index])
 
     def splat(number):
         return np.full(WIDTH, float(number))

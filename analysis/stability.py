@@ -1,0 +1,243 @@
+"""Linear stability of the fixed points of one mode, in closed form, on parameter grids (Eqs. 27-31, 107-123)."""
+
+import numpy as np
+import xarray as xr
+from fastmodes.kernels.parallel import run_blocks
+from fastmodes.kernels.stability import KINDS, optimal_stability
+
+from fastmodes.grids import check_non_zero
+from fastmodes.modes import moves, rule_grid
+from fastmodes.progress import progress_bar
+from fastmodes.rules import check_rules
+from fastmodes.schema import annotate, flag_attributes
+
+_BLOCK = 1 << 17
+
+
+def _entries(teacher_recurrent, teacher_product, feedback, **more):
+    return {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "feedback": feedback} | more
+
+
+def _rule_names(rules):
+    return ("rule", [rule.name for rule in rules])
+
+
+def _evaluate(rules, grid, parts, progress=False):
+    """Kernel results of every rule: eigenvalue parts (rule, part, point) and kinds (rule, point)."""
+    parameters = ("teacher_recurrent", "teacher_product", "position", "feedback")
+    values = np.empty((len(rules), parts, grid.size))
+    kinds = np.empty((len(rules), grid.size), np.int8)
+    layouts = [grid.layout((*parameters, f"decay {i}", f"horizon {i}")) for i in range(len(rules))]
+    codes = [np.array([rule.feedback == "readout", moves(rule)], dtype=np.int64) for rule in rules]
+
+    def work(block):
+        i, (start, stop) = block
+        optimal_stability(*layouts[i], start, codes[i], values[i, :, start:stop], kinds[i, start:stop])
+
+    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
+    with progress_bar(len(rules) * grid.size, "points", progress) as bar:
+        run_blocks(work, blocks, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
+    return values, kinds
+
+
+def _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon):
+    entries = _entries(teacher_recurrent, teacher_product, feedback, position=position)
+    grid = rule_grid(rules, entries, decay, horizon)
+    check_non_zero(grid, "position")
+    return grid
+
+
+def _shaped(grid, array, leading):
+    """DataArray (leading dims, grid's dims) from an array (leading, point)."""
+    shape = array.shape[: len(leading)] + grid.shape
+    return xr.DataArray(array.reshape(shape), dims=(*leading, *grid.dims), coords=grid.coords)
+
+
+def stability(
+    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None, progress=False
+) -> xr.Dataset:
+    """Both non-zero eigenvalues of the flow on the optimal manifold (w, a, b) = (w*, s, p/s), s != 0.
+
+    Parameters
+    ----------
+    rules : LearningRule or sequence of them
+        Any rules of the family; one closed form serves all.
+    teacher_recurrent, teacher_product : number, array or DataArray
+        w* with |w*| < 1, and p = a* b*.
+    position : number, array or DataArray
+        s, the readout weight on the manifold, positive or negative.
+    feedback : number, array or DataArray
+        r, read by rules with random feedback.
+    decay, horizon : number, array or DataArray, optional
+        Replace the decay of scalar propagators, and the horizon of rules that have a finite one.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``stability_real``, ``stability_imag`` (rule, eigenvalue, grid), ordered by real part and then by imaginary
+        part; ``kind`` (CF flags), ``stable``, ``oscillatory``, ``convergence_rate`` and ``largest_learning_rate``
+        (rule, grid).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+    """
+    rules = check_rules(rules)
+    grid = _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
+    parts, kinds = _evaluate(rules, grid, 3, progress)
+    real, imaginary = parts[:, :2], parts[:, 2]
+    signed = np.stack([-imaginary, imaginary], axis=1)
+    dataset = xr.Dataset(
+        {
+            "stability_real": _shaped(grid, real, ("rule", "eigenvalue")),
+            "stability_imag": _shaped(grid, signed, ("rule", "eigenvalue")),
+            "kind": _shaped(grid, kinds, ("rule",)),
+            "stable": _shaped(grid, (real[:, 1] < 0).astype(np.int8), ("rule",)),
+            "oscillatory": _shaped(grid, (imaginary > 0).astype(np.int8), ("rule",)),
+            "convergence_rate": _shaped(grid, -real[:, 1], ("rule",)),
+            "largest_learning_rate": _shaped(grid, _stable_rate(real, imaginary), ("rule",)),
+        },
+        coords={"rule": _rule_names(rules), "eigenvalue": [0, 1]},
+    )
+    dataset["kind"].attrs = flag_attributes(KINDS)
+    for name in ("stable", "oscillatory"):
+        dataset[name].attrs = flag_attributes(("no", "yes"))
+    return annotate(
+        dataset,
+        title="Linear stability on the optimal manifold",
+        configuration={"rules": [repr(rule) for rule in rules]} | _recorded(locals()),
+    )
+
+
+_RECORDED = ("teacher_recurrent", "teacher_product", "position", "feedback", "decay", "horizon", "recurrent")
+
+
+def _recorded(values):
+    """The parameters that are single numbers; grids are in the coordinates."""
+    return {k: values[k] for k in _RECORDED if k in values and values[k] is not None and np.ndim(values[k]) == 0}
+
+
+def _stable_rate(real, imaginary):
+    """Largest eta with |1 + eta lambda| < 1 for both eigenvalues, -2 Re / |lambda|^2; 0 where there is none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        limit = np.where(imaginary > 0, -2 * real[:, 0] / (real[:, 0] ** 2 + imaginary**2), -2 / real[:, 0])
+    return np.where(real[:, 1] < 0, limit, 0.0)
+
+
+def convergence_rate(
+    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None, progress=False
+) -> xr.DataArray:
+    """Minus the larger real part of the two eigenvalues on the optimal manifold; negative where it is unstable.
+
+    Parameters
+    ----------
+    rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon, progress
+        As for :func:`stability`.
+
+    Returns
+    -------
+    xarray.DataArray (rule, grid)
+        With the coordinate ``kind`` beside (CF flags).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+    """
+    rules = check_rules(rules)
+    grid = _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
+    rates, kinds = _evaluate(rules, grid, 1, progress)
+    dataset = xr.Dataset(
+        {"convergence_rate": _shaped(grid, rates[:, 0], ("rule",)), "kind": _shaped(grid, kinds, ("rule",))},
+        coords={"rule": _rule_names(rules)},
+    )
+    dataset["kind"].attrs = flag_attributes(KINDS)
+    annotate(dataset, title="Convergence rates", configuration={"rules": [repr(rule) for rule in rules]})
+    return dataset.set_coords("kind")["convergence_rate"]
+
+
+def largest_learning_rate(
+    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None
+) -> xr.DataArray:
+    """Largest learning rate eta at which the discrete map is stable: |1 + eta lambda| < 1 for both eigenvalues.
+
+    Parameters
+    ----------
+    rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon
+        As for :func:`stability`.
+
+    Returns
+    -------
+    xarray.DataArray (rule, grid)
+        2 / |lambda_max| for real eigenvalues, -2 Re lambda / |lambda|^2 for complex ones, 0 where the flow is unstable.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+    """
+    return stability(
+        rules, teacher_recurrent, teacher_product, position, feedback=feedback, decay=decay, horizon=horizon
+    )["largest_learning_rate"]
+
+
+def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, decay=None, horizon=None) -> xr.Dataset:
+    """The two non-zero eigenvalues on the non-optimal manifold a = b = 0, w free: real, of opposite sign.
+
+    ``+- p sqrt(alpha beta)`` with alpha = 1/(1 - w w*), beta = g_tau(pi w*): +-p/(1 - w w*) for BPTT and
+    +-p/sqrt(1 - w w*) for tBPTT(1).
+
+    Parameters
+    ----------
+    rules : LearningRule or sequence of them
+        With readout feedback: under random feedback, the manifold holds no fixed points.
+    teacher_recurrent, teacher_product, recurrent : number, array or DataArray
+        w*, p and w, with |w|, |w*| < 1.
+    decay, horizon
+        As for :func:`stability`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``stability_real``, ``stability_imag`` (rule, eigenvalue, grid) and ``kind`` (rule, grid).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range, or a rule with random feedback.
+    """
+    rules = check_rules(rules)
+    for rule in rules:
+        if rule.feedback != "readout":
+            raise ValueError(f"rules must have readout feedback to rest on a = b = 0; got {rule.name!r}")
+    entries = {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "recurrent": recurrent}
+    grid = rule_grid(rules, entries, decay, horizon)
+    goal, product, w = (grid.values[name] for name in entries)
+    sizes = np.empty((len(rules), grid.size))
+    for i, rule in enumerate(rules):
+        y = (w if moves(rule) else grid.values[f"decay {i}"]) * goal
+        beta = _geometric(y, grid.values[f"horizon {i}"])
+        sizes[i] = np.abs(product * np.sqrt(beta / (1 - w * goal))).ravel()
+    real = np.stack([-sizes, sizes], axis=1)
+    dataset = xr.Dataset(
+        {
+            "stability_real": _shaped(grid, real, ("rule", "eigenvalue")),
+            "stability_imag": _shaped(grid, np.zeros_like(real), ("rule", "eigenvalue")),
+            "kind": _shaped(grid, np.where(sizes > 0, 2, 5).astype(np.int8), ("rule",)),
+        },
+        coords={"rule": _rule_names(rules), "eigenvalue": [0, 1]},
+    )
+    dataset["kind"].attrs = flag_attributes(KINDS)
+    return annotate(
+        dataset,
+        title="Linear stability on the non-optimal manifold",
+        configuration={"rules": [repr(rule) for rule in rules]} | _recorded(locals()),
+    )
+
+
+def _geometric(y, horizon):
+    """1 + y + .. + y^(horizon - 1), endless for horizon 0."""
+    return np.where(horizon == 0, 1.0, 1 - y ** np.maximum(horizon, 1)) / (1 - y)

@@ -1,0 +1,263 @@
+"""Closed forms of stability against the published ones, the numerical Jacobian, and the claims about signs."""
+
+import naive_modes
+import numpy as np
+import pytest
+import xarray as xr
+
+import fastmodes as fm
+from fastmodes import analysis
+
+FOUR = [fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop()]
+OTHERS = [
+    fm.tbptt(3),
+    fm.LearningRule("RFLO with readout", "readout", "scalar", decay=-0.4),
+    fm.LearningRule("BPTT with random feedback, 4 steps", "random", "recurrent", horizon=4),
+]
+
+
+def random_points(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "teacher_recurrent": rng.uniform(-0.98, 0.98, n),
+        "teacher_product": rng.normal(size=n),
+        "position": rng.normal(size=n),
+        "feedback": rng.normal(size=n),
+    }
+
+
+@pytest.mark.parametrize("rule", FOUR, ids=lambda rule: rule.name)
+def test_published_closed_forms(rule):
+    points = random_points(2000)
+    result = analysis.stability(rule, **points).isel(rule=0)
+    real, imaginary = result.stability_real.values, result.stability_imag.values
+    w, p, s, r = points.values()
+    c1, c0 = naive_modes.optimal_coefficients(rule.name, w, p, s, r, 0.5)
+    size = np.abs(real).max(axis=0) + imaginary[1]
+    np.testing.assert_allclose(-(real[0] + real[1]), c1, rtol=0, atol=1e-12 * size.max())
+    assert (np.abs(-(real[0] + real[1]) - c1) <= 1e-13 * (size + np.abs(c1)) + 1e-11 * size).all()
+    # Both closed forms lose digits where a sum of opposite terms is small; the sum of the sizes is the fair scale.
+    _, scale = naive_modes.optimal_coefficients(rule.name, np.abs(w), np.abs(p), np.abs(s), np.abs(r), -0.5)
+    assert (np.abs(real[0] * real[1] + imaginary[1] ** 2 - c0) <= 1e-11 * (scale + np.abs(c0))).all()
+    np.testing.assert_array_equal(imaginary[0], -imaginary[1])
+
+
+@pytest.mark.parametrize("rule", FOUR + OTHERS, ids=lambda rule: rule.name)
+def test_eigenvalues_of_the_jacobian(rule):
+    points = random_points(200, seed=1)
+    result = analysis.stability(rule, **points).isel(rule=0)
+    w, p, s, r = points.values()
+    jacobian = -fm.mode_jacobian(rule, fm.Modes(w, s, p / s), fm.Modes(w, 1.0, p), feedback=r)
+    values = np.linalg.eigvals(jacobian)
+    values = np.take_along_axis(values, np.argsort(np.abs(values), axis=1), axis=1)
+    size = np.abs(values[:, 2])
+    assert (np.abs(values[:, 0]) <= 1e-9 * size).all()
+    order = np.lexsort((values[:, 1:].imag, values[:, 1:].real), axis=1)
+    expected = np.take_along_axis(values[:, 1:], order, axis=1).T
+    got = result.stability_real.values + 1j * result.stability_imag.values
+    # Near an exceptional point eigenvalues move with the square root of a rounding; their sum and product do not.
+    np.testing.assert_allclose(got.sum(axis=0).real / size, expected.sum(axis=0).real / size, atol=1e-12)
+    np.testing.assert_allclose(
+        np.prod(got, axis=0).real / size**2, np.prod(expected, axis=0).real / size**2, atol=1e-11
+    )
+    far = np.abs(expected[0] - expected[1]) > 1e-3 * size
+    np.testing.assert_allclose(got[:, far] / size[far], expected[:, far] / size[far], atol=1e-9)
+
+
+def test_small_eigenvalue_keeps_its_digits():
+    """BPTT at w* = 0.999: the two rates differ by ten orders of magnitude."""
+    import mpmath
+
+    with mpmath.workdps(50):
+        w, p, s = mpmath.mpf(0.999), mpmath.mpf(1), mpmath.mpf(0.01)
+        c1, c0 = naive_modes.optimal_coefficients("BPTT", w, p, s)
+        exact = (c1 - mpmath.sqrt(c1**2 - 4 * c0)) / 2
+        got = analysis.convergence_rate(fm.bptt(), 0.999, 1.0, 0.01).item()
+        assert abs(got / exact - 1) < 1e-12
+
+
+def test_kinds_follow_from_the_eigenvalues():
+    result = analysis.stability(fm.rflo(-0.6), **random_points(5000, seed=2)).isel(rule=0)
+    low, high = result.stability_real.values
+    spiral = result.stability_imag.values[1] > 0
+    names = np.array(result.kind.attrs["flag_meanings"].split())[result.kind.values]
+    expected = np.where(high < 0, "stable", np.where(low > 0, "unstable", "saddle")).astype(object)
+    expected = np.where(expected == "saddle", expected, expected + np.where(spiral, "_spiral", "_node"))
+    np.testing.assert_array_equal(names, expected)
+    assert {"stable_node", "stable_spiral", "saddle", "unstable_node"} <= set(names)
+
+
+def test_one_step_tbptt_is_always_real_and_stable():
+    result = analysis.stability(fm.tbptt(1), **random_points(20000, seed=3))
+    assert not result.oscillatory.any()
+    assert result.stable.all()
+
+
+def test_bptt_is_always_real_and_stable():
+    result = analysis.stability(fm.bptt(), **random_points(20000, seed=4))
+    assert not result.oscillatory.any()
+    assert result.stable.all()
+
+
+def test_good_branch_of_rflo_is_stable_and_real_where_decay_and_teacher_agree():
+    points = random_points(20000, seed=5)
+    points["feedback"] = np.abs(points["feedback"]) * np.sign(points["position"])
+    decay = np.random.default_rng(6).uniform(-0.99, 0.99, 20000)
+    result = analysis.stability(fm.rflo(), **points, decay=decay).isel(rule=0)
+    assert result.stable.all()
+    agree = decay * points["teacher_recurrent"] >= 0
+    assert not result.oscillatory.values[agree].any()
+    assert result.oscillatory.values[~agree].any()
+
+
+def test_good_branch_of_eprop_is_stable_and_real_and_its_wrong_branch_never():
+    points = random_points(20000, seed=7)
+    result = analysis.stability(fm.eprop(), **points).isel(rule=0)
+    good = points["feedback"] * points["position"] > 0
+    assert result.stable.values[good].all()
+    assert not result.stable.values[~good].any()
+    assert not result.oscillatory.any()
+
+
+def test_wrong_branch_of_rflo_is_stable_only_inside_the_window():
+    points = random_points(50000, seed=8)
+    points["feedback"] = -np.abs(points["feedback"]) * np.sign(points["position"])
+    decay = np.random.default_rng(9).uniform(-0.99, 0.99, 50000)
+    stable = analysis.stability(fm.rflo(), **points, decay=decay).isel(rule=0).stable.values.astype(bool)
+    size = np.abs(points.pop("position"))
+    window = analysis.wrong_branch_window(fm.rflo(), **points, decay=decay).isel(rule=0)
+    start, end = window.window_start.values, window.window_end.values
+    inside = (start < size) & (size < end)
+    clear = (np.abs(size - start) > 1e-9 * size) & (np.abs(size - end) > 1e-9 * size)
+    np.testing.assert_array_equal(stable[clear], inside[clear])
+    assert stable.any()
+    w = points["teacher_recurrent"]
+    exists = window.window_exists.values.astype(bool)
+    assert exists.any()
+    assert (decay * w < w * w)[exists].all()
+    np.testing.assert_allclose(start**3, points["teacher_product"] ** 2 / np.abs(points["feedback"]), rtol=1e-13)
+
+
+def test_window_ends_in_a_hopf_point():
+    w, p, r = 0.8, 1.2, 0.05
+    end = analysis.wrong_branch_window(fm.rflo(0.1), w, p, feedback=r).window_end.item()
+    at_end = analysis.stability(fm.rflo(0.1), w, p, -end, feedback=r)
+    assert np.abs(at_end.stability_real).max() < 1e-12 * np.abs(at_end.stability_imag).max()
+    around = analysis.stability(fm.rflo(0.1), w, p, np.array([-end * 0.999, -end * 1.001]), feedback=r).isel(rule=0)
+    assert around.stable.values.tolist() == [1, 0]
+    assert around.oscillatory.values.tolist() == [1, 1]
+
+
+def test_eprop_has_no_window():
+    points = random_points(5000, seed=10)
+    del points["position"]
+    assert not analysis.wrong_branch_window(fm.eprop(), **points).window_exists.any()
+
+
+def test_bptt_is_slowest_where_readout_and_input_share_the_product():
+    s = np.linspace(0.3, 3, 2001)
+    for p in (0.5, -1.4):
+        rate = analysis.convergence_rate(fm.bptt(), 0.6, p, s).values[0]
+        assert s[rate.argmin()] == pytest.approx(np.sqrt(abs(p)), abs=2e-3)
+
+
+def test_bptt_is_usually_but_not_always_the_fastest():
+    points = random_points(20000, seed=11)
+    points["feedback"] = np.abs(points["feedback"]) * np.sign(points["position"])
+    rate = analysis.convergence_rate([fm.bptt(), fm.tbptt(1), fm.rflo(0.5)], **points)
+    against_tbptt = float((rate.sel(rule="BPTT") > rate.sel(rule="tBPTT(1)")).mean())
+    against_rflo = float((rate.sel(rule="BPTT") > rate.sel(rule="RFLO")).mean())
+    assert 0.9 < against_tbptt < 1
+    assert 0.5 < against_rflo < 0.95
+
+
+def test_more_feedback_or_decay_pushes_real_parts_away_from_zero():
+    """C8, on the good branch and for w* > 0."""
+    r = np.linspace(0.2, 3, 30)
+    by_feedback = analysis.stability(fm.rflo(0.5), 0.7, 1.0, 0.8, feedback=r).isel(rule=0).stability_real.values
+    assert (np.diff(by_feedback.sum(axis=0)) < 0).all()
+    by_decay = analysis.stability(fm.rflo(), 0.7, 1.0, 0.8, decay=np.linspace(0, 0.95, 30)).isel(rule=0)
+    assert (np.diff(by_decay.stability_real.values.sum(axis=0)) < 0).all()
+
+
+@pytest.mark.parametrize("rule", FOUR, ids=lambda rule: rule.name)
+def test_largest_learning_rate_is_the_border_of_the_discrete_map(rule):
+    points = random_points(500, seed=12)
+    points["feedback"] = np.abs(points["feedback"]) * np.sign(points["position"])
+    result = analysis.stability(rule, **points).isel(rule=0)
+    values = result.stability_real.values + 1j * result.stability_imag.values
+    limit = analysis.largest_learning_rate(rule, **points).values[0]
+    assert (np.abs(1 + 0.999 * limit * values) < 1).all()
+    assert (np.abs(1 + 1.001 * limit * values).max(axis=0) > 1).all()
+
+
+def test_no_learning_rate_stabilises_an_unstable_point():
+    assert analysis.largest_learning_rate(fm.eprop(), 0.5, 1.0, -1.0, feedback=1.0).item() == 0
+
+
+@pytest.mark.parametrize(("rule", "power"), [(fm.bptt(), 1.0), (fm.tbptt(1), 0.5)], ids=["BPTT", "tBPTT(1)"])
+def test_non_optimal_line_is_a_saddle(rule, power):
+    w = np.linspace(-0.9, 0.9, 7)
+    result = analysis.saddle_stability(rule, 0.8, -1.3, w).isel(rule=0)
+    expected = 1.3 / (1 - 0.8 * w) ** power
+    np.testing.assert_allclose(result.stability_real.values, [-expected, expected], rtol=1e-14)
+    jacobian = -fm.mode_jacobian(rule, fm.Modes(w, 0.0, 0.0), fm.Modes(0.8, 1.0, -1.3))
+    values = np.sort(np.linalg.eigvals(jacobian).real, axis=1)
+    np.testing.assert_allclose(values.T, [-expected, 0 * w, expected], atol=1e-13)
+
+
+def test_random_feedback_does_not_rest_on_the_non_optimal_line():
+    with pytest.raises(ValueError, match="readout feedback"):
+        analysis.saddle_stability(fm.rflo(), 0.8, 1.0, 0.1)
+    update = fm.mode_update(fm.rflo(), fm.Modes(0.3, 0.0, 0.0), fm.Modes(0.8, 1.0, 1.0), feedback=1.0)
+    assert update.input != 0
+
+
+def test_fixed_points_do_not_move():
+    rules = [fm.bptt(), fm.tbptt(1), fm.rflo(), fm.eprop()]
+    position = xr.DataArray(np.array([-2.0, -0.4, 0.3, 0.9]), dims="position")
+    result = analysis.fixed_points(rules, 0.7, 1.5, position)
+    for rule in rules:
+        for manifold in result.manifold.values:
+            point = result.sel(manifold=manifold).isel(position=slice(1, None))
+            update = fm.mode_update(rule, fm.Modes(point.w, point.a, point.b), fm.Modes(0.7, 1.0, 1.5), feedback=0.8)
+            at_rest = max(float(np.abs(part).max()) for part in update) < 1e-12
+            assert at_rest == bool(result.fixed_point_exists.sel(rule=rule.name, manifold=manifold))
+    assert float(result.loss.sel(manifold="non_optimal").max()) == pytest.approx(1.5**2 / (2 * (1 - 0.49)))
+
+
+def test_grids_broadcast_by_name_and_split_without_a_trace():
+    w = xr.DataArray(np.linspace(-0.9, 0.9, 37), dims="w_star", coords={"w_star": np.linspace(-0.9, 0.9, 37)})
+    s = xr.DataArray(np.linspace(0.1, 2, 53), dims="s", coords={"s": np.linspace(0.1, 2, 53)})
+    whole = analysis.stability([fm.rflo(), fm.bptt()], w, 1.0, s, feedback=-0.7)
+    assert whole.stability_real.dims == ("rule", "eigenvalue", "w_star", "s")
+    part = analysis.stability([fm.rflo(), fm.bptt()], w[5:6], 1.0, s[7:20], feedback=-0.7)
+    xr.testing.assert_identical(part.stability_real, whole.stability_real[:, :, 5:6, 7:20])
+    transposed = analysis.stability([fm.rflo(), fm.bptt()], w, xr.ones_like(s), s, feedback=-0.7)
+    xr.testing.assert_identical(transposed.kind, whole.kind)
+
+
+def test_horizon_as_a_parameter():
+    tau = xr.DataArray([1, 2, 7], dims="tau")
+    grid = analysis.stability(fm.tbptt(1), 0.8, 1.0, 0.5, horizon=tau)
+    for i, horizon in enumerate(tau.values):
+        single = analysis.stability(fm.tbptt(int(horizon)), 0.8, 1.0, 0.5)
+        np.testing.assert_array_equal(grid.stability_real.values[..., i], single.stability_real.values)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"teacher_recurrent": 1.0}, "teacher_recurrent must be > -1 and < 1"),
+        ({"position": 0.0}, "position must be non-zero"),
+        ({"decay": 0.4}, "decay must be None where no rule"),
+        ({"horizon": 2}, "horizon must be None where no rule"),
+        ({"rules": fm.tbptt(2), "horizon": 1.5}, "horizon must hold whole numbers"),
+        ({"rules": fm.rflo(1.2), "teacher_recurrent": 0.9}, "decay must keep"),
+        ({"position": xr.DataArray([1.0], dims="rule")}, "must not have a dimension named 'rule'"),
+    ],
+)
+def test_refusals_name_parameter_and_range(change, message):
+    arguments = {"rules": fm.bptt(), "teacher_recurrent": 0.5, "teacher_product": 1.0, "position": 1.0} | change
+    with pytest.raises(ValueError, match=message):
+        analysis.stability(**arguments)
