@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from ..files import local_path
-from ..validation import _shown
+from ..validation import shown
 from .parameters import FIXED, Seed
 
 LARGEST_FILE = 64 * 2**20
@@ -153,7 +153,7 @@ def check_document(mapping) -> Document:
         Naming every key at fault.
     """
     if not isinstance(mapping, dict):
-        raise PlanError(f"a plan must be a TOML file or a dict; got {_shown(mapping)}")
+        raise PlanError(f"a plan must be a TOML file or a dict; got {shown(mapping)}")
     try:
         return Document.model_validate(mapping)
     except (ValidationError, RecursionError) as error:
@@ -203,9 +203,9 @@ def explain(error, place="", known=(), missing=""):
             lines.append(f"{path}: missing{missing}")
         else:
             message = item["msg"].removeprefix("Value error, ")
-            lines.append(f"{path or 'plan'}: {message}; got {_shown(item['input'])}")
-    shown = lines[:10] + ([f"... and {len(lines) - 10} more"] if len(lines) > 10 else [])
-    return "\n".join(dict.fromkeys(shown))
+            lines.append(f"{path or 'plan'}: {message}; got {shown(item['input'])}")
+    listed = lines[:10] + ([f"... and {len(lines) - 10} more"] if len(lines) > 10 else [])
+    return "\n".join(dict.fromkeys(listed))
 
 
 _KEYS = (*Range.model_fields, *SeedRange.model_fields)

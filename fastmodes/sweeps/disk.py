@@ -5,7 +5,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import shutil
 import stat
 import time
 from pathlib import Path
@@ -39,7 +38,7 @@ def write_bytes(path, content):
     Raises
     ------
     OSError
-        With the path; where the disk is full also the bytes needed and free.
+        With the path, the bytes needed and the bytes free.
     """
     for attempt in range(3):
         try:
@@ -48,14 +47,12 @@ def write_bytes(path, content):
             # Another process starting just now took the temporary file, not yet locked, for a stray one.
             if attempt == 2 or not Path(path).parent.is_dir():
                 raise
-        except OSError as error:
-            raise _explained(error, path, content) from error
 
 
 def _write_once(path, content):
     descriptor = None
     try:
-        with replacing(path) as temporary:
+        with replacing(path, memoryview(content).nbytes) as temporary:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
             descriptor = os.open(temporary, flags, 0o666)
             # Some cluster file systems know no locks; there, strays are told by their age.
@@ -67,15 +64,6 @@ def _write_once(path, content):
     finally:
         if descriptor is not None:
             os.close(descriptor)
-
-
-def _explained(error, path, content):
-    needed = memoryview(content).nbytes
-    free = "unknown"
-    with contextlib.suppress(OSError):
-        free = shutil.disk_usage(Path(path).parent).free
-    what = "disk full" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else f"not written: {error.strerror}"
-    return OSError(error.errno or errno.EIO, f"{what}: {needed} bytes needed, {free} bytes free", str(path))
 
 
 def sync_folder(path):

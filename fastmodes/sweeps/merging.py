@@ -9,12 +9,12 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import netCDF4
 import numpy as np
 
 from ..files import NETCDF_LOCK, check_writable, replacing
+from ..files import _seal as seal
 from ..progress import progress_bar
 from .backends import environment
 from .dataset import BlockReader, assemble
@@ -58,16 +58,13 @@ def merge(out, path, *, progress=True):
     if missing:
         message = f"{missing} of {plan.blocks} blocks are missing; run the sweep to its end, then merge"
         raise FileNotFoundError(errno.ENOENT, message, str(store.folder))
-    for stray in target.absolute().parent.glob(f".{_escaped(target.name[:200])}.*.part"):
-        remove_stray(stray)
     needed = assemble(plan, reader).nbytes
-    with replacing(target) as temporary:
-        try:
-            _write_elsewhere(plan, store, temporary, progress)
-        except Damaged:
-            raise
-        except (OSError, RuntimeError) as error:
-            raise _explained(error, target, needed) from error
+    with replacing(target, needed) as temporary:
+        # The name of the temporary file ends in what it stands for: leave no stray one of an earlier merge.
+        for stray in target.absolute().parent.glob(f".*.{temporary.name.split('.')[-2]}.part"):
+            remove_stray(stray)
+        _write_elsewhere(plan, store, temporary, progress)
+        seal(temporary)
     return target
 
 
@@ -85,10 +82,8 @@ def _write_elsewhere(plan, store, temporary, progress):
         process.kill()
         process.wait()
     if not answer:
-        raise RuntimeError(f"the writing process ended with code {process.returncode}")
-    damaged, number, message, path = json.loads(answer)
-    if damaged:
-        raise Damaged(path, message)
+        raise OSError(errno.EIO, f"the writing process ended with code {process.returncode}")
+    number, message = json.loads(answer)
     if message:
         raise OSError(number, message)
 
@@ -100,33 +95,18 @@ def main():
     store = Store(folder)
     plan = store.plan()
     reader = BlockReader(store, plan)
-    answer = (False, None, "", None)
+    answer = (0, "")
     try:
         with NETCDF_LOCK, progress_bar(plan.points, "points", progress) as bar:
             _write(assemble(plan, reader), plan, reader, temporary, bar)
     except (OSError, RuntimeError) as error:
-        message = getattr(error, "strerror", None) or str(error)
-        number, path = getattr(error, "errno", None), getattr(error, "filename", None)
-        answer = (isinstance(error, Damaged), number or errno.EIO, message, path)
+        # The netCDF library does not say why a write failed.
+        full = not isinstance(error, Damaged) and shutil.disk_usage(os.path.dirname(temporary)).free < 2**20
+        number = errno.ENOSPC if full else getattr(error, "errno", None) or errno.EIO
+        answer = (number, os.strerror(number) if full else getattr(error, "strerror", None) or str(error))
     print(json.dumps(answer), flush=True)
     # A file that could not be closed would end the process with a crash instead.
     os._exit(0)
-
-
-def _escaped(name):
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
-
-
-def _explained(error, target, needed):
-    free = shutil.disk_usage(Path(target).absolute().parent).free
-    number = getattr(error, "errno", None) or errno.EIO
-    message = getattr(error, "strerror", None) or error
-    # The netCDF library does not say why a write failed.
-    full = number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or free < needed
-    what = "disk full" if full else f"could not be written ({message})"
-    return OSError(
-        errno.ENOSPC if full else number, f"{what}: up to {needed} bytes needed, {free} bytes free", str(target)
-    )
 
 
 def _write(dataset, plan, reader, temporary, bar):
