@@ -13,7 +13,7 @@ from .rules import check_rules
 from .schema import annotate, flag_attributes
 from .validation import check_array, check_integer, check_number
 
-_BLOCK = 2048
+_BLOCK = 8192
 _LARGEST_STEP_COUNT = 1_000_000
 _DOMAIN_MARGIN = 1e-6
 

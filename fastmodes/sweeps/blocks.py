@@ -36,11 +36,10 @@ def encode(dataset, attributes):
     for name, value in attributes.items():
         setattr(file, name, value)
     file.flush()
-    content = buffer.getvalue()
-    # Closing would write everything once more.
-    file.mode = "r"
+    # Closing would write everything once more, and take the buffer away.
+    file.mode, file.fp = "r", io.BytesIO()
     file.close()
-    return content
+    return buffer.getbuffer()
 
 
 class Decoded:

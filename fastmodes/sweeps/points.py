@@ -26,7 +26,13 @@ class Points:
         if dimension not in self._known_positions:
             shape = self.plan.shape
             inner = math.prod(shape[dimension + 1 :])
-            self._known_positions[dimension] = np.arange(self.start, self.stop) // inner % shape[dimension]
+            first, last = self.start // inner, (self.stop - 1) // inner
+            if first == last:
+                positions = np.broadcast_to(np.int64(first % shape[dimension]), self.size)
+            else:
+                skipped = self.start - first * inner
+                positions = np.repeat(np.arange(first, last + 1) % shape[dimension], inner)[skipped:][: self.size]
+            self._known_positions[dimension] = positions
         return self._known_positions[dimension]
 
     def _dimension(self, parameter):
@@ -49,7 +55,8 @@ class Points:
         """
         dimensions = sorted({index for name in parameters if (index := self._dimension(name)) is not None})
         key = np.zeros(self.size, dtype=np.int64)
-        for index in dimensions:
+        # A dim along which the piece does not move has a broadcast position, and tells nothing apart.
+        for index in [index for index in dimensions if self.positions(index).strides != (0,)]:
             key = key * self.plan.shape[index] + self.positions(index)
         if np.any(key[1:] < key[:-1]):
             order = np.argsort(key, kind="stable")
