@@ -5,8 +5,8 @@ import numpy as np
 from .experiments import LATE_START, final_loss
 from .intervals import count_interval, median_interval
 from .learned_rank import rank_measures, spectrum
-from .prediction import training_rules
 from .learning_rates import power_of_gap
+from .prediction import training_rules
 from .verdicts import Claim, spread
 
 #: A run has learned when its loss has fallen to this share of the initial loss.

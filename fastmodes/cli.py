@@ -11,6 +11,7 @@ import time
 import click
 
 from . import __version__
+from .sweeps import commands as sweep_commands
 
 _HELP = {
     "help_option_names": ["-h", "--help"],
@@ -295,6 +296,23 @@ def reproduce(out, quick):
     for claim in outcome.claims:
         say(f"{claim.name:<4} {claim.verdict}")
     click.echo(outcome.report)
+
+
+def draw_sweep(folder, path):
+    """Draw a sweep's picture, complete or absent; return its path."""
+    from fastmodes.analysis.figures.sweeps import sweep_figure
+
+    from .files import check_writable, replacing
+    from .sweeps import open_sweep
+
+    path = check_writable("output", path)
+    figure = sweep_figure(open_sweep(folder))
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")
+    return path
+
+
+sweep_commands.register(commands, draw_sweep)
 
 
 def main(arguments=None):

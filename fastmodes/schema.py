@@ -135,6 +135,16 @@ VARIABLES = {
     "fastest": ("largest modulus of the flow's eigenvalues", "1"),
     "stable": ("whether no eigenvalue's real part is positive", "1"),
     "end_kind": ("where the flow has ended", "1"),
+    # sweeps of expected updates
+    "update_readout_norm": ("Frobenius norm of Delta A", "1"),
+    "update_recurrent_norm": ("Frobenius norm of Delta W", "1"),
+    "update_input_norm": ("Frobenius norm of Delta B", "1"),
+    "outcome": ("how runs ended", "1"),
+    "outcome_fraction": ("fraction of seeds", "1"),
+    "convergence_fraction": ("fraction of seeds that converged", "1"),
+    "convergence_low": ("lower end of the interval of the fraction that converged", "1"),
+    "convergence_high": ("upper end of the interval of the fraction that converged", "1"),
+    "gradient_cosine": ("cosine between the update and the exact gradient", "1"),
 }
 
 
