@@ -12,22 +12,10 @@ _FOLDER = click.argument("folder", metavar="DIR", type=click.Path())
 _QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress.")
 
 
-def register(commands, draw):
-    """Add the commands to the group ``commands``, and ``sweep`` to its group ``figures``, made if there is none.
-
-    ``draw(folder, path)`` draws a sweep's picture; it comes from the front door, which alone may import analysis.
-    """
+def register(commands):
+    """Add the commands to the group ``commands``."""
     for command in (plan, run, status, verify, merge):
         commands.add_command(command)
-    if "figures" not in commands.commands:
-        commands.add_command(click.Group("figures", help="Draw figures."))
-
-    @commands.commands["figures"].command("sweep")
-    @_FOLDER
-    @click.option("--output", "-o", metavar="FILE", help="The picture to write.  [default: DIR/figure.png]")
-    def figure(folder, output):
-        """Draw what a finished sweep found: a map or a curve per rule, over its axes."""
-        click.echo(draw(folder, output or os.path.join(folder, "figure.png")))
 
 
 @click.command()
