@@ -14,7 +14,7 @@ from .schema import annotate, flag_attributes
 from .slabs import SLAB_POINTS, write_slabs
 from .validation import check_array, check_integer, check_number
 
-_BLOCK = 2048
+_BLOCK = 8192
 _LARGEST_STEP_COUNT = 1_000_000
 _DOMAIN_MARGIN = 1e-6
 
@@ -245,6 +245,7 @@ def _map_status(grid, states, outside, tolerance):
 
 
 def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), reserved=("rule", "time")):
+    """Rules, and the grid of everything a flow or a vector field depends on, all in range."""
     rules = check_rules(rules)
     entries = mode_entries(rules, modes, teacher_modes, 1.0 if feedback is None else feedback)
     grid = rule_grid(rules, entries | dict(more), decay, horizon, reserved)

@@ -5,8 +5,6 @@ import sys
 import threading
 import time
 
-from tqdm import tqdm
-
 #: Seconds between two plain lines.
 _LINE_EVERY = 5.0
 
@@ -71,6 +69,8 @@ def progress_bar(total, unit, shown=True):
     if not shown:
         bar = _Silent()
     elif sys.stderr.isatty():
+        from tqdm import tqdm
+
         bar = tqdm(total=total, unit=" " + unit, unit_scale=True, file=sys.stderr, leave=False, dynamic_ncols=True)
     else:
         bar = _Lines(total, unit)

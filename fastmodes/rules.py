@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .validation import check_array, check_choice, check_integer, check_number
+from .validation import check_array, check_choice, check_integer, check_number, shown
 
 FEEDBACKS = ("readout", "random")
 PROPAGATORS = ("recurrent", "scalar", "diagonal", "recurrent_diagonal")
@@ -61,7 +61,7 @@ class LearningRule:
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name.strip():
-            raise TypeError(f"name must be a non-empty string; got {self.name!r}")
+            raise TypeError(f"name must be a non-empty string; got {shown(self.name)}")
         check_choice("feedback", self.feedback, FEEDBACKS)
         check_choice("propagator", self.propagator, PROPAGATORS)
         if isinstance(self.horizon, numbers.Real) and self.horizon == math.inf:
@@ -76,11 +76,11 @@ class LearningRule:
                 raise ValueError("decay must be a finite real number for propagator 'scalar'; got None")
             return check_number("decay", self.decay)
         if self.propagator == "diagonal":
-            if self.decay is None or np.ndim(self.decay) != 1:
-                raise ValueError(f"decay must be n_hidden numbers for propagator 'diagonal'; got {self.decay!r}")
+            if self.decay is None or np.isscalar(self.decay):
+                raise ValueError(f"decay must be n_hidden numbers for propagator 'diagonal'; got {shown(self.decay)}")
             return tuple(check_array("decay", self.decay, (None,), dims=("n_hidden",)).tolist())
         if self.decay is not None:
-            raise ValueError(f"decay must be None for propagator {self.propagator!r}; got {self.decay!r}")
+            raise ValueError(f"decay must be None for propagator {self.propagator!r}; got {shown(self.decay)}")
         return None
 
     def __repr__(self):
@@ -126,12 +126,12 @@ def check_rules(rules) -> tuple[LearningRule, ...]:
     try:
         listed = tuple(rules)
     except TypeError:
-        raise TypeError(f"rules must be a LearningRule or a sequence of them; got {rules!r}") from None
+        raise TypeError(f"rules must be a LearningRule or a sequence of them; got {shown(rules)}") from None
     if not listed:
         raise ValueError("rules must hold at least one LearningRule; got none")
     for rule in listed:
         if not isinstance(rule, LearningRule):
-            raise TypeError(f"rules must be LearningRule values such as fm.bptt(); got {rule!r}")
+            raise TypeError(f"rules must be LearningRule values such as fm.bptt(); got {shown(rule)}")
     names = [rule.name for rule in listed]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -151,7 +151,7 @@ _FIELDS = tuple(field.name for field in dataclasses.fields(LearningRule))
 
 def parse_rule(text) -> LearningRule:
     """A rule from text: "bptt", "tbptt(3)", "rflo(0.9)", "eprop", or fields such as
-    "name=mine,feedback=readout,propagator=scalar,decay=0.5,horizon=3".
+    "name=mine,feedback=readout,propagator=scalar,decay=0.5,horizon=3"; a diagonal is "decay=0.9:0.5:0.2".
 
     Parameters
     ----------
@@ -190,9 +190,19 @@ def _rule_from_fields(text):
     for part in text.split(","):
         key, _, value = (piece.strip() for piece in part.partition("="))
         check_choice("rule field", key, _FIELDS)
+        if key in fields:
+            raise ValueError(f"rule field {key!r} must be given once; got it twice in {text!r}")
         try:
-            fields[key] = {"horizon": int, "decay": float}.get(key, str)(value)
+            fields[key] = {"horizon": int, "decay": _decay_from_text}.get(key, str)(value)
         except ValueError:
             raise ValueError(f"rule field {key!r} must be a number; got {value!r}") from None
+    if fields.get("propagator") == "diagonal" and isinstance(fields.get("decay"), float):
+        fields["decay"] = (fields["decay"],)
     fields.setdefault("name", text)
     return LearningRule(**fields)
+
+
+def _decay_from_text(text):
+    """A number, or the numbers of a diagonal, separated by colons."""
+    numbers = tuple(float(part) for part in text.split(":"))
+    return numbers if len(numbers) > 1 else numbers[0]

@@ -5,18 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import stationary
+from .impulses import covariance_root
 from .kernels import credit, expected, layout, online, sampled
 from .networks import check_pair
 from .rules import LearningRule
-from .validation import check_array, check_choice, check_integer, check_steps
+from .validation import check_array, check_choice, check_flag, check_memory, check_steps, shown
 
 LOSSES = ("final", "sequence")
-_CODES = {
-    "recurrent": credit.RECURRENT,
-    "scalar": credit.SCALAR,
-    "diagonal": credit.DIAGONAL,
-    "recurrent_diagonal": credit.RECURRENT_DIAGONAL,
-}
 
 
 class Update(NamedTuple):
@@ -40,7 +36,7 @@ def check_rule(rule) -> LearningRule:
         If it is not.
     """
     if not isinstance(rule, LearningRule):
-        raise TypeError(f"rule must be a LearningRule such as fm.bptt(); got {rule!r}")
+        raise TypeError(f"rule must be a LearningRule such as fm.bptt(); got {shown(rule)}")
     return rule
 
 
@@ -54,7 +50,9 @@ def check_feedback(rule, feedback, n_out, n_hidden):
     """
     if rule.feedback == "readout":
         if feedback is not None:
-            raise ValueError(f"feedback must be None for {rule.name}, whose feedback is the readout; got {feedback!r}")
+            raise ValueError(
+                f"feedback must be None for {rule.name}, whose feedback is the readout; got {shown(feedback)}"
+            )
         return None
     if feedback is None:
         raise ValueError(f"feedback must be an array (n_out={n_out}, n_hidden={n_hidden}) for {rule.name}; got None")
@@ -84,7 +82,7 @@ def kernel_rule(rule, place, n_hidden, steps, feedbacks):
         raise ValueError(f"decay must hold n_hidden={n_hidden} numbers for {rule.name}; got {len(decay)}")
     reads_readout = rule.feedback == "readout"
     return credit.Rule(
-        propagator=_CODES[rule.propagator],
+        propagator=stationary.PROPAGATORS[rule.propagator],
         horizon=steps if rule.horizon is None else min(rule.horizon, steps),
         readout_feedback=reads_readout,
         feedback=place.readout_like([] if reads_readout else feedbacks),
@@ -101,29 +99,12 @@ def impulse_response(network, steps):
     """A W^k B for k = 0 .. steps-1, shape (steps, n_out, n_in)."""
     out = np.empty((steps, network.n_out, network.n_in))
     carried = network.input
-    for k in range(steps):
-        out[k] = network.readout @ carried
-        carried = network.recurrent @ carried
+    # An unstable network may overflow: the loss then is not finite, which is a result.
+    with np.errstate(all="ignore"):
+        for k in range(steps):
+            out[k] = network.readout @ carried
+            carried = network.recurrent @ carried
     return out
-
-
-def covariance_root(input_covariance, n_in):
-    """Symmetric square root of an input covariance.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is not a symmetric positive semidefinite matrix (n_in, n_in).
-    """
-    name = "input_covariance"
-    covariance = check_array(name, input_covariance, (n_in, n_in), dims=("n_in", "n_in"))
-    size = np.abs(covariance).max()
-    if np.abs(covariance - covariance.T).max() > 1e-12 * size:
-        raise ValueError(f"{name} must be symmetric; it differs from its transpose")
-    values, vectors = np.linalg.eigh(covariance)
-    if values[0] < -1e-12 * size:
-        raise ValueError(f"{name} must be positive semidefinite; got the eigenvalue {values[0]}")
-    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
 
 def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final", input_covariance=None) -> Update:
@@ -140,12 +121,14 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
     rule : LearningRule
     student, teacher : LinearRNN
         Any spectral radius; their hidden sizes may differ.
-    steps : int
-        T, the number of time steps.
+    steps : int or math.inf
+        T, the number of time steps. Long sequences are summed by doubling in O(n^3 log T) where that is faster than
+        the recursion's O(T n^2 (n_in + n_out)); infinitely many need spectral radii below 1.
     feedback : array (n_out, n_hidden), optional
         R, for rules with random feedback.
     loss : {"final", "sequence"}
-        Error at the last step (Eq. 2), or its mean over all steps (App. H), the rule's horizon capped at each.
+        Error at the last step (Eq. 2), or its mean over all steps (App. H), the rule's horizon capped at each. The
+        same for infinitely many steps.
     input_covariance : array (n_in, n_in), optional
         Spatial covariance of the input; default identity.
 
@@ -157,14 +140,27 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
     Raises
     ------
     TypeError, ValueError
-        For a parameter outside its range.
+        For a parameter outside its range; for infinitely many steps also if the sums diverge, or are so close to it
+        that double precision cannot give six digits.
     """
     check_rule(rule)
     check_pair(student, teacher)
-    steps = check_steps("steps", steps)
+    steps = check_steps("steps", steps, infinite=True)
     check_choice("loss", loss, LOSSES)
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
     root = None if input_covariance is None else covariance_root(input_covariance, student.n_in)
+    if steps == math.inf:
+        return Update(*stationary.infinite_update(rule, student, teacher, feedback, root))
+    if stationary.doubling_is_faster(student, teacher, steps, loss):
+        by_doubling = Update(*stationary.finite_update(rule, student, teacher, steps, feedback, loss, root))
+        if all(np.isfinite(part).all() for part in by_doubling):
+            return by_doubling
+    check_memory(8.0 * steps * student.n_out * (3 * student.n_hidden + 2 * student.n_in), steps=steps)
+    return by_recursion(rule, student, teacher, steps, feedback, loss, root)
+
+
+def by_recursion(rule, student, teacher, steps, feedback, loss, root=None):
+    """:func:`expected_update` by the O(T) recursion; arguments are checked already."""
 
     place = layout.layout_for(student.n_out, student.n_hidden, student.n_in)
     inputs = student.input if root is None else student.input @ root
@@ -234,7 +230,10 @@ def sampled_update(
     if form == "online" and rule.horizon is not None and rule.horizon < steps:
         raise ValueError(f"form must be 'backward' for {rule.name}: traces reach back to the first step; got 'online'")
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
-    divisor = float(samples if average else 1)
+    divisor = float(samples if check_flag("average", average) else 1)
+    n = student.n_hidden
+    traces = n * n * (n if rule.propagator == "recurrent" else 1) if form == "online" else n * steps
+    check_memory(8.0 * samples * traces, hidden=n, samples=samples, steps=steps)
 
     place = layout.single_layout(student.n_out, student.n_hidden, student.n_in)
     _, network = place.zeros()
@@ -275,60 +274,6 @@ def teacher_outputs(teacher, batch, loss):
     out = np.empty((1 if loss == "final" else steps, teacher.n_out, samples))
     sampled.outputs(network, batch, np.empty((steps + 1, teacher.n_hidden, samples)), out)
     return out
-
-
-def impulse_expectation(update, steps, n_in, input_covariance=None):
-    """Exact expectation of any update that is quadratic in its input (theory section 3).
-
-    Updates of linear networks started at h_0 = 0 are quadratic in the input, so their expectation under white noise
-    is the sum of the updates on the ``steps * n_in`` unit impulses: no Monte-Carlo error.
-
-    Parameters
-    ----------
-    update : callable
-        ``update(inputs)`` with ``inputs`` (1, steps, n_in) returns a tuple of numbers and arrays, an
-        :class:`Update` for example; it is called once for each impulse. Any code, also other people's.
-    steps, n_in : int
-    input_covariance : array, optional
-        Default identity. (n_in, n_in): covariance of the channels, white in time. (steps * n_in, steps * n_in):
-        covariance of the whole sequence, time the slower index.
-
-    Returns
-    -------
-    Update or tuple
-        The sums, in the type of what ``update`` returns.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For a parameter outside its range.
-
-    Examples
-    --------
-    >>> import fastmodes as fm
-    >>> teacher = fm.aligned_teacher(fm.Modes([0.9, 0.5], 1.0, 1.0))
-    >>> student = fm.random_student(3, teacher, scale=0.5, seed=0)
-    >>> exact = fm.impulse_expectation(lambda x: fm.sampled_update(fm.bptt(), student, teacher, x), 20, 2)
-    >>> abs(exact.loss - fm.expected_update(fm.bptt(), student, teacher, 20).loss) < 1e-12
-    True
-    """
-    if not callable(update):
-        raise TypeError(f"update must be a callable of inputs (1, steps, n_in); got {update!r}")
-    steps = check_steps("steps", steps)
-    n_in = check_integer("n_in", n_in)
-    directions = np.eye(steps * n_in)
-    if input_covariance is not None:
-        size = n_in if np.shape(input_covariance) == (n_in, n_in) else steps * n_in
-        root = covariance_root(input_covariance, size)
-        directions = root if size == steps * n_in else np.kron(np.eye(steps), root)
-    sums: list[Any] | None = None
-    result: Any = ()
-    for direction in directions:
-        result = update(direction.reshape(1, steps, n_in))
-        if not isinstance(result, tuple):
-            raise TypeError(f"update must return a tuple such as fm.Update; got {type(result).__name__}")
-        sums = list(result) if sums is None else [s + r for s, r in zip(sums, result, strict=True)]
-    return type(result)(*sums) if hasattr(result, "_fields") else tuple(sums)
 
 
 def is_infinite(steps):

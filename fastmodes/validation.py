@@ -1,17 +1,24 @@
 """Checks of what users pass in: an error names the parameter, the offending value and the allowed range."""
 
 import difflib
+import itertools
 import math
 import numbers
+import os
 
 import numpy as np
 
 #: Largest size of one axis: anything bigger is a slip of the keyboard, and would fail later, in the allocator.
 LARGEST_SIZE = 10**9
+#: Largest scale of random weights, squares of which still are finite numbers.
+LARGEST_SCALE = 1e100
 
 
-def _shown(value):
-    text = repr(value)
+def shown(value):
+    """The value on one line, as error messages show it: arrays by their shape, long texts cut."""
+    if isinstance(value, np.ndarray) and value.size > 4:
+        return f"an array of shape {value.shape}"
+    text = " ".join(repr(value).split())
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -26,9 +33,9 @@ def check_integer(name, value, low=1, high=LARGEST_SIZE):
         If it is out of range.
     """
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
-        raise TypeError(f"{name} must be a whole number from {low} to {high}; got {_shown(value)}")
+        raise TypeError(f"{name} must be a whole number from {low} to {high}; got {shown(value)}")
     if not low <= value <= high:
-        raise ValueError(f"{name} must be a whole number from {low} to {high}; got {_shown(value)}")
+        raise ValueError(f"{name} must be a whole number from {low} to {high}; got {shown(value)}")
     return int(value)
 
 
@@ -48,12 +55,12 @@ def check_number(name, value, low=-math.inf, high=math.inf, *, above=None, below
     bounds += [(f"< {below}", below)] if below is not None else []
     allowed = " and ".join(["a finite real number", *(text for text, _ in bounds)])
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-        raise TypeError(f"{name} must be {allowed}; got {_shown(value)}")
+        raise TypeError(f"{name} must be {allowed}; got {shown(value)}")
     number = float(value)
     inside = math.isfinite(number) and low <= number <= high
     inside = inside and (above is None or number > above) and (below is None or number < below)
     if not inside:
-        raise ValueError(f"{name} must be {allowed}; got {_shown(value)}")
+        raise ValueError(f"{name} must be {allowed}; got {shown(value)}")
     return number
 
 
@@ -69,7 +76,7 @@ def check_choice(name, value, choices):
         return value
     near = difflib.get_close_matches(str(value), [str(c) for c in choices], n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {_shown(value)}{hint}")
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {shown(value)}{hint}")
 
 
 def check_array(name, value, shape=None, *, dims=None):
@@ -89,9 +96,9 @@ def check_array(name, value, shape=None, *, dims=None):
     ValueError
         If its shape differs, or an entry is NaN or infinite (the message names its place).
     """
-    array = np.asarray(value)
+    array = _as_array(name, value)
     if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
-        raise TypeError(f"{name} must hold real numbers (float64); got dtype {array.dtype}: {_shown(value)}")
+        raise TypeError(f"{name} must hold real numbers (float64); got dtype {array.dtype}: {shown(value)}")
     if shape is not None:
         labels = dims or tuple("any" if s is None else str(s) for s in shape)
         wanted = ", ".join(
@@ -110,6 +117,76 @@ def check_array(name, value, shape=None, *, dims=None):
     return array
 
 
+def _as_array(name, value):
+    """``value`` as a NumPy array, whatever its conversion raises turned into an error that names the parameter."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(f"{name} must be finite everywhere; got {np.ma.count_masked(value)} masked entries")
+    try:
+        return np.asarray(value)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise TypeError(f"{name} must hold real numbers (float64); got {shown(value)} ({error})") from None
+
+
+def check_sequence(name, values, kind, most):
+    """Return ``values`` as a list of at least one and at most ``most`` entries; ``kind`` says what they should be.
+
+    Raises
+    ------
+    TypeError
+        If it cannot be iterated.
+    ValueError
+        If it is empty or too long.
+    """
+    try:
+        listed = list(itertools.islice(values, most + 1))
+    except TypeError:
+        raise TypeError(f"{name} must be a sequence of {kind}; got {shown(values)}") from None
+    if not 1 <= len(listed) <= most:
+        count = "none" if not listed else "more"
+        raise ValueError(f"{name} must hold from 1 to {most} entries, {kind}; got {count}: {shown(values)}")
+    return listed
+
+
+def memory_size():
+    """Bytes of memory this process may use at most: the machine's, or what a container grants; inf if unknown."""
+    try:
+        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        size = math.inf
+    try:
+        with open("/sys/fs/cgroup/memory.max") as handle:
+            granted = handle.read().strip()
+    except OSError:
+        granted = ""
+    return min(size, int(granted)) if granted.isdigit() else size
+
+
+def check_memory(needed, **sizes):
+    """Check that ``needed`` bytes fit into memory, before they are allocated.
+
+    Parameters
+    ----------
+    needed : float
+        Bytes, a lower bound of what the computation holds at once.
+    **sizes
+        The parameters that make it so large, for the message.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+    room = memory_size()
+    if needed > room:
+        given = ", ".join(f"{name}={shown(value)}" for name, value in sizes.items())
+        raise ValueError(
+            f"{', '.join(sizes)} must fit into memory, {room / 1e9:.3g} GB here; "
+            f"got {given}, which takes at least {needed / 1e9:.3g} GB"
+        )
+
+
 def check_flag(name, value):
     """Return ``value`` if it is True or False.
 
@@ -119,7 +196,7 @@ def check_flag(name, value):
         If it is anything else.
     """
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} must be True or False; got {_shown(value)}")
+        raise TypeError(f"{name} must be True or False; got {shown(value)}")
     return bool(value)
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from .compile import by_dimensions, inlined
 from .lanes import WIDTH, fma, load, store
-from .products import copy_into, product, product_at, scale_rows
-from .views import flattened, stacked, transposed
+from .products import chain, copy_into, product_turned, scale_rows
+from .views import flattened, stacked
 
 #: Propagators P: W itself; one number times the identity; a fixed diagonal; the diagonal of W, moving as W learns.
 RECURRENT, SCALAR, DIAGONAL, RECURRENT_DIAGONAL = range(4)
@@ -69,11 +69,10 @@ def read_diagonal(rule, network):
 
 
 @inlined
-def carry(chain, start, matrix):
-    """chain[j] = start matrix^j for every j the chain has room for."""
-    copy_into(chain[0], start)
-    for j in range(1, len(chain)):
-        product_at(chain, j, chain, j - 1, matrix, True)
+def carry(powers, start, matrix):
+    """powers[j] = start matrix^j for every j there is room for."""
+    copy_into(powers[0], start)
+    chain(powers, 1, 0, matrix, True, len(powers) - 1, 1)
 
 
 @inlined
@@ -86,31 +85,30 @@ def carried_feedback(rule, feedback, network, readout_chain, feedback_chain):
 
 
 @inlined
-def assign_credit(rule, feedback, chain, g, m, gathered_g, gathered_m, update):
+def assign_credit(rule, feedback, carried, g, m, gathered_g, gathered_m, update):
     """Delta W and Delta B from G and M, both (horizon, ...).
 
-    ``chain`` is F P^j for the recurrent propagator; ``gathered`` (n_out, n_hidden) and (n_out, n_in) are work space of
-    the scalar one, whose sum over time needs no n_hidden x n_hidden matrix: Delta W = F^T (sum_j w_hat^j G_j) has rank
-    n_out at most (Prop. 3.1).
+    ``carried`` is F P^j for the recurrent propagator; ``gathered`` (n_out, n_hidden) and (n_out, n_in) are work space
+    of the scalar one, whose sum over time needs no n_hidden x n_hidden matrix: Delta W = F^T (sum_j w_hat^j G_j) has
+    rank n_out at most (Prop. 3.1).
     """
-    turned = transposed(feedback)
     if rule.propagator == RECURRENT:
-        product(update.recurrent, transposed(stacked(chain)), stacked(g), True)
-        product(update.input, transposed(stacked(chain)), stacked(m), True)
+        product_turned(update.recurrent, stacked(carried), stacked(g), True)
+        product_turned(update.input, stacked(carried), stacked(m), True)
     elif rule.propagator == SCALAR:
         _gather(gathered_g, g, rule.decay)
         _gather(gathered_m, m, rule.decay)
-        product(update.recurrent, turned, gathered_g, True)
-        product(update.input, turned, gathered_m, True)
+        product_turned(update.recurrent, feedback, gathered_g, True)
+        product_turned(update.input, feedback, gathered_m, True)
     else:
         last = len(g) - 1
-        product(update.recurrent, turned, g[last], True)
-        product(update.input, turned, m[last], True)
+        product_turned(update.recurrent, feedback, g[last], True)
+        product_turned(update.input, feedback, m[last], True)
         for j in range(last - 1, -1, -1):
             scale_rows(update.recurrent, rule.decay)
             scale_rows(update.input, rule.decay)
-            product(update.recurrent, turned, g[j], False)
-            product(update.input, turned, m[j], False)
+            product_turned(update.recurrent, feedback, g[j], False)
+            product_turned(update.input, feedback, m[j], False)
 
 
 @inlined

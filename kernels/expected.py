@@ -14,7 +14,7 @@ import numpy as np
 from .compile import by_dimensions, inlined, kernel
 from .credit import RECURRENT, assign_credit, carried_feedback, carry, read_diagonal
 from .lanes import WIDTH, fma, load, splat, store, total
-from .products import clear, copy_into, product, product_at, transpose_into
+from .products import chain, clear, copy_into, product, transpose_into
 from .views import stacked
 
 
@@ -108,17 +108,16 @@ def expected_update(network, rule, target, weights, work, update, loss):
     transpose_into(work.input_turned, b)
     clear(backward[steps])
     product(stacked(backward[:steps]), stacked(work.errors), work.input_turned, True)
-    for k in range(steps - 1, -1, -1):
-        product_at(backward, k, backward, k + 1, work.recurrent_turned, False)
+    chain(backward, steps - 1, steps, work.recurrent_turned, False, steps, -1)
     copy_into(update.readout, backward[0])
 
     read_diagonal(rule, network)
     feedback = a if rule.readout_feedback else rule.feedback
-    chain = work.readout_chain[: rule.horizon]
+    carried = work.readout_chain[: rule.horizon]
     if rule.propagator == RECURRENT:
-        chain = carried_feedback(rule, feedback, network, work.readout_chain, work.feedback_chain)
+        carried = carried_feedback(rule, feedback, network, work.readout_chain, work.feedback_chain)
     assign_credit(
-        rule, feedback, chain,
+        rule, feedback, carried,
         backward[1 : rule.horizon + 1], work.errors[: rule.horizon],
         work.gathered_g, work.gathered_m, update,
     )  # fmt: skip

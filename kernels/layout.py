@@ -11,8 +11,9 @@ import numpy as np
 from .credit import Network
 from .lanes import WIDTH
 
-#: Hidden sizes up to this lie eight networks side by side; measured, see benchmarks/bench_kernels.py.
-LARGEST_SIDE_BY_SIDE = 12
+#: Hidden sizes up to this lie eight networks side by side: below it a network alone leaves lanes empty. Measured by
+#: benchmarks/suite/bench_kernels.py.
+LARGEST_SIDE_BY_SIDE = 6
 
 
 def padded(count):

@@ -17,8 +17,7 @@ import numpy as np
 
 from .compile import inlined, kernel
 from .credit import RECURRENT, SCALAR, read_diagonal
-from .products import clear, copy_into, product
-from .views import transposed
+from .products import clear, copy_into, product, product_turned
 
 
 class Work(NamedTuple):
@@ -116,7 +115,7 @@ def online_update(network, rule, inputs, targets, samples, work, update):
                 for s in range(work.error.shape[1]):
                     work.error[o, s] -= targets[place, o, s]
                     loss += work.error[o, s] ** 2
-            product(work.signal, transposed(feedback), work.error, True)
+            product_turned(work.signal, feedback, work.error, True)
             for o in range(work.error.shape[0]):
                 for j in range(n_hidden):
                     summed = 0.0

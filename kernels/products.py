@@ -5,13 +5,12 @@
 * Eight networks: matrices (rows, columns, 8), the last axis running over the networks; each lane is a product of its
   own. Worth it for networks so small that a row does not fill the lanes.
 
-The first factor may be a transposed view, so that X^T Y needs no copy; rows and columns that it has beyond the other
-two (padding) are not read. Sums run over the inner index in order, in
-registers: a result depends on nothing but its own operands.
+The first factor may have more rows and columns than the others ask for (padding): they are not read. Sums run over
+the inner index in order, in registers: a result depends on nothing but its own operands.
 """
 
 from .compile import by_dimensions, inlined
-from .lanes import WIDTH, fma, load, out_of_line, splat, store, total
+from .lanes import WIDTH, fma, load, out_of_line, splat, spread, store, total
 from .views import alone, flattened
 
 #: Inner indices handled before an output tile goes back to memory: both factors' pieces stay in the first cache.
@@ -19,70 +18,96 @@ _CHUNK = 48
 
 
 @inlined
-def _product_one(c, target, a, source, b, fresh):
+def _products_one(c, target, a, source, turned, b, fresh, count, stride):
     out_of_line()
-    rows, inner, columns = c.shape[1], b.shape[0], c.shape[2]
-    for first in range(0, inner, _CHUNK):
-        last = min(first + _CHUNK, inner)
-        start = fresh and first == 0
-        for i0 in range(0, rows, 4):
-            # Past the last row the tile repeats it: computed twice, stored twice, the same number.
-            i1, i2, i3 = min(i0 + 1, rows - 1), min(i0 + 2, rows - 1), min(i0 + 3, rows - 1)
-            for j in range(0, columns, WIDTH):
-                c0, c1, c2, c3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-                if not start:
-                    c0, c1 = load(c, (target, i0, j)), load(c, (target, i1, j))
-                    c2, c3 = load(c, (target, i2, j)), load(c, (target, i3, j))
-                for k in range(first, last):
-                    right = load(b, (k, j))
-                    c0 = fma(a[source, i0, k], right, c0)
-                    c1 = fma(a[source, i1, k], right, c1)
-                    c2 = fma(a[source, i2, k], right, c2)
-                    c3 = fma(a[source, i3, k], right, c3)
-                store(c, (target, i0, j), c0)
-                store(c, (target, i1, j), c1)
-                store(c, (target, i2, j), c2)
-                store(c, (target, i3, j), c3)
+    rows, inner, columns, size_a = c.shape[1], b.shape[0], c.shape[2], a.shape[1] * a.shape[2]
+    # Flat arrays and offsets that move: index arithmetic in several dimensions costs as much as a small product.
+    down, across = (1, a.shape[2]) if turned else (a.shape[2], 1)
+    flat_c, flat_a, flat_b = flattened(c), flattened(a), flattened(b)
+    for step in range(count):
+        start_c, start_a = (target + step * stride) * rows * columns, (source + step * stride) * size_a
+        for first in range(0, inner, _CHUNK):
+            last = min(first + _CHUNK, inner)
+            for i in range(0, rows, 4):
+                # Past the last row the tile repeats it: computed twice, stored twice, the same number.
+                i1, i2, i3 = min(i + 1, rows - 1), min(i + 2, rows - 1), min(i + 3, rows - 1)
+                for j in range(0, columns, WIDTH):
+                    p0, p1 = start_c + i * columns + j, start_c + i1 * columns + j
+                    p2, p3 = start_c + i2 * columns + j, start_c + i3 * columns + j
+                    c0, c1, c2, c3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+                    if not (fresh and first == 0):
+                        c0, c1 = load(flat_c, (p0,)), load(flat_c, (p1,))
+                        c2, c3 = load(flat_c, (p2,)), load(flat_c, (p3,))
+                    q0, q1, q2, q3 = start_a + i * down, start_a + i1 * down, start_a + i2 * down, start_a + i3 * down
+                    for k in range(first, last):
+                        right = load(flat_b, (k * columns + j,))
+                        c0 = fma(spread(flat_a, (q0 + k * across,)), right, c0)
+                        c1 = fma(spread(flat_a, (q1 + k * across,)), right, c1)
+                        c2 = fma(spread(flat_a, (q2 + k * across,)), right, c2)
+                        c3 = fma(spread(flat_a, (q3 + k * across,)), right, c3)
+                    store(flat_c, (p0,), c0)
+                    store(flat_c, (p1,), c1)
+                    store(flat_c, (p2,), c2)
+                    store(flat_c, (p3,), c3)
 
 
 @inlined
-def _product_eight(c, target, a, source, b, fresh):
+def _products_eight(c, target, a, source, turned, b, fresh, count, stride):
     out_of_line()
-    rows, inner, columns = c.shape[1], b.shape[0], c.shape[2]
-    for first in range(0, inner, _CHUNK):
-        last = min(first + _CHUNK, inner)
-        start = fresh and first == 0
-        for i0 in range(0, rows, 2):
-            i1 = min(i0 + 1, rows - 1)
-            for j0 in range(0, columns, 2):
-                j1 = min(j0 + 1, columns - 1)
-                c00, c01, c10, c11 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-                if not start:
-                    c00, c01 = load(c, (target, i0, j0, 0)), load(c, (target, i0, j1, 0))
-                    c10, c11 = load(c, (target, i1, j0, 0)), load(c, (target, i1, j1, 0))
-                for k in range(first, last):
-                    a0, a1 = load(a, (source, i0, k, 0)), load(a, (source, i1, k, 0))
-                    b0, b1 = load(b, (k, j0, 0)), load(b, (k, j1, 0))
-                    c00, c01 = fma(a0, b0, c00), fma(a0, b1, c01)
-                    c10, c11 = fma(a1, b0, c10), fma(a1, b1, c11)
-                store(c, (target, i0, j0, 0), c00)
-                store(c, (target, i0, j1, 0), c01)
-                store(c, (target, i1, j0, 0), c10)
-                store(c, (target, i1, j1, 0), c11)
+    rows, inner, columns, size_a = c.shape[1], b.shape[0], c.shape[2], a.shape[1] * a.shape[2] * WIDTH
+    down, across = (WIDTH, a.shape[2] * WIDTH) if turned else (a.shape[2] * WIDTH, WIDTH)
+    wide = columns * WIDTH
+    flat_c, flat_a, flat_b = flattened(c), flattened(a), flattened(b)
+    for step in range(count):
+        start_c, start_a = (target + step * stride) * rows * wide, (source + step * stride) * size_a
+        for first in range(0, inner, _CHUNK):
+            last = min(first + _CHUNK, inner)
+            for i in range(0, rows, 2):
+                i1 = min(i + 1, rows - 1)
+                for j in range(0, columns, 2):
+                    j0, j1 = j * WIDTH, min(j + 1, columns - 1) * WIDTH
+                    p0, p1 = start_c + i * wide, start_c + i1 * wide
+                    c00, c01, c10, c11 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+                    if not (fresh and first == 0):
+                        c00, c01 = load(flat_c, (p0 + j0,)), load(flat_c, (p0 + j1,))
+                        c10, c11 = load(flat_c, (p1 + j0,)), load(flat_c, (p1 + j1,))
+                    q, r = start_a + first * across, first * wide
+                    q0, q1, r0, r1 = q + i * down, q + i1 * down, r + j0, r + j1
+                    for _ in range(first, last):
+                        a0, a1 = load(flat_a, (q0,)), load(flat_a, (q1,))
+                        b0, b1 = load(flat_b, (r0,)), load(flat_b, (r1,))
+                        c00, c01 = fma(a0, b0, c00), fma(a0, b1, c01)
+                        c10, c11 = fma(a1, b0, c10), fma(a1, b1, c11)
+                        q0, q1, r0, r1 = q0 + across, q1 + across, r0 + wide, r1 + wide
+                    store(flat_c, (p0 + j0,), c00)
+                    store(flat_c, (p0 + j1,), c01)
+                    store(flat_c, (p1 + j0,), c10)
+                    store(flat_c, (p1 + j1,), c11)
 
 
-@by_dimensions({3: _product_one, 4: _product_eight})
-def product_at(c, target, a, source, b, fresh):
-    """c[target] = a[source] b if ``fresh``, else c[target] += a[source] b; c and a are sequences of matrices.
+@by_dimensions({3: _products_one, 4: _products_eight})
+def _products(c, target, a, source, turned, b, fresh, count, stride):
+    """Sequences of products, see :func:`chain` and :func:`product`; ``turned``: a^T instead of a."""
 
-    Indices instead of views of the sequences: making a view costs more than the product of two 4 x 4 matrices.
+
+@inlined
+def chain(c, target, source, b, fresh, count, stride):
+    """c[target] = c[source] b if ``fresh``, else c[target] += c[source] b, ``count`` times, both indices moving by
+    ``stride``; c is a sequence of matrices, and a product reads what the one before has written.
     """
+    _products(c, target, c, source, False, b, fresh, count, stride)
 
 
 @inlined
 def product(c, a, b, fresh):
-    """c = a b if ``fresh``, else c += a b, for one pair of matrices or eight; ``a`` may be a transposed view."""
-    product_at(alone(c), 0, alone(a), 0, b, fresh)
+    """c = a b if ``fresh``, else c += a b, for one pair of matrices or eight."""
+    _products(alone(c), 0, alone(a), 0, False, b, fresh, 1, 1)
+
+
+@inlined
+def product_turned(c, a, b, fresh):
+    """c = a^T b if ``fresh``, else c += a^T b, for one pair of matrices or eight."""
+    _products(alone(c), 0, alone(a), 0, True, b, fresh, 1, 1)
 
 
 @inlined

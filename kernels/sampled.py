@@ -20,8 +20,7 @@ import numpy as np
 from .compile import inlined, kernel
 from .credit import RECURRENT, assign_credit, carried_feedback, carry, read_diagonal
 from .lanes import WIDTH, fma, load, splat, store, total
-from .products import add_correlation, clear, product
-from .views import transposed
+from .products import add_correlation, clear, product, product_turned
 
 FINAL, SEQUENCE = range(2)
 
@@ -153,12 +152,12 @@ def sampled_update(network, rule, inputs, targets, samples, work, update):
         return 0.5 * squares * scale
     _correlate_back(errors, hidden, len(inputs), work.g)
     _correlate_back(errors, inputs, len(inputs), work.m)
-    chain = work.readout_chain
+    carried = work.readout_chain
     if rule.propagator == RECURRENT:
         if rule.readout_feedback:
-            carry(chain, network.readout, network.recurrent)
-        chain = carried_feedback(rule, feedback, network, chain, work.feedback_chain)
-    assign_credit(rule, feedback, chain, work.g, work.m, work.gathered_g, work.gathered_m, update)
+            carry(carried, network.readout, network.recurrent)
+        carried = carried_feedback(rule, feedback, network, carried, work.feedback_chain)
+    assign_credit(rule, feedback, carried, work.g, work.m, work.gathered_g, work.gathered_m, update)
     return 0.5 * squares * scale
 
 
@@ -182,9 +181,9 @@ def _carry_credit_back(network, rule, feedback, inputs, work, update):
     clear(work.credit)
     for s in range(steps - 1, -1, -1):
         here, later = work.credit[s % 2], work.credit[(s + 1) % 2]
-        product(here, transposed(feedback), work.errors[s], True)
+        product_turned(here, feedback, work.errors[s], True)
         if rule.propagator == RECURRENT:
-            product(here, transposed(network.recurrent), later, False)
+            product_turned(here, network.recurrent, later, False)
         else:
             for i in range(len(here)):
                 for k in range(0, here.shape[1], WIDTH):

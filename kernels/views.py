@@ -6,11 +6,13 @@ NumPy's own ``transpose``, ``reshape`` and ``expand_dims`` do the same, but numb
 import numpy as np
 from numba.core import cgutils, config, types
 from numba.extending import intrinsic
-from numba.np import arrayobj
 
 
 def _view(context, builder, sig, array, shape, strides):
     """An array of type ``sig.return_type`` on the memory of ``array``."""
+    # Imported when something is compiled: loaded with the package it would double its import time.
+    from numba.np import arrayobj
+
     source = context.make_array(sig.args[0])(context, builder, array)
     made = context.make_array(sig.return_type)(context, builder)
     arrayobj.populate_array(
