@@ -2,7 +2,6 @@
 
 import numpy as np
 import xarray as xr
-from matplotlib.colors import BoundaryNorm, ListedColormap, TwoSlopeNorm
 
 import fastmodes as fm
 
@@ -35,6 +34,7 @@ def flag_map(flags, ax, colours):
     list of matplotlib artists
         One patch per flag that occurs, labelled, for a legend.
     """
+    from matplotlib.colors import BoundaryNorm, ListedColormap
     from matplotlib.patches import Patch
 
     down, across = flags.dims
@@ -107,6 +107,8 @@ def basins_side_by_side():
 
 def convergence_rate_ratio():
     """Convergence rate of each rule over BPTT's, on the good branch; above 1 (orange), BPTT is not the fastest."""
+    from matplotlib.colors import TwoSlopeNorm
+
     s = _axis("position", np.geomspace(0.1, 5, 400), "position s on the manifold (readout a)")
     w = _axis("w_star", np.linspace(-0.95, 0.95, 381), "teacher's recurrent weight w*")
     rules = [fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop()]
