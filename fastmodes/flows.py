@@ -7,7 +7,7 @@ from .grids import check_range
 from .kernels.discrete import map_lanes
 from .kernels.flow import LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, RECORD, STATUSES, STIFF, flow_lanes
 from .kernels.parallel import run_blocks
-from .modes import STATE, TEACHER, mode_entries, moves, rule_grid
+from .modes import STATE, TEACHER, mode_entries, mode_loss, moves, rule_grid
 from .progress import progress_bar
 from .rules import check_rules
 from .schema import annotate, flag_attributes
@@ -104,8 +104,8 @@ def write_flow(
         Points computed at a time, at most.
     progress : bool
         Show a progress bar.
-    **options
-        Others of :func:`flow`.
+    options : dict
+        Others of :func:`flow`, by name.
 
     Returns
     -------
@@ -289,25 +289,6 @@ def _dataset(rules, grid, states, axis):
         {key: (dims, array.reshape(shape)) for key, array in variables.items()},
         coords=grid.coords | {"rule": [rule.name for rule in rules], name: values},
     )
-
-
-def mode_loss(w, a, b, teacher, product):
-    """Loss of a mode, half the squared norm of the error system, without cancellation near the optimum.
-
-    With e = ab - p, d = w - w*, D = 1 - w^2, S = 1 - w w*, D* = 1 - w*^2:
-    ``L = [e^2 + (2 e p w d + p^2 d^2 (1 + w w*) / D*) / S] / (2 D)``; infinite where |w| >= 1.
-
-    Parameters
-    ----------
-    w, a, b, teacher, product : number or array
-    """
-    e, d = a * b - product, w - teacher
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        shared = (2 * e * product * w * d + (product * d) ** 2 * (1 + w * teacher) / (1 - teacher**2)) / (
-            1 - w * teacher
-        )
-        loss = (e * e + shared) / (2 * (1 - w * w))
-    return np.where(np.abs(w) < 1, loss, np.inf)
 
 
 def flow_configuration(rules, grid):

@@ -253,7 +253,6 @@ def flow_lanes(points, todo, times, code, options, records, outputs):
             return
         if filled:
             _begin(filled, rule, options, end, observing, work)
-        # Nothing changes from here on until a lane is done.
         mode = _mode(block)
         done = 0
         while not done:
@@ -291,7 +290,6 @@ def flow_lanes(points, todo, times, code, options, records, outputs):
             store(block, (_STEP, 0), h_new)
             store(block, (_STEPS, 0), steps)
             store(block, (_CALLS, 0), load(block, (_CALLS, 0)) + (8.0 if stiff_method else 6.0))
-
             reached, stuck, limited = less_equal(end, t_new), less_equal(t_new + h_new, t_new), less(options[2], steps)
             outwards = less(0.0, load(state, (0, 0)) * load(slope, (0, 0)))
             outside = both(both(accepted, less(room, BOUNDARY)), outwards)

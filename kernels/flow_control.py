@@ -10,9 +10,9 @@ BOUNDARY = 2e-6
 #: Largest growth of a step.
 GROWTH = 6.0
 
-#: Local errors are held to a fifth of the tolerance: over the hundred steps of a trajectory they add up, and the end
+#: Local errors are held to 15 % of the tolerance: over the hundred steps of a trajectory they add up, and the end
 #: state should be right within a few tolerances.
-_SHARE = 0.04  # its square
+_SHARE = 0.0225  # its square
 
 
 @always_inlined
