@@ -60,4 +60,6 @@ def __getattr__(name):
     # Analysis imports from this package, and matplotlib only where it draws: it is loaded when first asked for.
     if name == "analysis":
         return importlib.import_module(".analysis", __name__)
+    if name in ("sweep", "open_sweep"):
+        return getattr(importlib.import_module(".sweeps", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,12 +3,21 @@
 import numpy as np
 import xarray as xr
 
-from .estimates import ALIGNMENTS, MODE_VARIABLES, change_spectra, history_estimates, mode_coordinates, teacher_modes
+from .estimates import (
+    ALIGNMENTS,
+    MODE_FLAGS,
+    MODE_VARIABLES,
+    change_spectra,
+    history_estimates,
+    mode_coordinates,
+    put_flags,
+    teacher_modes,
+)
 from .schema import annotate, flag_attributes
 
 STATUS = ("running", "converged", "diverged")
 
-_MODES = (*MODE_VARIABLES, "mode_is_complex")
+_MODES = (*MODE_VARIABLES, *MODE_FLAGS)
 _SPECTRA = ("eigenvalue_real", "eigenvalue_imag", "singular_value")
 _CHANGES = ("change_eigenvalue_real", "change_eigenvalue_imag", "change_singular_value")
 _WEIGHTS = {
@@ -40,7 +49,7 @@ class Results:
         extra |= _WEIGHTS if job.keep_weights else {}
         self._dims = {name: ("rule", "seed", "epoch", *dims) for name, dims in extra.items()}
         self._dims |= {"status": ("rule", "seed"), "epochs_made": ("rule", "seed")}
-        kinds = {"status": np.int8, "epochs_made": np.int64, "mode_is_complex": np.int8}
+        kinds = {"status": np.int8, "epochs_made": np.int64} | dict.fromkeys(MODE_FLAGS, np.int8)
         self._arrays = {
             name: np.zeros([self._lengths[dim] for dim in dims], dtype=kinds.get(name, float))
             for name, dims in self._dims.items()
@@ -76,7 +85,7 @@ class Results:
             variables["feedback_weights"] = (("seed", "output", "unit"), np.stack(job.feedbacks))
         dataset = xr.Dataset(variables, coords=coordinates)
         dataset["status"].attrs = flag_attributes(STATUS)
-        dataset["mode_is_complex"].attrs = flag_attributes(("real", "complex"))
+        put_flags(dataset)
         return annotate(
             dataset,
             title="Learning of a linear recurrent network under several rules",
