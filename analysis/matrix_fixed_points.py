@@ -166,7 +166,7 @@ def end_points(flow, rules, teacher, *, at_rest=1e-4) -> xr.Dataset:
     -------
     xarray.Dataset
         Dims ``rule, seed``: ``relative_loss`` (loss over the teacher's output power), ``update_size`` (largest entry),
-        ``growth``, ``fastest`` and ``stable`` (NaN and 0 where not at rest), ``end_kind``.
+        ``growth``, ``fastest`` and ``end_stable`` (NaN and 0 where not at rest), ``end_kind``.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def end_points(flow, rules, teacher, *, at_rest=1e-4) -> xr.Dataset:
     shape = (len(rules), flow.sizes["seed"])
     names = ("relative_loss", "update_size", "growth", "fastest")
     arrays = {name: np.full(shape, np.nan) for name in names}
-    arrays |= {name: np.zeros(shape, np.int8) for name in ("stable", "end_kind")}
+    arrays |= {name: np.zeros(shape, np.int8) for name in ("end_stable", "end_kind")}
     for i, rule in enumerate(rules):
         for j in range(shape[1]):
             run = flow.sel(rule=rule.name).isel(seed=j)
@@ -194,9 +194,9 @@ def end_points(flow, rules, teacher, *, at_rest=1e-4) -> xr.Dataset:
             if size.max() <= at_rest:
                 found = stability_at(rule, network, teacher, feedback=feedback)
                 arrays["end_kind"][i, j] = 1 if loss <= OPTIMAL else 2
-                arrays["growth"][i, j], arrays["fastest"][i, j], arrays["stable"][i, j] = found
+                arrays["growth"][i, j], arrays["fastest"][i, j], arrays["end_stable"][i, j] = found
     variables = {name: (("rule", "seed"), values) for name, values in arrays.items()}
     dataset = xr.Dataset(variables, coords={"rule": [rule.name for rule in rules], "seed": flow["seed"].values})
     dataset["end_kind"].attrs = flag_attributes(KINDS)
-    dataset["stable"].attrs = flag_attributes(("no", "yes"))
+    dataset["end_stable"].attrs = flag_attributes(("no", "yes"))
     return annotate(dataset, title="End points of the flow of whole networks", configuration={"at_rest": at_rest})

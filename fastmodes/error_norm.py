@@ -12,7 +12,6 @@ the teacher's output power; ||Ab L||^2 cancels before it is squared, down to 1e-
 import math
 
 import numpy as np
-import scipy.linalg
 
 from .kernels.doubling import NEGLIGIBLE
 
@@ -29,7 +28,7 @@ def _compressed(*factors):
     together = np.concatenate(factors, axis=1)
     if together.shape[1] <= together.shape[0]:
         return together
-    return scipy.linalg.qr(together.T, mode="r", check_finite=False)[0][: together.shape[0]].T
+    return np.linalg.qr(together.T, mode="r").T
 
 
 def covariance_factors(w, b, steps, weighted=False):
@@ -84,9 +83,10 @@ def _infinite_factor(w, factor):
 def joint_system(student, teacher, root=None):
     """(Ab, Wb, Bb) of student and teacher side by side; ``root`` is a square root of the input covariance."""
     b = np.concatenate([student.input, teacher.input])
+    corner = np.zeros((student.n_hidden, teacher.n_hidden))
     return (
         np.concatenate([student.readout, -teacher.readout], axis=1),
-        scipy.linalg.block_diag(student.recurrent, teacher.recurrent),
+        np.block([[student.recurrent, corner], [corner.T, teacher.recurrent]]),
         b if root is None else b @ root,
     )
 

@@ -61,6 +61,13 @@ class Job:
 
 
 def check_seeds(seeds):
+    """One seed or several as a tuple of distinct whole numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is none, one is no whole number >= 0, or two are equal.
+    """
     listed = [seeds] if isinstance(seeds, int | np.integer) else seeds
     listed = check_sequence("seeds", listed, "distinct whole numbers >= 0", _MOST_SEEDS)
     checked = [check_integer("seeds", seed, 0, 2**63 - 1) for seed in listed]
@@ -114,6 +121,13 @@ def check_stable_teacher(teacher):
 
 
 def check_students(students, teacher, hidden, seeds, init_scale):
+    """The initial students, one for each seed: those given, or random ones.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If their number or their size differs.
+    """
     if students is None:
         return [random_student(hidden, teacher, scale=init_scale, seed=seed) for seed in seeds]
     students = _check_each_seed("students", students, seeds, "fastmodes.LinearRNN")
@@ -125,6 +139,13 @@ def check_students(students, teacher, hidden, seeds, init_scale):
 
 
 def check_feedbacks(feedbacks, rules, students, seeds, feedback_scale):
+    """R of each seed: those given, or random ones.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If their number or shape differs, or no rule reads them.
+    """
     if feedbacks is None:
         return [random_feedback(s, scale=feedback_scale, seed=seed) for s, seed in zip(students, seeds, strict=True)]
     feedbacks = _check_each_seed("feedbacks", feedbacks, seeds, "arrays (n_out, n_hidden)")

@@ -148,11 +148,11 @@ def doubling_is_faster(student, teacher, steps, loss):
     """Whether doubling is expected to beat the recursion, whose cost grows with T and with the number of channels.
 
     Measured for networks of spectral radius one, the worst case for doubling, by ``benchmarks.crossover_stationary``;
-    all rules cross within a factor of two. The weighted sums of the sequence loss double the work.
+    all rules cross within a factor of two. The weighted sums of the sequence loss are more work.
     """
     largest = max(padded(student.n_hidden), padded(teacher.n_hidden), 16)
     work = steps * (padded(student.n_in) + student.n_out)
-    return work > 20 * largest * math.log2(largest) * (2 if loss == "sequence" else 1)
+    return work > 1.1 * largest**2 * (1.5 if loss == "sequence" else 1.0)
 
 
 def propagated_radius(rule, student, teacher):

@@ -61,6 +61,24 @@ def test_aligned_student_flows_mode_by_mode(rule):
         assert np.abs(weights - np.einsum("tii->ti", weights)[:, :, np.newaxis] * np.eye(3)).max() < 1e-15
 
 
+@pytest.mark.parametrize("rule", [fm.bptt(), fm.tbptt(2), fm.rflo(0.4), fm.eprop()], ids=str)
+def test_aligned_student_equals_the_flow_of_modes(rule):
+    start, target = fm.Modes([0.1, 0.5], [0.7, 0.6], [0.4, -0.5]), fm.Modes([0.7, 0.4], [1.0, -0.9], 1.0)
+    teacher, times = fm.aligned_teacher(target), np.linspace(0.5, 4.0, 8)
+    settings = {"rtol": 1e-10, "atol": 1e-12}
+    whole = fm.matrix_flow(
+        rule, teacher, seeds=0, times=times, students=[fm.aligned_student(teacher, start)], keep_weights=True,
+        feedbacks=[np.diag([0.8, 1.1])] if rule.feedback == "random" else None, **settings, **QUIET,
+    ).squeeze(("rule", "seed"))  # fmt: skip
+    for place, r in enumerate((0.8, 1.1)):
+        one = fm.flow(
+            rule, fm.Modes(*(entry[place] for entry in start)),
+            fm.Modes(target.recurrent[place], target.readout[place], 1.0), times, feedback=r, **settings,
+        ).squeeze("rule")  # fmt: skip
+        for name, weights in (("w", "recurrent_weights"), ("a", "readout_weights"), ("b", "input_weights")):
+            np.testing.assert_allclose(whole[weights].values[:, place, place], one[name].values, rtol=0, atol=1e-8)
+
+
 def test_full_credit_conserves_its_matrix(teacher):
     """A^T A - B B^T + W^T W - W W^T stays under BPTT, up to the integrator's error."""
     found = fm.matrix_flow(
