@@ -2,9 +2,9 @@
 
 import numpy as np
 import xarray as xr
+from fastmodes.kernels.flow import LEFT_DOMAIN, NON_OPTIMAL, STATUSES
 
 from fastmodes.flows import flow_configuration, flow_grid, integrate
-from fastmodes.kernels.flow import LEFT_DOMAIN, NON_OPTIMAL, STATUSES
 from fastmodes.schema import annotate, flag_attributes
 from fastmodes.validation import check_number
 

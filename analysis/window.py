@@ -14,8 +14,8 @@ def wrong_branch_window(
 ) -> xr.Dataset:
     """Where, on the branch of the optimal manifold with r s < 0, the fixed points are stable.
 
-    With the letters of :mod:`fastmodes.kernels.stability`, c0 changes sign at ``|s|^3 = p^2 (G + H) / (G^2 |r|)`` (RFLO:
-    p^2 / |r|), and c1 at the positive root of
+    With the letters of :mod:`fastmodes.kernels.stability`, c0 changes sign at ``|s|^3 = p^2 (G + H) / (G^2 |r|)``
+    (RFLO: p^2 / |r|), and c1 at the positive root of
 
         |r| G |s|^3 + |r| p^2 A (G A + H) |s| - p^2 A = 0,
 

@@ -6,16 +6,21 @@ feedback; w, a, b, r their entries for one mode; a star marks the teacher.
 
 import importlib
 
+from .batches import expected_updates
+from .coloured_input import InputFilter, autoregressive_input, coloured_update
 from .estimates import alignment, estimate_modes
 from .files import read_netcdf, write_netcdf
-from .flows import discrete_map, flow
+from .flows import discrete_map, flow, write_flow
+from .impulses import impulse_expectation
+from .matrix_flows import matrix_flow
 from .modes import mode_jacobian, mode_update
 from .networks import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
 from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
 from .training import train
-from .updates import Update, expected_update, impulse_expectation, sampled_update
+from .updates import Update, expected_update, sampled_update
 
 __all__ = [
+    "InputFilter",
     "LearningRule",
     "LinearRNN",
     "Modes",
@@ -23,13 +28,17 @@ __all__ = [
     "aligned_student",
     "aligned_teacher",
     "alignment",
+    "autoregressive_input",
     "bptt",
+    "coloured_update",
     "discrete_map",
     "eprop",
     "estimate_modes",
     "expected_update",
+    "expected_updates",
     "flow",
     "impulse_expectation",
+    "matrix_flow",
     "mode_jacobian",
     "mode_update",
     "parse_rule",
@@ -40,6 +49,7 @@ __all__ = [
     "sampled_update",
     "tbptt",
     "train",
+    "write_flow",
     "write_netcdf",
 ]
 

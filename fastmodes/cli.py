@@ -180,6 +180,95 @@ def train(rules, teacher, teacher_basis, teacher_seed, seeds, figure, out, **par
         click.echo(_draw_learning(dataset, picture))
 
 
+def _axis(context, parameter, value):
+    """Option callback: "0.5", "0.1,0.5" or "FROM:TO:COUNT"; several values are a dimension named as the option."""
+    import numpy as np
+    import xarray as xr
+
+    if value is None:
+        return None
+    try:
+        if ":" in value:
+            first, last, count = value.split(":")
+            values = np.linspace(float(first), float(last), int(count))
+        else:
+            values = np.array([float(part) for part in value.split(",")])
+    except ValueError:
+        raise click.BadParameter(f"must be a number, a list 0.1,0.5 or a range FROM:TO:COUNT; got {value!r}") from None
+    if len(values) == 1:
+        return float(values[0])
+    name = parameter.name
+    return xr.DataArray(values, dims=name, coords={name: (name, values, {"long_name": parameter.help.split(".")[0]})})
+
+
+@commands.command()
+@click.option(
+    "--rule",
+    "rules",
+    multiple=True,
+    default=("bptt", "tbptt(1)", "rflo(0.5)", "eprop"),
+    show_default=True,
+    help="bptt, tbptt(K), rflo(DECAY), eprop, or FIELD=VALUE,... of a rule; may be repeated.",
+)
+@click.option("--start-w", default="0.6", callback=_axis, show_default=True, help="Recurrent weight w at the start.")
+@click.option("--start-a", default="1", callback=_axis, show_default=True, help="Readout weight a at the start.")
+@click.option("--start-b", default="1", callback=_axis, show_default=True, help="Input weight b at the start.")
+@click.option("--teacher", default="0.7", callback=_axis, show_default=True, help="Teacher's recurrent weight w*.")
+@click.option("--product", default="1", callback=_axis, show_default=True, help="Teacher's product p = a* b*.")
+@click.option("--feedback", default="1", callback=_axis, show_default=True, help="Random feedback r.")
+@click.option("--decay", callback=_axis, help="Fixed propagator, instead of the rules' own.")
+@click.option("--horizon", callback=_axis, help="Horizon of truncated rules, instead of their own.")
+@click.option("--times", default="0:50:101", callback=_axis, show_default=True, help="Flow times wanted.")
+@click.option("--rtol", default=1e-8, show_default=True, help="Relative tolerance.")
+@click.option("--atol", default=1e-10, show_default=True, help="Absolute tolerance.")
+@click.option("-o", "--out", default="flow.nc", show_default=True, help="netCDF file, complete or absent.")
+def flow(rules, start_w, start_a, start_b, teacher, product, feedback, times, out, **options):
+    """Follow modes along the flow of several rules, over a grid.
+
+    A parameter is a number, a list 0.1,0.5 or a range FROM:TO:COUNT; every parameter with several values is a
+    dimension of the result.
+    """
+    import numpy as np
+
+    from . import Modes, parse_rule, write_flow, write_netcdf
+    from . import flow as follow
+    from .files import check_writable
+
+    path = check_writable("out", out)
+    problem = {
+        "rules": [parse_rule(rule) for rule in rules],
+        "modes": Modes(start_w, start_a, start_b),
+        "teacher_modes": Modes(teacher, 1.0, product),
+        "times": np.atleast_1d(times),
+        "feedback": feedback,
+    }
+    varying = [start_w, start_a, start_b, teacher, product, feedback, options["decay"], options["horizon"]]
+    if any(np.ndim(value) for value in varying):
+        click.echo(write_flow(path, progress=True, **problem, **options))
+    else:
+        click.echo(write_netcdf(follow(**problem, **options), path))
+
+
+@commands.command()
+@click.argument("names", nargs=-1)
+@click.option("--out", default="figures", show_default=True, help="Folder for the pictures; made if missing.")
+@click.option("--format", "kind", type=click.Choice(["png", "pdf", "svg"]), default="png", show_default=True)
+def figures(names, out, kind):
+    """Draw the paper's figures, by number or name, and our own; default all. A wrong name lists them."""
+    from .analysis.figures import FIGURES, standard_figure
+    from .files import local_path, replacing
+
+    makers = {name: standard_figure(name) for name in names or FIGURES}
+    folder = local_path("out", out)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, make in makers.items():
+        path = folder / f"{'figure-' if name.isdigit() else ''}{name}.{kind}"
+        picture = make()
+        with replacing(path) as temporary:
+            picture.savefig(temporary, dpi=150, format=kind)
+        click.echo(path)
+
+
 @commands.command()
 def doctor():
     """Check this installation: versions, threads, compiled code, files, and the kernels against a self-check."""
@@ -191,6 +280,22 @@ def doctor():
         healthy = healthy and good
     if not healthy:
         raise RuntimeError("something above does not work as it should")
+
+
+@commands.command()
+@click.option("--out", default="fastmodes-reproduce", show_default=True, help="Folder; made if missing.")
+@click.option("--quick", is_flag=True, help="A small version of everything, to see that it works.")
+def reproduce(out, quick):
+    """Run the paper's experiments and ours; judge ten claims; write datasets, figures and a report.
+
+    About two minutes on two cores. Interrupted, it goes on where it was: datasets already there are used again.
+    """
+    from fastmodes.analysis.reproduction import reproduce as reproduce_all
+
+    outcome = reproduce_all(out, quick=quick, progress=True)
+    for claim in outcome.claims:
+        say(f"{claim.name:<4} {claim.verdict}")
+    click.echo(outcome.report)
 
 
 def draw_sweep(folder, path):

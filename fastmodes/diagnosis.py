@@ -8,13 +8,14 @@ import numpy as np
 
 from .estimates import alignment
 from .files import read_netcdf, write_netcdf
+from .impulses import impulse_expectation
 from .kernels.compile import cache_folder
 from .kernels.parallel import thread_count
 from .networks import random_feedback, random_student
 from .presets import four_mode_teacher
 from .rules import bptt, eprop, rflo, tbptt
 from .schema import versions
-from .updates import expected_update, impulse_expectation, sampled_update
+from .updates import expected_update, sampled_update
 
 #: Largest accepted relative difference of two exact computations.
 _TOLERANCE = 1e-12

@@ -5,8 +5,15 @@ With W = P Lambda P^{-1} (unit columns) and the teacher's bases U, V, Eq. 23 est
     Wbar = Lambda,  Abar = U^T A P,  Bbar = P^{-1} B V,  Rbar = U^T R P,
 
 the modes being the diagonals. A student's eigenvalues are matched to the teacher's in decreasing order: its largest to
-the teacher's non-negative ones, its smallest to the teacher's negative ones. An eigenvector's sign (phase) is free: at
-the first epoch it makes the input entry b positive, later it follows the eigenvector of the epoch before.
+the teacher's non-negative ones, its smallest to the teacher's negative ones. This is done once, at the last epoch of a
+history, where most is learned; before it, every eigenvector is followed (see :mod:`~fastmodes.tracks`), so that a curve
+belongs to one mode even where eigenvalues cross. An eigenvector's sign (phase) is free: at the last epoch it makes the
+input entry b positive, before it turns as little as possible.
+
+``mode_match`` says how sure the match is: "degenerate", the teacher's eigenvalue is not the only one of its size, so
+that the labels of these modes are interchangeable; "uncertain", another unit's eigenvalue is closer to the teacher's at
+the last epoch; "crossing", the step to the next recorded epoch is not decided by the eigenvectors, so that two curves
+may have been exchanged there; "missing", there is no such unit or the weights are not finite.
 """
 
 from typing import NamedTuple
@@ -16,10 +23,15 @@ import xarray as xr
 
 from .networks import check_network, check_pair, teacher_bases
 from .schema import flag_attributes
+from .tracks import follow, follow_phases
 from .validation import check_array
 
 #: An imaginary part above this share of the modulus (or of the largest entry) is flagged.
 IMAGINARY_SHARE = 1e-3
+#: Values of ``mode_match``; the later one wins.
+MATCHES = ("clear", "degenerate", "uncertain", "crossing", "missing")
+#: Teacher eigenvalues closer than this share of the largest cannot be told apart.
+_DEGENERATE = 1e-6
 
 
 class TeacherModes(NamedTuple):
@@ -97,8 +109,12 @@ def history_estimates(readout, recurrent, input_, teacher, feedback=None):
     values = np.take_along_axis(values, order, axis=1)
     p = np.take_along_axis(p, order[:, np.newaxis, :], axis=2).astype(complex)
     inverse = _inverses(p)
+    places, doubtful = follow(values, p, inverse)
+    values = np.take_along_axis(values, places, axis=1)
+    p = np.take_along_axis(p, places[:, np.newaxis, :], axis=2)
+    inverse = np.take_along_axis(inverse, places[:, :, np.newaxis], axis=1)
     u, v = teacher.output_basis, teacher.input_basis
-    _follow_phases(p, inverse, np.diagonal(inverse[0] @ b[0] @ v.conj()))
+    follow_phases(values, p, inverse, np.diagonal(inverse[-1] @ b[-1] @ v.conj()))
     projected = {
         "readout": u.conj().T @ a @ p,
         "input": inverse @ b @ v.conj(),
@@ -116,6 +132,7 @@ def history_estimates(readout, recurrent, input_, teacher, feedback=None):
         out[f"mode_{name}"][valid, :shown] = numbers.real
         out[f"mode_{name}_imag"][valid, :shown] = numbers.imag
     out["mode_is_complex"][valid, :shown] = _is_complex(estimates)
+    out["mode_match"][valid, :shown] = _match_flags(values[-1], doubtful[:, :shown], teacher.recurrent[:shown])
     gram = p.conj().transpose(0, 2, 1) @ p
     out["alignment_recurrent"][valid] = _diagonal_energy(gram[:, :n_modes, :])
     out["alignment_readout"][valid] = _diagonal_energy(projected["readout"][:, :, :n_modes])
@@ -145,12 +162,14 @@ def change_spectra(recurrent):
 MODE_VARIABLES = tuple(
     f"mode_{name}{part}" for name in ("recurrent", "readout", "input", "feedback") for part in ("", "_imag")
 )
+MODE_FLAGS = ("mode_is_complex", "mode_match")
 ALIGNMENTS = ("alignment_recurrent", "alignment_readout", "alignment_input", "alignment_feedback")
 
 
 def _empty_results(epochs, n_modes, n):
     out = {name: np.full((epochs, n_modes), np.nan) for name in MODE_VARIABLES}
     out["mode_is_complex"] = np.zeros((epochs, n_modes), dtype=np.int8)
+    out["mode_match"] = np.full((epochs, n_modes), MATCHES.index("missing"), dtype=np.int8)
     out |= {name: np.full(epochs, np.nan) for name in ALIGNMENTS}
     out |= {name: np.full((epochs, n), np.nan) for name in ("eigenvalue_real", "eigenvalue_imag", "singular_value")}
     return out
@@ -171,18 +190,18 @@ def _inverses(p):
         return np.linalg.pinv(p)
 
 
-def _follow_phases(p, inverse, first_entries):
-    """Fix the free phase of every eigenvector, in place (see the module's description)."""
-    phase = np.ones(p.shape[2], dtype=complex)
-    size = np.abs(first_entries)
-    phase[: len(size)] = np.where(size > 0, first_entries / np.where(size > 0, size, 1.0), 1.0)
-    for epoch in range(len(p)):
-        if epoch:
-            overlap = np.einsum("ij,ij->j", p[epoch].conj(), p[epoch - 1])
-            size = np.abs(overlap)
-            phase = np.where(size > 1e-12, overlap / np.where(size > 1e-12, size, 1.0), 1.0)
-        p[epoch] *= phase
-        inverse[epoch] /= phase[:, np.newaxis]
+def _match_flags(last_values, doubtful, teacher_values):
+    """``mode_match`` (epoch, mode) of a followed history."""
+    shown = len(teacher_values)
+    flags = np.zeros(doubtful.shape, dtype=np.int8)
+    alike = np.abs(teacher_values[:, np.newaxis] - teacher_values) <= _DEGENERATE * np.abs(teacher_values).max()
+    flags[:, alike.sum(axis=1) > 1] = MATCHES.index("degenerate")
+    distance = np.abs(last_values[np.newaxis, :] - teacher_values[:, np.newaxis])
+    own = np.diagonal(distance).copy()
+    distance[:, :shown][alike] = np.inf
+    flags[:, distance.min(axis=1) < own] = MATCHES.index("uncertain")
+    flags[doubtful] = MATCHES.index("crossing")
+    return flags
 
 
 def _is_complex(estimates):
@@ -195,7 +214,9 @@ def _is_complex(estimates):
 
 def _diagonal_energy(matrices):
     """d(X) = sum_i |X_ii|^2 / sum_ij |X_ij|^2 of each matrix; NaN where X is zero."""
-    energy = np.abs(matrices) ** 2
+    size = np.abs(matrices)
+    largest = size.max((1, 2), keepdims=True)
+    energy = (size / np.where(largest > 0, largest, 1.0)) ** 2
     whole = energy.sum((1, 2))
     share = np.einsum("eii->e", energy[:, : energy.shape[2], : energy.shape[1]])
     return np.where(whole > 0, share / np.where(whole > 0, whole, 1.0), np.nan)
@@ -227,7 +248,8 @@ def estimate_modes(network, teacher, *, feedback=None) -> xr.Dataset:
     -------
     xarray.Dataset
         ``mode_recurrent``, ``mode_readout``, ``mode_input``, ``mode_feedback`` and their imaginary parts on ``mode``,
-        the teacher's modes as coordinates, ``mode_is_complex`` where an imaginary part is not small.
+        the teacher's modes as coordinates, ``mode_is_complex`` where an imaginary part is not small,
+        ``mode_match`` with how sure the match of the student's eigenvalue is (CF flags).
 
     Raises
     ------
@@ -237,9 +259,9 @@ def estimate_modes(network, teacher, *, feedback=None) -> xr.Dataset:
     from .schema import annotate
 
     results = _of_one_network(network, teacher, feedback)
-    variables = {name: ("mode", results[name][0]) for name in (*MODE_VARIABLES, "mode_is_complex")}
+    variables = {name: ("mode", results[name][0]) for name in (*MODE_VARIABLES, *MODE_FLAGS)}
     dataset = xr.Dataset(variables, coords=mode_coordinates(teacher_modes(teacher)))
-    dataset["mode_is_complex"].attrs = flag_attributes(("real", "complex"))
+    put_flags(dataset)
     return annotate(dataset, title="Mode estimates of one network", configuration={})
 
 
@@ -271,6 +293,12 @@ def alignment(network, teacher, *, feedback=None) -> xr.Dataset:
     results = _of_one_network(network, teacher, feedback)
     dataset = xr.Dataset({name: ((), results[name][0]) for name in ALIGNMENTS})
     return annotate(dataset, title="Alignment of one network with its teacher", configuration={})
+
+
+def put_flags(dataset):
+    """Give the flag variables of mode estimates their CF attributes."""
+    dataset["mode_is_complex"].attrs = flag_attributes(("real", "complex"))
+    dataset["mode_match"].attrs = flag_attributes(MATCHES)
 
 
 def mode_coordinates(modes):

@@ -11,6 +11,7 @@ from .modes import STATE, TEACHER, mode_entries, moves, rule_grid
 from .progress import progress_bar
 from .rules import check_rules
 from .schema import annotate, flag_attributes
+from .slabs import SLAB_POINTS, write_slabs
 from .validation import check_array, check_integer, check_number
 
 _BLOCK = 8192
@@ -86,6 +87,44 @@ def flow(
     dataset["time_reached"] = _per_point(rules, grid, records[..., 3])
     dataset["evaluations"] = _per_point(rules, grid, records[..., 6])
     return annotate(dataset, title="Flow of modes", configuration=flow_configuration(rules, grid) | configuration)
+
+
+def write_flow(
+    path, rules, modes, teacher_modes, times, *, feedback=1.0, slab_points=SLAB_POINTS, progress=False, **options
+):
+    """As :func:`flow`, written slab by slab: the memory needed does not grow with the grid.
+
+    Parameters
+    ----------
+    path : path-like
+        The netCDF4 file is complete or absent.
+    rules, modes, teacher_modes, times, feedback
+        As for :func:`flow`; at least one of the parameters must vary.
+    slab_points : int
+        Points computed at a time, at most.
+    progress : bool
+        Show a progress bar.
+    **options
+        Others of :func:`flow`.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+    OSError
+        If the file cannot be written.
+    """
+    grid = {"modes": modes, "teacher_modes": teacher_modes, "feedback": feedback}
+    grid |= {name: options.pop(name) for name in ("decay", "horizon") if options.get(name) is not None}
+
+    def compute(**parameters):
+        return flow(rules, times=times, **parameters, **options)
+
+    return write_slabs(path, compute, grid, slab_points=slab_points, progress=progress)
 
 
 def integrate(rules, grid, times, options, *, observe=False, progress=False, method="explicit", hand_over=True):
@@ -206,6 +245,7 @@ def _map_status(grid, states, outside, tolerance):
 
 
 def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), reserved=("rule", "time")):
+    """Rules, and the grid of everything a flow or a vector field depends on, all in range."""
     rules = check_rules(rules)
     entries = mode_entries(rules, modes, teacher_modes, 1.0 if feedback is None else feedback)
     grid = rule_grid(rules, entries | dict(more), decay, horizon, reserved)

@@ -120,7 +120,7 @@ def broadcast(parameters, reserved=("rule", "time")) -> Grid:
         full = xr.broadcast(*xr.align(*(arrays[name] for name in parameters), join="exact"))
     except ValueError as error:
         raise ValueError(f"{', '.join(parameters)} must have equal coordinates on shared dims: {error}") from None
-    coords = {}
+    coords: dict = {}
     for array in full:
         coords |= {k: v.variable for k, v in array.coords.items()}
     views = {name: array.values for name, array in zip(parameters, full, strict=True)}

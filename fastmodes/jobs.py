@@ -10,6 +10,7 @@ import numpy as np
 from .kernels import layout, optimizers, training
 from .networks import LinearRNN, check_network, check_pair, random_feedback, random_student
 from .rules import check_rules
+from .stationary import spectral_radius
 from .updates import LOSSES, check_feedback, kernel_rule
 from .validation import (
     LARGEST_SCALE,
@@ -59,7 +60,7 @@ class Job:
         return None if rule.feedback == "readout" else self.feedbacks[place]
 
 
-def _check_seeds(seeds):
+def check_seeds(seeds):
     listed = [seeds] if isinstance(seeds, int | np.integer) else seeds
     listed = check_sequence("seeds", listed, "distinct whole numbers >= 0", _MOST_SEEDS)
     checked = [check_integer("seeds", seed, 0, 2**63 - 1) for seed in listed]
@@ -99,7 +100,20 @@ def check_optimizer(optimizer, learning_rate, adam_betas, adam_epsilon, clip_nor
     )
 
 
-def _check_students(students, teacher, hidden, seeds, init_scale):
+def check_stable_teacher(teacher):
+    """Check that the expected loss has a limit for infinitely many steps.
+
+    Raises
+    ------
+    ValueError
+        If the teacher's spectral radius is not below one.
+    """
+    radius = spectral_radius(teacher.recurrent)
+    if radius >= 1:
+        raise ValueError(f"teacher must have a spectral radius below 1 for infinitely many steps; got {radius:.17g}")
+
+
+def check_students(students, teacher, hidden, seeds, init_scale):
     if students is None:
         return [random_student(hidden, teacher, scale=init_scale, seed=seed) for seed in seeds]
     students = _check_each_seed("students", students, seeds, "fastmodes.LinearRNN")
@@ -110,7 +124,7 @@ def _check_students(students, teacher, hidden, seeds, init_scale):
     return students
 
 
-def _check_feedbacks(feedbacks, rules, students, seeds, feedback_scale):
+def check_feedbacks(feedbacks, rules, students, seeds, feedback_scale):
     if feedbacks is None:
         return [random_feedback(s, scale=feedback_scale, seed=seed) for s, seed in zip(students, seeds, strict=True)]
     feedbacks = _check_each_seed("feedbacks", feedbacks, seeds, "arrays (n_out, n_hidden)")
@@ -149,11 +163,13 @@ def check_job(
     rules = check_rules(rules)
     check_network("teacher", teacher)
     hidden = check_integer("hidden", hidden, 1, 100_000)
-    seeds = _check_seeds(seeds)
+    seeds = check_seeds(seeds)
     epochs = check_integer("epochs", epochs)
     settings = check_optimizer(optimizer, learning_rate, adam_betas, adam_epsilon, clip_norm)
-    steps = check_steps("steps", steps)
     check_choice("updates", updates, ("sampled", "expected"))
+    steps = check_steps("steps", steps, infinite=updates == "expected")
+    if steps == math.inf:
+        check_stable_teacher(teacher)
     if updates == "expected" and batch_size is not None:
         raise ValueError(f"batch_size must be None for expected updates, which draw no batch; got {shown(batch_size)}")
     batch_size = check_integer("batch_size", 32 if batch_size is None else batch_size, 1, 10**7)
@@ -168,17 +184,19 @@ def check_job(
     validation_size = check_integer("validation_size", validation_size, 1, 10**7)
     keep_weights = check_flag("keep_weights", keep_weights)
     batch = batch_size if updates == "sampled" else 1
+    timed = 1 if steps == math.inf else steps
     needed = _bytes_needed(
-        len(rules), teacher, hidden, len(seeds), epochs // record_every + 1, steps, batch, validation_size, keep_weights
+        len(rules), teacher, hidden, len(seeds), epochs // record_every + 1, timed, batch, validation_size, keep_weights
     )
     check_memory(
-        needed, hidden=hidden, steps=steps, seeds=len(seeds), epochs=epochs, record_every=record_every,
+        needed, hidden=hidden, steps=timed, seeds=len(seeds), epochs=epochs, record_every=record_every,
         batch_size=batch, validation_size=validation_size,
     )  # fmt: skip
     configuration: dict[str, Any] = {
         "rules": [dataclasses.asdict(rule) for rule in rules],
         "teacher": _matrices(teacher),
-        "hidden": hidden, "seeds": seeds, "epochs": epochs, "learning_rate": settings.learning_rate, "steps": steps,
+        "hidden": hidden, "seeds": seeds, "epochs": epochs, "learning_rate": settings.learning_rate,
+        "steps": "inf" if steps == math.inf else steps,
         "updates": updates, "batch_size": batch_size if updates == "sampled" else None, "optimizer": optimizer,
         "clip_norm": clip_norm, "loss": loss, "init_scale": init_scale, "feedback_scale": feedback_scale,
         "record_every": record_every, "stop_loss": stop_loss, "divergence_loss": limits.divergence_loss,
@@ -187,8 +205,8 @@ def check_job(
         "keep_weights": keep_weights,
     }  # fmt: skip
     given_students, given_feedbacks = students is not None, feedbacks is not None
-    students = _check_students(students, teacher, hidden, seeds, init_scale)
-    feedbacks = _check_feedbacks(feedbacks, rules, students, seeds, feedback_scale)
+    students = check_students(students, teacher, hidden, seeds, init_scale)
+    feedbacks = check_feedbacks(feedbacks, rules, students, seeds, feedback_scale)
     # What was drawn follows from the seeds; what was given is kept.
     if given_students:
         configuration["students"] = [_matrices(student) for student in students]

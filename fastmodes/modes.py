@@ -225,6 +225,6 @@ def _check_convergence(grid, name, rule, decay="decay"):
     product = np.abs(grid.values[decay] * grid.values[name])
     if (product >= 1).any():
         raise ValueError(
-            f"decay must keep |decay {name}| below 1 for rule {rule.name!r}, whose horizon is endless; got a product of "
-            f"{product.max():.6g} in size"
+            f"decay must keep |decay {name}| below 1 for rule {rule.name!r}, whose horizon is endless; got "
+            f"{product.max():.6g}"
         )

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .bases import chosen_bases, rectangular_diagonal, teacher_bases
+from .streams import random_stream
 from .validation import (
     LARGEST_SCALE,
     check_array,
-    check_choice,
     check_flag,
     check_integer,
     check_memory,
@@ -91,6 +92,10 @@ class LinearRNN:
     def __hash__(self):
         return hash((self.readout.tobytes(), self.recurrent.tobytes(), self.input.tobytes(), self.n_hidden))
 
+    def __reduce__(self):
+        # Copies and pickles are made by the constructor: checked, and read-only as well.
+        return LinearRNN, (self.readout, self.recurrent, self.input)
+
     def __repr__(self):
         return f"LinearRNN(n_in={self.n_in}, n_hidden={self.n_hidden}, n_out={self.n_out})"
 
@@ -125,46 +130,6 @@ def check_pair(student, teacher):
             )
 
 
-def random_stream(seed, purpose) -> np.random.Generator:
-    """Independent random stream of one seed and one purpose, the same whatever else is drawn.
-
-    Parameters
-    ----------
-    seed : int
-        Non-negative.
-    purpose : str
-        What the numbers are for, such as "student"; part of the stream's identity.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the seed is not a non-negative whole number below 2**63.
-    """
-    seed = check_integer("seed", seed, 0, 2**63 - 1)
-    words = np.frombuffer(purpose.encode().ljust(-(-len(purpose) // 4) * 4), dtype="<u4")
-    sequence = np.random.SeedSequence(entropy=seed, spawn_key=tuple(int(word) for word in words))
-    return np.random.Generator(np.random.SFC64(sequence))
-
-
-def _orthogonal(size, rng):
-    if size == 1:
-        return np.array([[1.0 if rng.random() < 0.5 else -1.0]])
-    # Imported here: scipy.stats takes longer to import than the rest of the package.
-    from scipy.stats import ortho_group
-
-    return ortho_group.rvs(size, random_state=rng)
-
-
-def _bases(basis, sizes, seed, purpose):
-    check_choice("basis", basis, ("identity", "random"))
-    if basis == "identity":
-        return [np.eye(size) for size in sizes]
-    if seed is None:
-        raise ValueError("seed must be a whole number >= 0 for basis 'random'; got None")
-    rng = random_stream(seed, purpose)
-    return [_orthogonal(size, rng) for size in sizes]
-
-
 def _mode_arrays(name, modes):
     try:
         entries = Modes(*modes)
@@ -178,12 +143,6 @@ def _mode_arrays(name, modes):
     if arrays[0].ndim != 1 or arrays[0].size == 0:
         raise ValueError(f"{name} must be one-dimensional, at least one mode; got shape {arrays[0].shape}")
     return arrays
-
-
-def _rectangular_diagonal(values, rows, columns):
-    matrix = np.zeros((rows, columns))
-    np.fill_diagonal(matrix, values)
-    return matrix
 
 
 def aligned_teacher(modes, *, n_out=None, n_in=None, basis="identity", seed=None) -> LinearRNN:
@@ -210,11 +169,11 @@ def aligned_teacher(modes, *, n_out=None, n_in=None, basis="identity", seed=None
     n_out = n if n_out is None else check_integer("n_out", n_out, n)
     n_in = n if n_in is None else check_integer("n_in", n_in, n)
     check_memory(8.0 * (n * n + n_out * n_out + n_in * n_in), n_out=n_out, n_in=n_in)
-    u, p, v = _bases(basis, (n_out, n, n_in), seed, "teacher basis")
+    u, p, v = chosen_bases(basis, (n_out, n, n_in), seed, "teacher basis")
     return LinearRNN(
-        u @ _rectangular_diagonal(a, n_out, n) @ p.T,
+        u @ rectangular_diagonal(a, n_out, n) @ p.T,
         (p * w) @ p.T,
-        p @ _rectangular_diagonal(b, n, n_in) @ v.T,
+        p @ rectangular_diagonal(b, n, n_in) @ v.T,
     )
 
 
@@ -243,83 +202,12 @@ def aligned_student(teacher, modes, *, basis="identity", seed=None) -> LinearRNN
     n, room = len(w), min(teacher.n_out, teacher.n_in)
     if n > room:
         raise ValueError(f"modes must be at most min(n_out, n_in)={room} for an aligned student; got {n}")
-    (p,) = _bases(basis, (n,), seed, "student basis")
+    (p,) = chosen_bases(basis, (n,), seed, "student basis")
     return LinearRNN(
-        u @ _rectangular_diagonal(a, teacher.n_out, n) @ p.T,
+        u @ rectangular_diagonal(a, teacher.n_out, n) @ p.T,
         (p * w) @ p.T,
-        p @ _rectangular_diagonal(b, n, teacher.n_in) @ v.T,
+        p @ rectangular_diagonal(b, n, teacher.n_in) @ v.T,
     )
-
-
-def teacher_bases(teacher, tolerance=1e-8):
-    """Orthogonal bases (P, U, V) of a mode-aligned teacher, its eigenvalues in decreasing order (Eqs. 11-13).
-
-    Among equal eigenvalues, P is the basis in which readout and input are diagonal too. Columns of U and V beyond the
-    teacher's modes complete them to orthogonal matrices.
-
-    Raises
-    ------
-    ValueError
-        If W* is not symmetric, or readout and input are not diagonal in its eigenbasis.
-    """
-    w = teacher.recurrent
-    n, size = teacher.n_hidden, 1 + np.abs(w).max()
-    if np.abs(w - w.T).max() > tolerance * size:
-        raise ValueError("teacher must be mode-aligned: W* symmetric; got a W* that is not")
-    if min(teacher.n_out, teacher.n_in) < n:
-        raise ValueError(
-            f"teacher must be mode-aligned: n_out and n_in at least n_hidden={n}; "
-            f"got n_out={teacher.n_out}, n_in={teacher.n_in}"
-        )
-    p = _joint_eigenbasis(teacher, tolerance * size)
-    u, a = _orthonormal_columns(teacher.readout @ p)
-    v, b = _orthonormal_columns((p.T @ teacher.input).T)
-    for name, basis, matrix, entries in (("A*", u, teacher.readout @ p, a), ("B*", v, teacher.input.T @ p, b)):
-        off = np.abs(basis.T @ matrix - _rectangular_diagonal(entries, len(basis), n)).max()
-        if off > 1e-6 * (1 + np.abs(matrix).max()):
-            raise ValueError(f"teacher must be mode-aligned: {name} diagonal in W*'s eigenbasis; off by {off:.2g}")
-    return p, u, v
-
-
-def _joint_eigenbasis(teacher, gap):
-    """Eigenvectors of W*, decreasing; inside a cluster of equal eigenvalues those of A*^T A* + B* B*^T."""
-    w = teacher.recurrent
-    if np.count_nonzero(w - np.diag(np.diagonal(w))) == 0:
-        values, p = np.diagonal(w), np.eye(len(w))
-    else:
-        values, p = np.linalg.eigh((w + w.T) / 2)
-    order = np.argsort(-values, kind="stable")
-    values, p = values[order], p[:, order]
-    second = teacher.readout.T @ teacher.readout + np.pi * teacher.input @ teacher.input.T
-    start = 0
-    for stop in range(1, len(values) + 1):
-        if stop == len(values) or values[start] - values[stop] > gap:
-            block = p[:, start:stop]
-            inner = block.T @ second @ block
-            if np.abs(inner - np.diag(np.diagonal(inner))).max() > 1e-12 * (1 + np.abs(inner).max()):
-                p[:, start:stop] = block @ np.linalg.eigh(inner)[1][:, ::-1]
-            start = stop
-    return p
-
-
-def _orthonormal_columns(matrix):
-    """Orthogonal matrix whose first columns are those of ``matrix`` normalised (first non-zero entry's sign kept)."""
-    rows, columns = matrix.shape
-    norms = np.linalg.norm(matrix, axis=0)
-    basis = np.zeros((rows, rows))
-    filled = []
-    for i in range(columns):
-        if norms[i] > 1e-12 * (1 + norms.max()):
-            basis[:, i] = matrix[:, i] / norms[i]
-            filled.append(i)
-    missing = [i for i in range(rows) if i not in filled]
-    if missing:
-        q = np.linalg.qr(np.concatenate([basis[:, filled], np.eye(rows)], axis=1))[0]
-        basis[:, missing] = q[:, len(filled) :]
-    # A column along an axis points forwards, so that a diagonal network has U = V = identity and keeps its signs.
-    backwards = basis.min(axis=0) < -1 + 1e-12
-    basis[:, backwards] *= -1
-    return basis, np.einsum("ri,ri->i", basis[:, :columns], matrix)
 
 
 def random_student(hidden, teacher, *, scale, seed) -> LinearRNN:

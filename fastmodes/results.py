@@ -3,12 +3,21 @@
 import numpy as np
 import xarray as xr
 
-from .estimates import ALIGNMENTS, MODE_VARIABLES, change_spectra, history_estimates, mode_coordinates, teacher_modes
+from .estimates import (
+    ALIGNMENTS,
+    MODE_FLAGS,
+    MODE_VARIABLES,
+    change_spectra,
+    history_estimates,
+    mode_coordinates,
+    put_flags,
+    teacher_modes,
+)
 from .schema import annotate, flag_attributes
 
 STATUS = ("running", "converged", "diverged")
 
-_MODES = (*MODE_VARIABLES, "mode_is_complex")
+_MODES = (*MODE_VARIABLES, *MODE_FLAGS)
 _SPECTRA = ("eigenvalue_real", "eigenvalue_imag", "singular_value")
 _CHANGES = ("change_eigenvalue_real", "change_eigenvalue_imag", "change_singular_value")
 _WEIGHTS = {
@@ -40,7 +49,7 @@ class Results:
         extra |= _WEIGHTS if job.keep_weights else {}
         self._dims = {name: ("rule", "seed", "epoch", *dims) for name, dims in extra.items()}
         self._dims |= {"status": ("rule", "seed"), "epochs_made": ("rule", "seed")}
-        kinds = {"status": np.int8, "epochs_made": np.int64, "mode_is_complex": np.int8}
+        kinds = {"status": np.int8, "epochs_made": np.int64} | dict.fromkeys(MODE_FLAGS, np.int8)
         self._arrays = {
             name: np.zeros([self._lengths[dim] for dim in dims], dtype=kinds.get(name, float))
             for name, dims in self._dims.items()
@@ -52,9 +61,10 @@ class Results:
         feedback = self._job.feedback(self._job.rules[rule], seed)
         arrays["status"][where], arrays["epochs_made"][where] = status, epochs_made
         arrays["loss"][where], arrays["validation_loss"][where] = losses, validation_losses
-        for name, values in history_estimates(*weights, self._teacher, feedback).items():
-            arrays[name][where] = values
-        for name, values in change_spectra(weights[1]).items():
+        # The last weights of a diverging run may be so large that their products overflow.
+        with np.errstate(over="ignore", invalid="ignore"):
+            estimates = history_estimates(*weights, self._teacher, feedback) | change_spectra(weights[1])
+        for name, values in estimates.items():
             arrays[name][where] = values
         if self._job.keep_weights:
             for name, values in zip(_WEIGHTS, weights, strict=True):
@@ -75,7 +85,7 @@ class Results:
             variables["feedback_weights"] = (("seed", "output", "unit"), np.stack(job.feedbacks))
         dataset = xr.Dataset(variables, coords=coordinates)
         dataset["status"].attrs = flag_attributes(STATUS)
-        dataset["mode_is_complex"].attrs = flag_attributes(("real", "complex"))
+        put_flags(dataset)
         return annotate(
             dataset,
             title="Learning of a linear recurrent network under several rules",

@@ -7,7 +7,7 @@ which read the same batches, drawn once.
 import numpy as np
 
 from .kernels import expected, layout, optimizers, sampled, training
-from .networks import random_stream
+from .streams import random_stream
 from .updates import batch_first_to_last, impulse_response, kernel_rule, loss_weights, student_matrices, teacher_outputs
 
 #: Numbers drawn at a time: a batch or several stay in the cache, and Python's share of the time is small.
@@ -22,7 +22,7 @@ def _epochs_at_once(products):
     return int(max(1, min(_EPOCHS_AT_ONCE, _PRODUCTS_AT_ONCE // products)))
 
 
-class _Networks:
+class Networks:
     """Up to eight networks side by side under one rule: weights, gradient, optimiser, progress and history."""
 
     def __init__(self, job, place, rule, seed_places):
@@ -92,7 +92,7 @@ class _HeldOut:
         return out
 
 
-class _Block:
+class Block:
     """Networks that are trained together from one recorded epoch to the next."""
 
     def __init__(self, job, members):
@@ -117,9 +117,13 @@ class _Block:
                 remaining = job.epochs - int(epoch) - ahead
                 bar.update(remaining * sum(len(member.seed_places) for member in self.members))
                 break
-        held_out = {place: _HeldOut(job, place) for place in self.members[0].seed_places}
+        held_out = {place: self.held_out(place) for place in self.members[0].seed_places}
         for member in self.members:
             member.finish(job, results, held_out)
+
+    def held_out(self, seed_place):
+        """What measures the validation loss of one seed."""
+        return _HeldOut(self.job, seed_place)
 
     def _pieces(self, ahead):
         """How many epochs to make at a time; the last record makes none, but its loss is computed."""
@@ -127,14 +131,14 @@ class _Block:
         return [min(largest, ahead - done) for done in range(0, ahead, largest)] or [0]
 
 
-class _ExpectedBlock(_Block):
+class _ExpectedBlock(Block):
     """One rule, up to eight seeds."""
 
     def __init__(self, job, rule, seed_places):
         place = layout.layout_for(*job.sizes)
         n_out, n_hidden, n_in = job.sizes
         self.largest_piece = _epochs_at_once(4 * place.networks * job.steps * n_hidden**2 * (n_out + n_in))
-        super().__init__(job, [_Networks(job, place, rule, seed_places)])
+        super().__init__(job, [Networks(job, place, rule, seed_places)])
         (member,) = self.members
         self._target = place.input_like(impulse_response(job.teacher, job.steps))
         self._weights = loss_weights(job.loss, job.steps)
@@ -152,12 +156,12 @@ class _ExpectedBlock(_Block):
             member.losses[record] = member.loss[: len(member.seed_places)]
 
 
-class _SampledBlock(_Block):
+class _SampledBlock(Block):
     """One seed, several rules on the same batches."""
 
     def __init__(self, job, seed_place, rules):
         place = layout.single_layout(*job.sizes)
-        super().__init__(job, [_Networks(job, place, rule, [seed_place]) for rule in rules])
+        super().__init__(job, [Networks(job, place, rule, [seed_place]) for rule in rules])
         steps, (_, n_hidden, n_in), loss_kind = job.steps, job.sizes, ("final", "sequence").index(job.loss)
         self._samples, self._batch = job.batch_size, layout.padded(job.batch_size)
         numbers = steps * n_in * self._batch
@@ -202,17 +206,17 @@ def expected_blocks(job):
     together = layout.layout_for(*job.sizes).networks
     places = range(len(job.seeds))
     groups = [list(places[start : start + together]) for start in range(0, len(places), together)]
-    return [_Later(_ExpectedBlock, job, rule, group) for rule in range(len(job.rules)) for group in groups]
+    return [Later(_ExpectedBlock, job, rule, group) for rule in range(len(job.rules)) for group in groups]
 
 
 def sampled_blocks(job, threads):
     """Blocks of a job with sampled updates: rules share a block, and its batches, unless threads would stay idle."""
     parts = min(len(job.rules), -(-threads // len(job.seeds)))
     rules = [list(range(part, len(job.rules), parts)) for part in range(parts)]
-    return [_Later(_SampledBlock, job, seed, group) for seed in range(len(job.seeds)) for group in rules]
+    return [Later(_SampledBlock, job, seed, group) for seed in range(len(job.seeds)) for group in rules]
 
 
-class _Later:
+class Later:
     """A block that allocates its memory when it runs."""
 
     def __init__(self, kind, *arguments):

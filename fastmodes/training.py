@@ -1,9 +1,11 @@
 """Train students under every rule, over seeds, into one labelled dataset."""
 
+import math
 import threading
 
 import xarray as xr
 
+from .exact_runs import exact_blocks
 from .jobs import check_job
 from .kernels.parallel import run_blocks, thread_count
 from .progress import progress_bar
@@ -58,8 +60,9 @@ def train(
         Parameter updates.
     learning_rate : float
         eta > 0.
-    steps : int
-        T, time steps of a sequence.
+    steps : int or math.inf
+        T, time steps of a sequence; infinitely many with expected updates, where a run has diverged once the spectral
+        radius of W reaches one, and ``validation_loss`` is the loss itself.
     updates : {"sampled", "expected"}
         Averaged over a batch of white Gaussian sequences drawn anew each epoch, or their exact expectation.
     batch_size : int, optional
@@ -114,7 +117,10 @@ def train(
     threads = thread_count() if threads is None else check_integer("threads", threads, 1, 4096)
     check_flag("progress", progress)
     results = Results(job)
-    blocks = expected_blocks(job) if job.updates == "expected" else sampled_blocks(job, threads)
+    if job.steps == math.inf:
+        blocks = exact_blocks(job)
+    else:
+        blocks = expected_blocks(job) if job.updates == "expected" else sampled_blocks(job, threads)
     stop = threading.Event()
     with progress_bar(job.epochs * len(job.rules) * len(job.seeds), "updates", progress) as bar:
         run_blocks(lambda block: block.run(results, bar, stop), blocks, threads, stop=stop)

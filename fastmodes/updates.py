@@ -5,18 +5,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import stationary
+from .impulses import covariance_root
 from .kernels import credit, expected, layout, online, sampled
 from .networks import check_pair
 from .rules import LearningRule
-from .validation import check_array, check_choice, check_flag, check_integer, check_memory, check_steps, shown
+from .validation import check_array, check_choice, check_flag, check_memory, check_steps, shown
 
 LOSSES = ("final", "sequence")
-_CODES = {
-    "recurrent": credit.RECURRENT,
-    "scalar": credit.SCALAR,
-    "diagonal": credit.DIAGONAL,
-    "recurrent_diagonal": credit.RECURRENT_DIAGONAL,
-}
 
 
 class Update(NamedTuple):
@@ -86,7 +82,7 @@ def kernel_rule(rule, place, n_hidden, steps, feedbacks):
         raise ValueError(f"decay must hold n_hidden={n_hidden} numbers for {rule.name}; got {len(decay)}")
     reads_readout = rule.feedback == "readout"
     return credit.Rule(
-        propagator=_CODES[rule.propagator],
+        propagator=stationary.PROPAGATORS[rule.propagator],
         horizon=steps if rule.horizon is None else min(rule.horizon, steps),
         readout_feedback=reads_readout,
         feedback=place.readout_like([] if reads_readout else feedbacks),
@@ -111,29 +107,6 @@ def impulse_response(network, steps):
     return out
 
 
-def covariance_root(input_covariance, n_in):
-    """Symmetric square root of an input covariance.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is not a symmetric positive semidefinite matrix (n_in, n_in).
-    """
-    name = "input_covariance"
-    covariance = check_array(name, input_covariance, (n_in, n_in), dims=("n_in", "n_in"))
-    size = np.abs(covariance).max()
-    difference = np.abs(covariance - covariance.T)
-    if difference.max() > 1e-12 * size:
-        i, j = (int(place) for place in np.unravel_index(np.argmax(difference), difference.shape))
-        raise ValueError(
-            f"{name} must be symmetric; got {covariance[i, j]} at index {i, j} but {covariance[j, i]} at {j, i}"
-        )
-    values, vectors = np.linalg.eigh(covariance)
-    if values[0] < -1e-12 * size:
-        raise ValueError(f"{name} must be positive semidefinite; got the eigenvalue {values[0]}")
-    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-
-
 def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final", input_covariance=None) -> Update:
     """Expected update under white Gaussian input, exact (Eqs. 6-9, App. C; theory section 3).
 
@@ -148,12 +121,14 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
     rule : LearningRule
     student, teacher : LinearRNN
         Any spectral radius; their hidden sizes may differ.
-    steps : int
-        T, the number of time steps.
+    steps : int or math.inf
+        T, the number of time steps. Long sequences are summed by doubling in O(n^3 log T) where that is faster than
+        the recursion's O(T n^2 (n_in + n_out)); infinitely many need spectral radii below 1.
     feedback : array (n_out, n_hidden), optional
         R, for rules with random feedback.
     loss : {"final", "sequence"}
-        Error at the last step (Eq. 2), or its mean over all steps (App. H), the rule's horizon capped at each.
+        Error at the last step (Eq. 2), or its mean over all steps (App. H), the rule's horizon capped at each. The
+        same for infinitely many steps.
     input_covariance : array (n_in, n_in), optional
         Spatial covariance of the input; default identity.
 
@@ -165,15 +140,27 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
     Raises
     ------
     TypeError, ValueError
-        For a parameter outside its range.
+        For a parameter outside its range; for infinitely many steps also if the sums diverge, or are so close to it
+        that double precision cannot give six digits.
     """
     check_rule(rule)
     check_pair(student, teacher)
-    steps = check_steps("steps", steps)
+    steps = check_steps("steps", steps, infinite=True)
     check_choice("loss", loss, LOSSES)
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
-    check_memory(8.0 * steps * student.n_out * (3 * student.n_hidden + 2 * student.n_in), steps=steps)
     root = None if input_covariance is None else covariance_root(input_covariance, student.n_in)
+    if steps == math.inf:
+        return Update(*stationary.infinite_update(rule, student, teacher, feedback, root))
+    if stationary.doubling_is_faster(student, teacher, steps, loss):
+        by_doubling = Update(*stationary.finite_update(rule, student, teacher, steps, feedback, loss, root))
+        if all(np.isfinite(part).all() for part in by_doubling):
+            return by_doubling
+    check_memory(8.0 * steps * student.n_out * (3 * student.n_hidden + 2 * student.n_in), steps=steps)
+    return by_recursion(rule, student, teacher, steps, feedback, loss, root)
+
+
+def by_recursion(rule, student, teacher, steps, feedback, loss, root=None):
+    """:func:`expected_update` by the O(T) recursion; arguments are checked already."""
 
     place = layout.layout_for(student.n_out, student.n_hidden, student.n_in)
     inputs = student.input if root is None else student.input @ root
@@ -287,73 +274,6 @@ def teacher_outputs(teacher, batch, loss):
     out = np.empty((1 if loss == "final" else steps, teacher.n_out, samples))
     sampled.outputs(network, batch, np.empty((steps + 1, teacher.n_hidden, samples)), out)
     return out
-
-
-def impulse_expectation(update, steps, n_in, input_covariance=None):
-    """Exact expectation of any update that is quadratic in its input (theory section 3).
-
-    Updates of linear networks started at h_0 = 0 are quadratic in the input, so their expectation under white noise
-    is the sum of the updates on the ``steps * n_in`` unit impulses: no Monte-Carlo error.
-
-    Parameters
-    ----------
-    update : callable
-        ``update(inputs)`` with ``inputs`` (1, steps, n_in) returns a tuple of numbers and arrays, an
-        :class:`Update` for example; it is called once for each impulse. Any code, also other people's.
-    steps, n_in : int
-    input_covariance : array, optional
-        Default identity. (n_in, n_in): covariance of the channels, white in time. (steps * n_in, steps * n_in):
-        covariance of the whole sequence, time the slower index.
-
-    Returns
-    -------
-    Update or tuple
-        The sums, in the type of what ``update`` returns.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For a parameter outside its range.
-
-    Examples
-    --------
-    >>> import fastmodes as fm
-    >>> teacher = fm.aligned_teacher(fm.Modes([0.9, 0.5], 1.0, 1.0))
-    >>> student = fm.random_student(3, teacher, scale=0.5, seed=0)
-    >>> exact = fm.impulse_expectation(lambda x: fm.sampled_update(fm.bptt(), student, teacher, x), 20, 2)
-    >>> abs(exact.loss - fm.expected_update(fm.bptt(), student, teacher, 20).loss) < 1e-12
-    True
-    """
-    if not callable(update):
-        raise TypeError(f"update must be a callable of inputs (1, steps, n_in); got {shown(update)}")
-    steps = check_steps("steps", steps)
-    n_in = check_integer("n_in", n_in)
-    check_memory(8.0 * steps * n_in, steps=steps, n_in=n_in)
-    root = None
-    if input_covariance is not None:
-        root = covariance_root(input_covariance, n_in if np.shape(input_covariance) == (n_in, n_in) else steps * n_in)
-    sums, result = None, ()
-    for direction in _directions(steps, n_in, root):
-        result = update(direction)
-        if not isinstance(result, tuple):
-            raise TypeError(f"update must return a tuple such as fm.Update; got {shown(result)}")
-        if sums is not None and len(result) != len(sums):
-            raise ValueError(f"update must always return tuples of one length; got {len(sums)}, then {len(result)}")
-        sums = list(result) if sums is None else [s + r for s, r in zip(sums, result, strict=True)]
-    return type(result)(*sums) if hasattr(result, "_fields") else tuple(sums)
-
-
-def _directions(steps, n_in, root):
-    """Columns of the covariance's root as input sequences (1, steps, n_in): unit impulses where ``root`` is None."""
-    if root is not None and len(root) == steps * n_in:
-        yield from (column.reshape(1, steps, n_in).copy() for column in root)
-        return
-    rows = np.eye(n_in) if root is None else root
-    for t in range(steps):
-        for row in rows:
-            direction = np.zeros((1, steps, n_in))
-            direction[0, t] = row
-            yield direction
 
 
 def is_infinite(steps):

@@ -21,8 +21,9 @@ from pathlib import Path
 import llvmlite.binding
 import numba
 import platformdirs
-from numba.core import config
-from numba.extending import overload
+from llvmlite import ir
+from numba.core import config, types
+from numba.extending import intrinsic, overload
 
 _POLICY = {"error_model": "numpy", "nogil": True}
 
@@ -130,3 +131,41 @@ def _passed_on(chosen):
         return chosen(*arguments)
 
     return call
+
+
+def apart(function):
+    """Compile as :func:`inlined`, once for each set of argument types, and keep it out of its callers.
+
+    For kernels made of many calls of the same few functions: numba would compile a function anew for every constant
+    passed to it, and LLVM would copy its body to every place that calls it. Without both, compiling is many times
+    faster; a call costs a jump.
+    """
+    compiled = inlined(function)
+    if config.DISABLE_JIT:
+        return compiled
+
+    def typed(typingctx, arguments):
+        kind = typingctx.resolve_value_type(compiled)
+        signature = kind.get_call_type(typingctx, tuple(types.unliteral(argument) for argument in arguments), {})
+
+        def codegen(context, builder, _, values):
+            result = context.get_function(kind, signature)(builder, values)
+            name = compiled.overloads[tuple(signature.args)].fndesc.llvm_func_name
+            for block in builder.function.blocks:
+                for instruction in block.instructions:
+                    if isinstance(instruction, ir.CallInstr) and instruction.callee.name == name:
+                        instruction.attributes.add("noinline")
+            return result
+
+        return signature, codegen
+
+    by_count = (
+        lambda typingctx, a: typed(typingctx, (a,)),
+        lambda typingctx, a, b: typed(typingctx, (a, b)),
+        lambda typingctx, a, b, c: typed(typingctx, (a, b, c)),
+        lambda typingctx, a, b, c, d: typed(typingctx, (a, b, c, d)),
+        lambda typingctx, a, b, c, d, e: typed(typingctx, (a, b, c, d, e)),
+        lambda typingctx, a, b, c, d, e, f: typed(typingctx, (a, b, c, d, e, f)),
+        lambda typingctx, a, b, c, d, e, f, g: typed(typingctx, (a, b, c, d, e, f, g)),
+    )
+    return functools.update_wrapper(intrinsic(by_count[function.__code__.co_argcount - 1]), function)

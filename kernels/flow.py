@@ -14,7 +14,7 @@ from .flow_control import BOUNDARY, GROWTH, arrived, error_ratio, quiet, step_fa
 from .flow_explicit import explicit_dense, explicit_step
 from .flow_observe import arc_length, relative_loss
 from .flow_stiff import stiff_dense, stiff_step
-from .lanes import WIDTH, bits, both, either, equal, fma, less, less_equal, load, maximum, minimum, select, splat, store
+from .lanes import WIDTH, bits, both, either, fma, less, less_equal, load, maximum, minimum, select, splat, store
 from .propagation import digit_count
 from .vector_field import velocity
 

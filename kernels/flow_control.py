@@ -59,7 +59,7 @@ def quiet(slope, scales, h):
 
 @always_inlined
 def arrived(state, slope, scales, mode, rule):
-    """Lanes on the optimal manifold but for a quarter of the tolerance: near it, stable, and |velocity| / rate small."""
+    """Lanes a quarter of the tolerance from the optimal manifold: near it, stable, and |velocity| / rate small."""
     w, a, b = load(state, (0, 0)), load(state, (1, 0)), load(state, (2, 0))
     goal, product = mode[0], mode[1]
     near = both(

@@ -5,12 +5,12 @@ it handled one: ``load`` eight neighbours, compute with ``+ - * /``, :func:`fma`
 ``store``. LLVM keeps the values in registers, two AVX2 or one AVX-512 each, whatever the aliasing of the arrays. A lane
 never sees another lane's numbers, so a result does not depend on its neighbours.
 
-The functions exist only inside kernels, and as plain NumPy twins when ``NUMBA_DISABLE_JIT=1``.
+The functions exist only inside kernels, and as plain NumPy twins
+(:mod:`~fastmodes.kernels.lanes_plain`) when ``NUMBA_DISABLE_JIT=1``.
 """
 
 import operator
 
-import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, config, types
 from numba.core.datamodel import models, register_default
@@ -153,7 +153,7 @@ def spread(typingctx, array, index):
 
     def codegen(context, builder, sig, args):
         pointer = _item_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1])
-        return _splat(builder, builder.load(builder.bitcast(pointer, _DOUBLE.as_pointer())))
+        return _splat(builder, builder.load(builder.bitcast(pointer, _DOUBLE.as_pointer()), align=8))
 
     return LANES(array, index), codegen
 
@@ -304,34 +304,4 @@ def _negate(context, builder, sig, args):
 
 
 if config.DISABLE_JIT:
-
-    def out_of_line():
-        pass
-
-    def load(array, index):
-        return array[index[:-1]][..., index[-1] : index[-1] + WIDTH].copy()
-
-    def store(array, index, value):
-        array[index[:-1]][..., index[-1] : index[-1] + WIDTH] = value
-
-    def spread(array, index):
-        return np.full(WIDTH, array[index])
-
-    def splat(number):
-        return np.full(WIDTH, float(number))
-
-    def fma(a, b, c):
-        return a * b + c
-
-    def lane(value, position):
-        return value[position]
-
-    def total(value):
-        return ((value[0] + value[4]) + (value[2] + value[6])) + ((value[1] + value[5]) + (value[3] + value[7]))
-
-    def bits(mask):
-        return int(np.dot(mask, 1 << np.arange(WIDTH)))
-
-    select, sqrt, absolute, minimum, maximum = np.where, np.sqrt, np.abs, np.fmin, np.fmax
-    less, less_equal, equal = np.less, np.less_equal, np.equal
-    either, both, invert = np.logical_or, np.logical_and, np.logical_not
+    from .lanes_plain import *  # noqa: F403

@@ -47,7 +47,7 @@ def new_progress(networks):
 
 
 @inlined
-def _judge(progress, limits, learning, loss):
+def judge(progress, limits, learning, loss):
     """Update the status of every run from its loss; whether any goes on."""
     going_on = False
     for place in range(len(progress.status)):
@@ -64,7 +64,8 @@ def _judge(progress, limits, learning, loss):
 
 
 @inlined
-def _learn(progress, optimizer, parameters, side_by_side):
+def learn_from(progress, optimizer, parameters, side_by_side):
+    """One step of the optimiser for every run that still learns."""
     progress.steps[0] += 1
     for place in range(len(progress.status)):
         progress.epochs[place] += progress.status[place] == RUNNING
@@ -87,9 +88,9 @@ def train_expected(
         if epoch == 0:
             for place in range(len(loss)):
                 loss[place] = now[place]
-        if not _judge(progress, limits, parameters.learning, now) or not learn:
+        if not judge(progress, limits, parameters.learning, now) or not learn:
             return
-        _learn(progress, optimizer, parameters, len(loss) > 1)
+        learn_from(progress, optimizer, parameters, len(loss) > 1)
 
 
 @kernel
@@ -106,9 +107,9 @@ def train_sampled(
         now[0] = sampled_update(network, rule, inputs[epoch], targets[epoch], samples, work, update)
         if epoch == 0:
             loss[0] = now[0]
-        if not _judge(progress, limits, parameters.learning, now) or not learn:
+        if not judge(progress, limits, parameters.learning, now) or not learn:
             return
-        _learn(progress, optimizer, parameters, False)
+        learn_from(progress, optimizer, parameters, False)
 
 
 @kernel

@@ -1,15 +1,16 @@
 """The flow against SciPy, its invariants, its orders, its ends; the discrete map against its definition."""
 
-import fastmodes as fm
 import naive_modes
 import numpy as np
 import pytest
 import xarray as xr
-from fastmodes.flows import integrate, mode_loss
 from fastmodes.kernels.flow import STATUSES
 from fastmodes.kernels.parallel import run_blocks
-from fastmodes.modes import mode_entries, rule_grid
 from scipy.integrate import solve_ivp
+
+import fastmodes as fm
+from fastmodes.flows import integrate, mode_loss
+from fastmodes.modes import mode_entries, rule_grid
 
 FOUR = [fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop()]
 REACHED_END, OPTIMAL, NON_OPTIMAL, LEFT_DOMAIN, STEP_LIMIT = range(5)
@@ -90,7 +91,7 @@ def compare_with_scipy(rule, starts, end, count, rtol, method="DOP853"):
 
 @pytest.mark.parametrize("rule", FOUR, ids=lambda rule: rule.name)
 def test_end_states_of_scipy(rule):
-    worst, _ = compare_with_scipy(rule, random_starts(40, seed=1), 10.0, 40, 1e-8)
+    worst, _ = compare_with_scipy(rule, random_starts(12, seed=1), 10.0, 12, 1e-8)
     assert worst < 10
 
 
@@ -103,11 +104,11 @@ def test_end_states_of_scipy_on_a_thousand_starts(rule):
 
 @pytest.mark.parametrize("rule", FOUR, ids=lambda rule: rule.name)
 def test_stiff_end_states_of_scipy(rule):
-    starts = random_starts(12, seed=3)
-    goal = np.array([0.99, -0.99, 0.999, -0.999] * 3)
+    starts = random_starts(4, seed=3)
+    goal = np.array([0.99, -0.99, 0.999, -0.999])
     starts["teacher_modes"] = fm.Modes(goal, 1.0, starts["teacher_modes"][2])
     starts["feedback"] = np.abs(starts["feedback"]) * np.sign(starts["modes"].readout)
-    worst, _ = compare_with_scipy(rule, starts, 5.0, 12, 1e-8, "Radau")
+    worst, _ = compare_with_scipy(rule, starts, 5.0, 4, 1e-8, "Radau")
     assert worst < 10
 
 
@@ -228,7 +229,7 @@ def test_statuses_tell_the_truth(rule):
 
 
 def test_share_of_modes_that_leave_the_domain():
-    """About 15 % of RFLO's and 25 % of e-prop's random starts (measured by an independent prototype), none of BPTT's."""
+    """About 15 % of RFLO's and 25 % of e-prop's random starts (an independent prototype's count), none of BPTT's."""
     starts = random_starts(4000, seed=9)
     result = fm.flow(FOUR, **starts, times=20.0)
     share = (result.status == LEFT_DOMAIN).mean("point")

@@ -1,11 +1,12 @@
 """Maps of learning: basins, detours and learning times against trajectories followed point by point."""
 
-import fastmodes as fm
 import numpy as np
 import pytest
 import xarray as xr
-from fastmodes import analysis
 from fastmodes.analysis.maps import BASINS
+
+import fastmodes as fm
+from fastmodes import analysis
 
 FOUR = [fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop()]
 TEACHER = fm.Modes(0.7, 1.0, 1.0)

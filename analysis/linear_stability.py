@@ -10,6 +10,7 @@ from fastmodes.modes import moves, rule_grid
 from fastmodes.progress import progress_bar
 from fastmodes.rules import check_rules
 from fastmodes.schema import annotate, flag_attributes
+from fastmodes.slabs import SLAB_POINTS, write_slabs
 
 _BLOCK = 1 << 17
 
@@ -110,6 +111,43 @@ def stability(
         title="Linear stability on the optimal manifold",
         configuration={"rules": [repr(rule) for rule in rules]} | _recorded(locals()),
     )
+
+
+def write_stability(
+    path, rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None,
+    slab_points=SLAB_POINTS, progress=False,
+):  # fmt: skip
+    """As :func:`stability`, written slab by slab: the memory needed does not grow with the grid.
+
+    Parameters
+    ----------
+    path : path-like
+        The netCDF4 file is complete or absent.
+    rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon
+        As for :func:`stability`; at least one of them must vary.
+    slab_points : int
+        Points computed at a time, at most.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+    OSError
+        If the file cannot be written.
+    """
+    grid = _entries(teacher_recurrent, teacher_product, feedback, position=position)
+    grid |= {name: value for name, value in (("decay", decay), ("horizon", horizon)) if value is not None}
+
+    def compute(**parameters):
+        return stability(rules, **parameters)
+
+    return write_slabs(path, compute, grid, slab_points=slab_points, progress=progress)
 
 
 _RECORDED = ("teacher_recurrent", "teacher_product", "position", "feedback", "decay", "horizon", "recurrent")

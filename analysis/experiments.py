@@ -1,0 +1,203 @@
+"""The experiments behind the table of claims: what each computes, from presets, as one dataset each."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from fastmodes import __version__, bptt, eprop, rflo, tbptt
+from fastmodes.presets import CONVERGENCE, FAMILY, FIG6, PROPOSITION, UNALIGNED, variations
+from fastmodes.schema import annotate
+
+from .learned_rank import principal_angles, rank
+from .learning_rates import learning_rate_limits
+from .prediction import theory_error
+
+_EIGENVALUES = (0.5, 0.7, 0.8, 0.9, 0.95)
+#: Flow time from which a sweep starts the theory: after the transient, before everything is learned.
+LATE_START = 2.25
+_SWEEP_SEEDS = tuple(range(8))
+_FINAL = (
+    "loss", "validation_loss", "status", "epochs_made", "alignment_recurrent", "alignment_readout", "alignment_input",
+    "alignment_feedback", "change_singular_value",
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """How much to compute: the claims' own size, or a quick look at whether everything works."""
+
+    seeds: int = 20
+    share: float = 1.0
+
+    def changes(self, preset):
+        """Arguments that cut a preset down to this size."""
+        settings = dict(preset.settings)
+        epochs = max(20, int(settings["epochs"] * self.share))
+        every = max(1, int(settings["record_every"] * self.share))
+        return {"seeds": settings["seeds"][: self.seeds], "epochs": epochs, "record_every": every}
+
+
+FULL, QUICK = Size(), Size(seeds=4, share=0.1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """One dataset: its name, what it depends on, and how to compute it.
+
+    Attributes
+    ----------
+    compute : callable (size, datasets, progress) -> Dataset
+    needs : tuple of str
+        Experiments whose datasets it reads.
+    settings : object
+        Whatever defines it beyond the code, for the hash.
+    """
+
+    name: str
+    title: str
+    compute: Callable
+    settings: object = None
+    needs: tuple = ()
+
+    def fingerprint(self, size):
+        """Hash of everything the dataset depends on: settings, size, version, and the code that computes."""
+        text = json.dumps([self.name, repr(self.settings), repr(size), __version__, _source_digest()])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _source_digest():
+    """SHA-256 of the sources that numbers come from: figures and report may change without computing again."""
+    import fastmodes
+    from fastmodes import kernels
+
+    here = Path(__file__).parent
+    sources = [
+        *Path(fastmodes.__file__).parent.glob("*.py"),
+        *Path(kernels.__file__).parent.glob("*.py"),
+        *(
+            here / f"{name}.py"
+            for name in ("experiments", "learning_rates", "prediction", "learned_rank", "linear_stability")
+        ),
+    ]
+    digest = hashlib.sha256()
+    for source in sorted(path for path in sources if not path.name.endswith("cli.py")):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()
+
+
+def _train(preset):
+    def compute(size, datasets, progress):
+        return preset.run(**size.changes(preset), progress=progress)
+
+    return compute
+
+
+def without_weights(dataset):
+    """A training dataset with its rank results instead of its weights."""
+    ranks = rank(dataset)
+    spectra = [name for name in dataset if str(name).startswith("change_")]
+    weights = [name for name in dataset if str(name).endswith("_weights") and name != "feedback_weights"]
+    merged = xr.merge(
+        [dataset.drop_vars([*spectra, *weights]), ranks, principal_angles(dataset)],
+        combine_attrs="override", compat="equals", join="exact",
+    )  # fmt: skip
+    merged.attrs = dataset.attrs
+    return merged
+
+
+def _train_and_rank(preset):
+    def compute(size, datasets, progress):
+        return without_weights(preset.run(**size.changes(preset), progress=progress))
+
+    return compute
+
+
+def _prediction(size, datasets, progress):
+    return theory_error(datasets["unaligned"])
+
+
+_OPTIMIZERS = {
+    "SGD": {},
+    "SGD, clipped": {"clip_norm": 0.02},
+    "Adam": {"optimizer": "adam", "learning_rate": 1e-3},
+}
+
+
+def _proposition(size, datasets, progress):
+    parts = [
+        without_weights(PROPOSITION.run(**size.changes(PROPOSITION), **changes, progress=progress))
+        for changes in _OPTIMIZERS.values()
+    ]
+    return _side_by_side(parts, "optimizer", list(_OPTIMIZERS), "optimiser")
+
+
+def _side_by_side(parts, dim, labels, long_name):
+    """Datasets that differ in one choice as one, along a new dimension."""
+    joined = xr.concat(
+        parts, dim=xr.IndexVariable(dim, labels, {"long_name": long_name, "units": "1"}),
+        data_vars="all", coords="minimal", compat="override", join="exact", combine_attrs="override",
+    )  # fmt: skip
+    joined.attrs = parts[0].attrs
+    return joined
+
+
+def _limits(size, datasets, progress):
+    eigenvalues = _EIGENVALUES if size == FULL else (0.5, 0.8)
+    return learning_rate_limits((bptt(), tbptt(1), rflo(0.5), eprop()), eigenvalues, networks=size == FULL)
+
+
+def _sweep(preset, with_theory):
+    """A preset with expected updates, one choice changed at a time; only the ends of the runs are kept."""
+
+    def compute(size, datasets, progress):
+        settings, parts = dict(preset.settings), {}
+        for label, changes in variations(preset).items():
+            cut = size.changes(preset)
+            # The same flow time (SGD) or path length (Adam) at every rate.
+            faster = changes.get("learning_rate", settings["learning_rate"]) / settings["learning_rate"]
+            epochs = max(int(cut["epochs"] / faster), 20)
+            run = preset.run(**(
+                cut | {"updates": "expected", "batch_size": None, "keep_weights": False, "progress": progress,
+                       "validation_size": 64, "seeds": _SWEEP_SEEDS[: size.seeds], "epochs": epochs,
+                       "record_every": max(1, epochs // 40)} | changes
+            ))  # fmt: skip
+            final = run[list(_FINAL)].isel(epoch=-1).drop_vars("epoch")
+            if with_theory:
+                rate = json.loads(run.attrs["configuration"])["learning_rate"]
+                last = int(run["epoch"][-2])
+                errors = theory_error(run, [0, min(int(LATE_START / rate), last)])
+                final["theory_error"] = errors["theory_error"].drop_vars("epoch").rename(epoch="start")
+            parts[label] = final
+        joined = _side_by_side(list(parts.values()), "variation", list(parts), "what is changed")
+        joined.attrs = {}
+        return annotate(joined, title=f"{preset.title}, one change at a time", configuration={"base": preset.name})
+
+    return compute
+
+
+#: All experiments, in the order they run.
+EXPERIMENTS = (
+    Experiment("unaligned", UNALIGNED.title, _train(UNALIGNED), UNALIGNED),
+    Experiment("prediction", "Theory from every epoch", _prediction, UNALIGNED, needs=("unaligned",)),
+    Experiment("rank", FIG6.title, _train_and_rank(FIG6), FIG6),
+    Experiment("convergence", CONVERGENCE.title, _train(CONVERGENCE), CONVERGENCE),
+    Experiment("family", FAMILY.title, _train_and_rank(FAMILY), FAMILY),
+    Experiment("proposition", PROPOSITION.title, _proposition, (PROPOSITION, repr(_OPTIMIZERS))),
+    Experiment("limits", "Largest stable learning rate", _limits, _EIGENVALUES),
+    Experiment("unaligned_sweep", "How the theory's fit depends on our choices", _sweep(UNALIGNED, True), UNALIGNED),
+    Experiment("rank_sweep", "How rank depends on our choices", _sweep(FIG6, False), FIG6),
+)  # fmt: skip
+
+
+def final_loss(dataset):
+    """Validation loss at the end, infinite for diverged runs."""
+    last = dataset["validation_loss"]
+    last = last.isel(epoch=-1) if "epoch" in last.dims else last
+    return last.where(np.isfinite(last), np.inf)

@@ -1,0 +1,52 @@
+"""The largest stable learning rate, predicted and found in training."""
+
+import numpy as np
+
+from .style import new_figure, rule_style
+
+
+def learning_rate_limits(dataset):
+    """Largest stable rate against 1 - w*^2: lines predicted, markers found; one unit left, whole networks right.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From :func:`fastmodes.analysis.learning_rate_limits`.
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    figure, axes = new_figure(1, 2, figsize=(10, 4.3), sharey=True)
+    names = [str(name) for name in dataset["rule"].values]
+    gap = 1 - dataset["teacher_eigenvalue"].values ** 2
+    panels = (("", "A  one hidden unit near (w*, 1, 1)"), ("network_", "B  whole networks, small random start"))
+    for ax, (prefix, title) in zip(axes, panels, strict=True):
+        for name, marker in zip(names, "osD^vPX", strict=False):
+            run, style = dataset.sel(rule=name), rule_style(name, names)
+            ax.plot(gap, run[f"{prefix}predicted_rate"], linewidth=2, **style)
+            ax.plot(gap, run[f"{prefix}measured_rate"], marker, color=style["color"], markersize=7, label=name)
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.xaxis.set_minor_formatter("")
+        ax.set_title(title, loc="left")
+        ax.set_xlabel("1 - w*², teacher eigenvalue w* on top")
+        top = ax.secondary_xaxis("top")
+        top.set_xticks(gap, [f"{w:g}" for w in dataset["teacher_eigenvalue"].values])
+        top.minorticks_off()
+        low = gap.min()
+        for power, place in ((3, 0.5), (2, 4.0)):
+            guide = place * dataset["predicted_rate"].min().item() * (np.array([low, 3 * low]) / low) ** power
+            ax.plot([low, 3 * low], guide, color="0.6", linewidth=1)
+            ax.annotate(
+                f"slope {power}",
+                (3 * low, guide[1]),
+                color="0.4",
+                fontsize=8,
+                va="top",
+                xytext=(3, -2),
+                textcoords="offset points",
+            )
+    axes[0].set_ylabel("largest stable learning rate")
+    axes[0].legend(frameon=False, title="lines: 2/|λ|, markers: training")
+    return figure

@@ -1,0 +1,52 @@
+"""Intervals for counts and for medians over seeds."""
+
+import numpy as np
+
+#: Confidence of all intervals.
+CONFIDENCE = 0.95
+_RESAMPLES = 2000
+
+
+def count_interval(successes, total):
+    """Wilson's interval for a proportion.
+
+    Parameters
+    ----------
+    successes, total : int
+
+    Returns
+    -------
+    low, high : float
+        Bounds of the proportion at 95 % confidence.
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(int(successes), int(total)).proportion_ci(CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def median_interval(values):
+    """Median over seeds with its bootstrap interval; missing values drop out.
+
+    Parameters
+    ----------
+    values : array (seed,)
+
+    Returns
+    -------
+    median, low, high : float
+        At 95 % confidence, by percentiles of 2000 resamples from a fixed stream; NaN for no values.
+    """
+    from scipy.stats import bootstrap
+
+    values = np.asarray(values, dtype=float)
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return (np.nan,) * 3
+    middle = float(np.median(values))
+    if values.size == 1 or np.ptp(values) == 0:
+        return middle, middle, middle
+    result = bootstrap(
+        (values,), np.median, confidence_level=CONFIDENCE, n_resamples=_RESAMPLES, method="percentile", rng=1
+    )
+    return middle, float(result.confidence_interval.low), float(result.confidence_interval.high)

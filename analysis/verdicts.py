@@ -1,0 +1,52 @@
+"""A claim, what was measured, and a verdict that follows from the numbers."""
+
+import dataclasses
+
+REPRODUCED, IN_PART, NOT_REPRODUCED = "reproduced", "reproduced in part", "not reproduced"
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """One row of the table of claims.
+
+    Attributes
+    ----------
+    name : str
+        C1 .. C10.
+    statement : str
+        What is claimed, in our words.
+    measured : tuple of str
+        What we measured, one sentence each.
+    checks : dict of str to bool
+        The parts of the claim, each true or false by the numbers.
+    source : str
+        Where it is claimed.
+    numbers : dict
+        The numbers behind ``measured``.
+    remark : str
+        Where the claim holds only under conditions.
+    """
+
+    name: str
+    statement: str
+    measured: tuple
+    checks: dict
+    source: str
+    numbers: dict = dataclasses.field(default_factory=dict)
+    remark: str = ""
+
+    @property
+    def verdict(self):
+        """All parts hold: reproduced; some: in part; none: not reproduced."""
+        holds = list(self.checks.values())
+        return REPRODUCED if all(holds) else IN_PART if any(holds) else NOT_REPRODUCED
+
+    def as_dict(self):
+        """The row as plain values, for JSON."""
+        return dataclasses.asdict(self) | {"verdict": self.verdict}
+
+
+def spread(values, digits=2):
+    """The text "median [low, high]" of a median and its interval."""
+    middle, low, high = values
+    return f"{middle:.{digits}g} [{low:.{digits}g}, {high:.{digits}g}]"

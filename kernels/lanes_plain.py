@@ -1,0 +1,54 @@
+"""NumPy twins of :mod:`~fastmodes.kernels.lanes`: what its functions are under ``NUMBA_DISABLE_JIT=1``."""
+
+import numpy as np
+
+from .lanes import WIDTH
+
+
+def out_of_line():
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+
+
+def load(array, index):
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+    return array[index[:-1]][..., index[-1] : index[-1] + WIDTH].copy()
+
+
+def store(array, index, value):
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+    array[index[:-1]][..., index[-1] : index[-1] + WIDTH] = value
+
+
+def spread(array, index):
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+    return np.full(WIDTH, array[index])
+
+
+def splat(number):
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+    return np.full(WIDTH, float(number))
+
+
+def fma(a, b, c):
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+    return a * b + c
+
+
+def lane(value, position):
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+    return value[position]
+
+
+def total(value):
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+    return ((value[0] + value[4]) + (value[2] + value[6])) + ((value[1] + value[5]) + (value[3] + value[7]))
+
+
+def bits(mask):
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+    return int(np.dot(mask, 1 << np.arange(WIDTH)))
+
+
+select, sqrt, absolute, minimum, maximum = np.where, np.sqrt, np.abs, np.fmin, np.fmax
+less, less_equal, equal = np.less, np.less_equal, np.equal
+either, both, invert = np.logical_or, np.logical_and, np.logical_not
