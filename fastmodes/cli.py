@@ -108,9 +108,12 @@ def _check_picture(name, value, other):
 def _draw_learning(dataset, path):
     from fastmodes.analysis.figures.learning import learning_summary
 
+    return _save(learning_summary(dataset), path)
+
+
+def _save(figure, path):
     from .files import replacing
 
-    figure = learning_summary(dataset)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")
     return path
@@ -302,14 +305,11 @@ def draw_sweep(folder, path):
     """Draw a sweep's picture, complete or absent; return its path."""
     from fastmodes.analysis.figures.sweeps import sweep_figure
 
-    from .files import check_writable, replacing
+    from .files import check_writable
     from .sweeps import open_sweep
 
     path = check_writable("output", path)
-    figure = sweep_figure(open_sweep(folder))
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")
-    return path
+    return _save(sweep_figure(open_sweep(folder)), path)
 
 
 sweep_commands.register(commands, draw_sweep)
