@@ -133,7 +133,6 @@ VARIABLES = {
     "update_size": ("largest entry of the update", "1"),
     "growth": ("largest real part of the flow's eigenvalues", "1"),
     "fastest": ("largest modulus of the flow's eigenvalues", "1"),
-    "stable": ("whether no eigenvalue's real part is positive", "1"),
     "end_kind": ("where the flow has ended", "1"),
     # sweeps of expected updates
     "update_readout_norm": ("Frobenius norm of Delta A", "1"),

@@ -2,13 +2,12 @@
 
 import os
 
-import click
 import pytest
 import sweep_toy  # noqa: F401
 import xarray as xr
 
 from fastmodes.cli import run
-from fastmodes.sweeps import Plan, commands, estimate
+from fastmodes.sweeps import Plan, estimate
 from fastmodes.sweeps.wording import byte_count, duration
 
 PLAN = """
@@ -107,25 +106,6 @@ def test_the_estimate_of_bytes_is_what_the_run_takes(plan, tmp_path):
         {"job": "toy", "fixed": {"rule": "bptt", "delay": 0.01}, "axes": {"x": {"start": 0, "stop": 1, "num": 1000}}}
     )
     assert 10.0 < estimate.estimate(slow, threads=1).seconds < 20.0
-
-
-def test_figures_of_sweeps_stand_beside_other_figures(capsys):
-    group = click.Group()
-
-    @group.command("figures")
-    @click.argument("names", nargs=-1)
-    def figures(names):
-        """Draw them."""
-        click.echo(f"figures {' '.join(names)}")
-
-    commands.register(group, lambda folder, path: f"{folder} to {path}")
-    for arguments, shown in (
-        (["figures", "1", "fig2"], "figures 1 fig2"),
-        (["figures"], "figures "),
-        (["figures", "sweep", "out"], "out to out/figure.png"),
-    ):
-        group.main(arguments, standalone_mode=False)
-        assert capsys.readouterr().out == shown + "\n"
 
 
 def test_durations_and_sizes_are_worded():

@@ -12,34 +12,10 @@ _FOLDER = click.argument("folder", metavar="DIR", type=click.Path())
 _QUIET = click.option("--quiet", "-q", is_flag=True, help="No progress.")
 
 
-class _Figures(click.Group):
-    """``figures sweep DIR`` beside a command ``figures`` that takes everything else."""
-
-    def __init__(self, plain):
-        super().__init__("figures", help=plain.help if plain else "Draw figures.")
-        self.plain = plain
-
-    def make_context(self, info_name, args, parent=None, **extra):
-        chosen = super() if self.plain is None or (args and args[0] in self.commands) else self.plain
-        return chosen.make_context(info_name, args, parent, **extra)
-
-
-def register(commands, draw):
-    """Add the commands to the group ``commands``, and ``sweep`` to its command ``figures``.
-
-    ``draw(folder, path)`` draws a sweep's picture; it comes from the front door, which alone may import analysis.
-    """
+def register(commands):
+    """Add the commands to the group ``commands``."""
     for command in (plan, run, status, verify, merge):
         commands.add_command(command)
-    figures = _Figures(commands.commands.get("figures"))
-    commands.add_command(figures)
-
-    @figures.command("sweep")
-    @_FOLDER
-    @click.option("--output", "-o", metavar="FILE", help="The picture to write.  [default: DIR/figure.png]")
-    def figure(folder, output):
-        """Draw what a finished sweep found: a map or a curve per rule, over its axes."""
-        click.echo(draw(folder, output or os.path.join(folder, "figure.png")))
 
 
 @click.command()
