@@ -26,6 +26,7 @@ lint: .venv/ready-test
 
 bench: .venv/ready-bench
 	$(BIN)/python -m benchmarks.peers
+	$(BIN)/python -m benchmarks.bench_sweeps
 
 clean:
 	rm -rf .venv build dist *.egg-info
@@ -41,5 +42,5 @@ clean:
 	touch $@
 
 .venv/ready-bench: .venv/ready
-	$(BIN)/pip install --quiet --editable '.[bench]'
+	$(BIN)/pip install --quiet --editable '.[bench,dask]'
 	touch $@

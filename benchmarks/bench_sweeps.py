@@ -4,7 +4,7 @@
 * ``dask``: the same training sweep on one and on two workers of a LocalCluster, each with one thread.
 * ``merge``: a thousand blocks into one file.
 
-Each part runs in a process of its own. Writes ``results/sweeps.json``.
+Each part runs in a process of its own. Writes ``benchmarks/results/sweeps.json``.
 """
 
 import json
@@ -137,7 +137,7 @@ def main(names):
         answer = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True, text=True).stdout
         results[name] = json.loads(answer.splitlines()[-1])
         print(name, json.dumps(results[name], indent=1))
-    folder = Path("results")
+    folder = Path(__file__).parent / "results"
     folder.mkdir(exist_ok=True)
     (folder / "sweeps.json").write_text(json.dumps(results, indent=1))
 

@@ -98,9 +98,9 @@ def test_figures_are_labelled_and_leave_global_settings_alone(trained):
     assert "learning rate" in texts(curves)
     assert "fraction of seeds that converged" in texts(curves)
     assert curves.axes[0].get_xscale() == "log"
-    wide = trained.expand_dims(decay=[0.1, 0.5, 0.7, 0.9])
+    wide = trained.expand_dims(init_scale=[0.1, 0.5, 0.7, 0.9])
     maps = sweep_figure(wide)
-    assert {"BPTT", "tBPTT(1)", "RFLO", "e-prop", "decay", "learning rate"} <= set(texts(maps))
+    assert {"BPTT", "tBPTT(1)", "RFLO", "e-prop", "init scale", "learning rate"} <= set(texts(maps))
     flags = sweep_figure(wide[["status"]])
     assert "most frequent over" in flags.get_suptitle()
     assert dict(matplotlib.rcParams) == before
