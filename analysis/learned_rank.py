@@ -11,9 +11,9 @@ all between 1 and the number of non-zero s_i; NaN for no change. The share of a 
 ||Pi D||^2 / ||D||^2, with Pi the projector on the columns of R^T; the same for A at that epoch.
 
 RFLO with plain gradient descent changes W by R^T Q with Q (n_out, n_hidden) (Prop. 3.1), so that its rank is at most
-n_out; Q is the factor that :func:`rank` keeps instead of the change. Clipping by norm keeps this, a scalar. An elementwise
-optimiser does not: Adam raises the rank of RFLO's change as soon as n_out > 1. With one output it keeps rank 1, up to its
-epsilon, because every gradient is r_i q_j and Adam divides it by |r_i| sqrt(V_j).
+n_out; Q is the factor that :func:`rank` keeps instead of the change. Clipping by norm keeps this, a scalar. An
+elementwise optimiser does not: Adam raises the rank of RFLO's change as soon as n_out > 1. With one output it keeps
+rank 1, up to its epsilon, because every gradient is r_i q_j and Adam divides it by |r_i| sqrt(V_j).
 """
 
 import json

@@ -116,12 +116,14 @@ def theory_over_choices(sweep):
     -------
     matplotlib Figure
     """
+    from ..experiments import after_transient
+
     errors = sweep["theory_error"].isel(mode=[0, 1]).mean("mode")
     figure = choices(
         sweep,
         {
             "A  theory error, started at once": errors.isel(start=0),
-            "B  started after the transient": errors.isel(start=1),
+            "B  started after the transient": after_transient(errors),
             "C  final loss": sweep["validation_loss"],
         },
     )
