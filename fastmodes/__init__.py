@@ -6,6 +6,7 @@ feedback; w, a, b, r their entries for one mode; a star marks the teacher.
 
 import importlib
 
+from .batches import expected_updates
 from .coloured_input import InputFilter, autoregressive_input, coloured_update
 from .estimates import alignment, estimate_modes
 from .files import read_netcdf, write_netcdf
@@ -34,6 +35,7 @@ __all__ = [
     "eprop",
     "estimate_modes",
     "expected_update",
+    "expected_updates",
     "flow",
     "impulse_expectation",
     "matrix_flow",
@@ -58,4 +60,6 @@ def __getattr__(name):
     # Analysis imports from this package, and matplotlib only where it draws: it is loaded when first asked for.
     if name == "analysis":
         return importlib.import_module(".analysis", __name__)
+    if name in ("sweep", "open_sweep"):
+        return getattr(importlib.import_module(".sweeps", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

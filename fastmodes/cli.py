@@ -11,6 +11,8 @@ import time
 import click
 
 from . import __version__
+from .options import axis_of, numbers_of, rule_option, whole_numbers
+from .sweeps import commands as sweep_commands
 
 _HELP = {
     "help_option_names": ["-h", "--help"],
@@ -32,30 +34,6 @@ def commands():
 def say(message):
     """A message for people, on stderr."""
     click.echo(message, err=True)
-
-
-def _whole_numbers(context, parameter, value):
-    """Option callback: "8" means 0 .. 7, "3,5,9" means these, "10:20" means 10 .. 19."""
-    try:
-        if ":" in value:
-            first, last = value.split(":")
-            numbers = range(int(first), int(last))
-        else:
-            numbers = [int(part) for part in value.split(",")]
-            numbers = numbers if "," in value else range(numbers[0])
-    except ValueError:
-        numbers = []
-    if not numbers:
-        raise click.BadParameter(f"must be a count >= 1, a list 3,5,9 or a range 10:20; got {value!r}")
-    return numbers
-
-
-def _numbers(context, parameter, value):
-    """Option callback: numbers separated by commas."""
-    try:
-        return [float(part) for part in value.split(",")]
-    except ValueError:
-        raise click.BadParameter(f"must be numbers separated by commas; got {value!r}") from None
 
 
 @commands.command()
@@ -107,12 +85,7 @@ def _check_picture(name, value, other):
 def _draw_learning(dataset, path):
     from fastmodes.analysis.figures.learning import learning_summary
 
-    from .files import replacing
-
-    figure = learning_summary(dataset)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")
-    return path
+    return _save(learning_summary(dataset), path, path.suffix[1:].lower() or "png")
 
 
 def _print_outcome(dataset):
@@ -129,22 +102,15 @@ def _print_outcome(dataset):
 
 
 @commands.command()
+@rule_option
 @click.option(
-    "--rule",
-    "rules",
-    multiple=True,
-    default=("bptt", "tbptt(1)", "rflo(0.5)", "eprop"),
-    show_default=True,
-    help="bptt, tbptt(K), rflo(DECAY), eprop or FIELD=VALUE,...; may be repeated.",
-)
-@click.option(
-    "--teacher", default="0.9,0.7,0.5,0.3", callback=_numbers, show_default=True, help="Recurrent eigenvalues w*."
+    "--teacher", default="0.9,0.7,0.5,0.3", callback=numbers_of, show_default=True, help="Recurrent eigenvalues w*."
 )
 @click.option("--teacher-basis", type=click.Choice(["identity", "random"]), default="identity", show_default=True)
 @click.option("--teacher-seed", default=0, show_default=True, help="For a random basis.")
 @click.option("--hidden", default=8, show_default=True, help="Hidden units of the students.")
 @click.option(
-    "--seeds", default="8", callback=_whole_numbers, show_default=True, help="8 means 0..7; or 3,5,9; or 10:20."
+    "--seeds", default="8", callback=whole_numbers, show_default=True, help="8 means 0..7; or 3,5,9; or 10:20."
 )
 @click.option("--epochs", default=3000, show_default=True)
 @click.option("--steps", default=50, show_default=True, help="Time steps T of a sequence.")
@@ -179,45 +145,17 @@ def train(rules, teacher, teacher_basis, teacher_seed, seeds, figure, out, **par
         click.echo(_draw_learning(dataset, picture))
 
 
-def _axis(context, parameter, value):
-    """Option callback: "0.5", "0.1,0.5" or "FROM:TO:COUNT"; several values are a dimension named as the option."""
-    import numpy as np
-    import xarray as xr
-
-    if value is None:
-        return None
-    try:
-        if ":" in value:
-            first, last, count = value.split(":")
-            values = np.linspace(float(first), float(last), int(count))
-        else:
-            values = np.array([float(part) for part in value.split(",")])
-    except ValueError:
-        raise click.BadParameter(f"must be a number, a list 0.1,0.5 or a range FROM:TO:COUNT; got {value!r}") from None
-    if len(values) == 1:
-        return float(values[0])
-    name = parameter.name
-    return xr.DataArray(values, dims=name, coords={name: (name, values, {"long_name": parameter.help.split(".")[0]})})
-
-
 @commands.command()
-@click.option(
-    "--rule",
-    "rules",
-    multiple=True,
-    default=("bptt", "tbptt(1)", "rflo(0.5)", "eprop"),
-    show_default=True,
-    help="bptt, tbptt(K), rflo(DECAY), eprop, or FIELD=VALUE,... of a rule; may be repeated.",
-)
-@click.option("--start-w", default="0.6", callback=_axis, show_default=True, help="Recurrent weight w at the start.")
-@click.option("--start-a", default="1", callback=_axis, show_default=True, help="Readout weight a at the start.")
-@click.option("--start-b", default="1", callback=_axis, show_default=True, help="Input weight b at the start.")
-@click.option("--teacher", default="0.7", callback=_axis, show_default=True, help="Teacher's recurrent weight w*.")
-@click.option("--product", default="1", callback=_axis, show_default=True, help="Teacher's product p = a* b*.")
-@click.option("--feedback", default="1", callback=_axis, show_default=True, help="Random feedback r.")
-@click.option("--decay", callback=_axis, help="Fixed propagator, instead of the rules' own.")
-@click.option("--horizon", callback=_axis, help="Horizon of truncated rules, instead of their own.")
-@click.option("--times", default="0:50:101", callback=_axis, show_default=True, help="Flow times wanted.")
+@rule_option
+@click.option("--start-w", default="0.6", callback=axis_of, show_default=True, help="Recurrent weight w at the start.")
+@click.option("--start-a", default="1", callback=axis_of, show_default=True, help="Readout weight a at the start.")
+@click.option("--start-b", default="1", callback=axis_of, show_default=True, help="Input weight b at the start.")
+@click.option("--teacher", default="0.7", callback=axis_of, show_default=True, help="Teacher's recurrent weight w*.")
+@click.option("--product", default="1", callback=axis_of, show_default=True, help="Teacher's product p = a* b*.")
+@click.option("--feedback", default="1", callback=axis_of, show_default=True, help="Random feedback r.")
+@click.option("--decay", callback=axis_of, help="Fixed propagator, instead of the rules' own.")
+@click.option("--horizon", callback=axis_of, help="Horizon of truncated rules, instead of their own.")
+@click.option("--times", default="0:50:101", callback=axis_of, show_default=True, help="Flow times wanted.")
 @click.option("--rtol", default=1e-8, show_default=True, help="Relative tolerance.")
 @click.option("--atol", default=1e-10, show_default=True, help="Absolute tolerance.")
 @click.option("-o", "--out", default="flow.nc", show_default=True, help="netCDF file, complete or absent.")
@@ -250,22 +188,47 @@ def flow(rules, start_w, start_a, start_b, teacher, product, feedback, times, ou
 
 @commands.command()
 @click.argument("names", nargs=-1)
-@click.option("--out", default="figures", show_default=True, help="Folder for the pictures; made if missing.")
+@click.option(
+    "-o", "--out", help="Folder for the pictures, made if missing, or the sweep's picture.  [default: figures]"
+)
 @click.option("--format", "kind", type=click.Choice(["png", "pdf", "svg"]), default="png", show_default=True)
 def figures(names, out, kind):
-    """Draw the paper's figures, by number or name, and our own; default all. A wrong name lists them."""
-    from .analysis.figures import FIGURES, standard_figure
-    from .files import local_path, replacing
+    """Draw the paper's figures, by number or name, and our own; default all. A wrong name lists them.
 
+    fastmodes figures sweep DIR draws what a finished sweep found, into DIR/figure.png unless --out says otherwise.
+    """
+    from .analysis.figures import FIGURES, standard_figure
+    from .files import make_folder
+
+    if names[:1] == ("sweep",):
+        click.echo(_draw_sweep(names[1:], out, kind))
+        return
     makers = {name: standard_figure(name) for name in names or FIGURES}
-    folder = local_path("out", out)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder("out", out or "figures")
     for name, make in makers.items():
         path = folder / f"{'figure-' if name.isdigit() else ''}{name}.{kind}"
-        picture = make()
-        with replacing(path) as temporary:
-            picture.savefig(temporary, dpi=150, format=kind)
-        click.echo(path)
+        click.echo(_save(make(), path, kind))
+
+
+def _draw_sweep(folders, out, kind):
+    from fastmodes.analysis.figures.sweeps import sweep_figure
+
+    from .files import check_writable, local_path
+    from .sweeps import open_sweep
+
+    if len(folders) != 1:
+        raise click.UsageError("figures sweep takes one folder, that of a sweep")
+    path = check_writable("out", out or local_path("folder", folders[0]) / f"figure.{kind}")
+    return _save(sweep_figure(open_sweep(folders[0])), path, path.suffix[1:] or kind)
+
+
+def _save(figure, path, kind):
+    """Write a picture, complete or absent; return its path."""
+    from .files import replacing
+
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150, format=kind)
+    return path
 
 
 @commands.command()
@@ -295,6 +258,9 @@ def reproduce(out, quick):
     for claim in outcome.claims:
         say(f"{claim.name:<4} {claim.verdict}")
     click.echo(outcome.report)
+
+
+sweep_commands.register(commands)
 
 
 def main(arguments=None):

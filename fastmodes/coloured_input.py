@@ -14,8 +14,8 @@ the columns of z and the noise n,
 
     Delta A = Delta A'[:, h],      Delta W = Delta W'[h, h],      Delta B = Delta W'[h, z] C^T + Delta B'[h] D^T.
 
-The stationary start z_0 adds, at a finite number of steps T, the update of the same network driven through z_0 instead of
-n: its response T steps on for the final loss, up to T steps on for the sequence loss.
+The stationary start z_0 adds, at a finite number of steps T, the update of the same network driven through z_0 instead
+of n: its response T steps on for the final loss, up to T steps on for the sequence loss.
 """
 
 import dataclasses
@@ -186,7 +186,7 @@ def coloured_update(rule, student, teacher, steps, colour, *, feedback=None, los
 
 
 def _larger_network(network, colour, noise, start):
-    """Network and filter as one network; ``noise`` (n_in, .) and ``start`` (n_state, .) say how noise enters x and z."""
+    """Network and filter as one network; noise enters x by ``noise`` (n_in, .) and z by ``start`` (n_state, .)."""
     through = network.input @ colour.output
     below = np.zeros((colour.n_state, network.n_hidden))
     return LinearRNN(

@@ -14,7 +14,7 @@ from .schema import annotate, flag_attributes
 from .slabs import SLAB_POINTS, write_slabs
 from .validation import check_array, check_integer, check_number
 
-_BLOCK = 2048
+_BLOCK = 8192
 _LARGEST_STEP_COUNT = 1_000_000
 _DOMAIN_MARGIN = 1e-6
 

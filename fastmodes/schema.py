@@ -129,6 +129,21 @@ VARIABLES = {
     "final_readout_weights": ("readout matrix A at the end", "1"),
     "final_recurrent_weights": ("recurrent matrix W at the end", "1"),
     "final_input_weights": ("input matrix B at the end", "1"),
+    "relative_loss": ("loss over the teacher's output power", "1"),
+    "update_size": ("largest entry of the update", "1"),
+    "growth": ("largest real part of the flow's eigenvalues", "1"),
+    "fastest": ("largest modulus of the flow's eigenvalues", "1"),
+    "end_kind": ("where the flow has ended", "1"),
+    # sweeps of expected updates
+    "update_readout_norm": ("Frobenius norm of Delta A", "1"),
+    "update_recurrent_norm": ("Frobenius norm of Delta W", "1"),
+    "update_input_norm": ("Frobenius norm of Delta B", "1"),
+    "outcome": ("how runs ended", "1"),
+    "outcome_fraction": ("fraction of seeds", "1"),
+    "convergence_fraction": ("fraction of seeds that converged", "1"),
+    "convergence_low": ("lower end of the interval of the fraction that converged", "1"),
+    "convergence_high": ("upper end of the interval of the fraction that converged", "1"),
+    "gradient_cosine": ("cosine between the update and the exact gradient", "1"),
 }
 
 

@@ -12,7 +12,7 @@ from .kernels.layout import padded
 MOST_DOUBLINGS = 40
 
 #: Sums of more terms than this have their rounding errors estimated before they are handed out.
-_LONG = 4096
+LONG = 4096
 
 #: Largest estimated relative error that is handed out.
 _LARGEST_ERROR = 1e-6
@@ -119,12 +119,11 @@ def infinite_update(rule, student, teacher, feedback, root=None):
     loss, terms = stationary.stationary_update(
         m, PROPAGATORS[rule.propagator], rule.feedback == "readout", rule.horizon or 0, MOST_DOUBLINGS
     )
-    changes = read_update(m, student, root)
-    if terms <= 0 or not all(np.isfinite(change).all() for change in changes):
+    changes, whole = read_update(m, student, root), power_loss(teacher, math.inf, root=root)
+    if terms <= 0 or not all(np.isfinite(part).all() for part in (whole, *changes)):
         raise ValueError(_why_divergent(rule, student, teacher))
-    if terms > _LONG:
+    if terms > LONG:
         _check_accuracy(student, teacher)
-    whole = power_loss(teacher, math.inf, root=root)
     loss += whole
     if not loss > CANCELLED * whole:
         loss = error_loss(student, teacher, math.inf, root=root)
@@ -200,3 +199,32 @@ def _gramian_norm(w):
     """|| sum_k W^k (W^T)^k || in the spectral norm; infinite where doubling does not reach its limit."""
     factor = covariance_factors(w, np.eye(len(w)), math.inf)[0]
     return float(np.linalg.norm(factor, 2) ** 2) if np.isfinite(factor).all() else math.inf
+
+
+class Slope:
+    """Right-hand side of the flow of whole networks: -(Delta A, Delta W, Delta B) as one vector, T infinite.
+
+    Parameters
+    ----------
+    rule : LearningRule
+    student, teacher : LinearRNN
+        ``student`` gives the shapes.
+    feedback : array (n_out, n_hidden) or None
+    """
+
+    def __init__(self, rule, student, teacher, feedback):
+        self._work = work_space(rule, student, teacher, feedback)
+        self._rule = PROPAGATORS[rule.propagator], rule.feedback == "readout", rule.horizon or 0, MOST_DOUBLINGS
+        self._shapes = student.readout.shape, student.recurrent.shape, student.input.shape
+
+    def __call__(self, weights):
+        """Slope at a vector of weights (A, W, B); NaN where the sums diverge."""
+        ends = np.cumsum([rows * columns for rows, columns in self._shapes])
+        codes = doubling.READOUT, doubling.RECURRENT, doubling.INPUT
+        for code, part, shape in zip(codes, np.split(weights, ends[:-1]), self._shapes, strict=True):
+            put(self._work, code, part.reshape(shape))
+        if stationary.stationary_update(self._work, *self._rule)[1] <= 0:
+            return np.full(len(weights), np.nan)
+        changes = doubling.CHANGE_READOUT, doubling.CHANGE_RECURRENT, doubling.CHANGE_INPUT
+        parts = (get(self._work, code, shape).ravel() for code, shape in zip(changes, self._shapes, strict=True))
+        return -np.concatenate(list(parts))

@@ -199,29 +199,9 @@ def _join(m, horizon, rest, weighted):
         multiply(m, EARLIER_SUM + s, SCRATCH_SUM + s, EARLIER_TURNED, False)
 
 
-@kernel
-def finite_update(m, propagator, readout_feedback, horizon, steps, weighted):
-    """Expected update of one network over ``steps`` time steps, equal to the O(T) recursion to rounding.
-
-    Parameters
-    ----------
-    m : Matrices
-        From :func:`~fastmodes.kernels.doubling.allocate_update`, with :func:`chain_levels` of the horizon. Read: the
-        two networks (with -A* in place of A*), F and the diagonal of P. Written: the update, and all else.
-    propagator : int
-    readout_feedback : bool
-    horizon : int
-        1 .. ``steps``.
-    steps : int
-        T.
-    weighted : bool
-        False: final loss. True: sequence loss.
-
-    Returns
-    -------
-    loss : float
-        Without the teacher's part, 1/2 sum_k c_k ||A* W*^k B*||^2, which no student changes.
-    """
+@apart
+def finite_update_of(m, propagator, readout_feedback, horizon, steps, weighted):
+    """:func:`finite_update` for use inside kernels."""
     recurrent = propagator == RECURRENT_PROPAGATOR
     prepare(m, propagator, readout_feedback)
     reached = _spent_within(m, horizon, recurrent)
@@ -249,3 +229,29 @@ def finite_update(m, propagator, readout_feedback, horizon, steps, weighted):
                 all_of_it[i] /= steps
         loss /= steps
     return loss
+
+
+@kernel
+def finite_update(m, propagator, readout_feedback, horizon, steps, weighted):
+    """Expected update of one network over ``steps`` time steps, equal to the O(T) recursion to rounding.
+
+    Parameters
+    ----------
+    m : Matrices
+        From :func:`~fastmodes.kernels.doubling.allocate_update`, with :func:`chain_levels` of the horizon. Read: the
+        two networks (with -A* in place of A*), F and the diagonal of P. Written: the update, and all else.
+    propagator : int
+    readout_feedback : bool
+    horizon : int
+        1 .. ``steps``.
+    steps : int
+        T.
+    weighted : bool
+        False: final loss. True: sequence loss.
+
+    Returns
+    -------
+    loss : float
+        Without the teacher's part, 1/2 sum_k c_k ||A* W*^k B*||^2, which no student changes.
+    """
+    return finite_update_of(m, propagator, readout_feedback, horizon, steps, weighted)

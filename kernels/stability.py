@@ -15,7 +15,7 @@ import numpy as np
 
 from .compile import always_inlined, inlined, kernel
 from .gridded import locate
-from .lanes import WIDTH, both, fma, less, load, maximum, minimum, select, splat, sqrt, store
+from .lanes import WIDTH, absolute, equal, fma, less, load, select, splat, sqrt, store
 from .propagation import digit_count, truncated
 
 #: Rows of a chunk of points: teacher w*, teacher p, position s, feedback r, fixed propagator, horizon (0: endless).
@@ -35,35 +35,34 @@ def _coefficients(w, p, s, r, pi, horizon, bits, readout):
     if bits > 0:
         # A finite horizon sums at any |pi w|: its lanes must not spoil the common reciprocal.
         e = select(less(horizon, 0.5), e, splat(1.0))
-    inverse = 1.0 / (d * e * s)
-    alpha, g, b = inverse * (e * s), inverse * (d * s), inverse * (d * e) * p
+    de = d * e
+    inverse = 1.0 / (de * s)
+    alpha, g, b = inverse * (e * s), inverse * (d * s), inverse * de * p
     h = y * g * g
     if bits > 0:
         finite, slope = truncated(y, horizon, bits)
         g, h = select(less(horizon, 0.5), g, finite), select(less(horizon, 0.5), h, y * slope)
     f = s if readout else r
-    fg, bpa = f * g, b * p * alpha
-    trace = fma(f * bpa, fma(g, alpha, h), fma(b * b, alpha, fg * s))
-    pga = p * fg * alpha
-    return trace, fma(f * b * b * alpha * (g + h), bpa, pga * pga)
+    p_alpha, b2_alpha, fg = p * alpha, b * b * alpha, f * g
+    pull, push = f * b * p_alpha, p_alpha * fg
+    trace = fma(pull, fma(g, alpha, h), fma(fg, s, b2_alpha))
+    return trace, fma(pull * b2_alpha, g + h, push * push)
 
 
 @always_inlined
 def _eigenvalues(c1, c0):
     """The pair as (smaller real part, larger real part, imaginary part >= 0), without cancellation."""
-    quarter = 0.25 * c1 * c1
-    # 0.5 c1 and the square root add up in size; the other root follows from the product c0.
-    root = sqrt(maximum(quarter - c0, 0.0))
     half = 0.5 * c1
-    far = select(less(c1, 0.0), root - half, -(half + root))
-    near = c0 / select(less(far * far, 1e-300), splat(1.0), far)
-    spiral = less(quarter, c0)
-    low, high = minimum(far, near), maximum(far, near)
-    return (
-        select(spiral, -half, low),
-        select(spiral, -half, high),
-        select(spiral, sqrt(maximum(c0 - quarter, 0.0)), 0.0),
-    )
+    discriminant = fma(half, half, -c0)
+    root = sqrt(absolute(discriminant))
+    # Half of c1 and the square root add up in size; the other root follows from the product c0.
+    growing = less(c1, 0.0)
+    far = select(growing, root - half, -(half + root))
+    near = c0 / select(equal(far, 0.0), splat(1.0), far)
+    spiral = less(discriminant, 0.0)
+    low = select(spiral, -half, select(growing, near, far))
+    high = select(spiral, -half, select(growing, far, near))
+    return low, high, select(spiral, root, splat(0.0))
 
 
 @inlined
@@ -78,31 +77,39 @@ def slowest_rate(mode, position, rule):
 
 
 @always_inlined
-def _kind(low, high, imaginary):
-    """Index into KINDS, as lanes of floats."""
+def _kind(c1, c0, imaginary):
+    """Index into KINDS, as lanes of floats: stable if c1 > 0 and c0 > 0, a saddle if c0 < 0."""
     spiral = less(0.0, imaginary)
-    stable = select(spiral, splat(1.0), splat(0.0))
-    unstable = select(spiral, splat(4.0), splat(3.0))
-    kind = select(less(high, 0.0), stable, select(less(0.0, low), unstable, splat(5.0)))
-    return select(both(less(low, 0.0), less(0.0, high)), splat(2.0), kind)
+    stable, unstable = select(spiral, splat(1.0), splat(0.0)), select(spiral, splat(4.0), splat(3.0))
+    kind = select(less(0.0, c1), stable, select(less(c1, 0.0), unstable, splat(5.0)))
+    return select(less(0.0, c0), kind, select(less(c0, 0.0), splat(2.0), splat(5.0)))
 
 
 @inlined
-def _fill(chunk, pool, places, shape, first, count, start):
-    """Copy the parameters of ``count`` points into the rows of a chunk."""
+def _fill(chunk, kept, pool, places, shape, first, count, start):
+    """Copy the parameters of ``count`` points into the rows of a chunk.
+
+    ``kept`` holds the number that fills a whole row, else NaN: a parameter that does not vary is written once.
+    """
     done = 0
     while done < count:
         run = min(locate(first + done, shape, places, start), count - done)
         for k in range(PARAMETERS):
             step = places[k, places.shape[1] - 1] if len(shape) > 0 else 0
-            row = chunk[k, done : done + run]
-            if step == 0:
-                row[:] = pool[start[k]]
-            elif step == 1:
-                row[:] = pool[start[k] : start[k] + run]
+            value = pool[start[k]]
+            if step == 0 and run == count:
+                if kept[k] != value:
+                    for i in range(chunk.shape[1]):
+                        chunk[k, i] = value
+                    kept[k] = value
             else:
-                for i in range(run):
-                    row[i] = pool[start[k] + i * step]
+                kept[k] = np.nan
+                if step == 1:
+                    for i in range(run):
+                        chunk[k, done + i] = pool[start[k] + i]
+                else:
+                    for i in range(run):
+                        chunk[k, done + i] = pool[start[k] + i * step]
         done += run
 
 
@@ -127,29 +134,34 @@ def optimal_stability(pool, places, shape, first, code, eigenvalues, kinds):
         Result: index into KINDS.
     """
     count = len(kinds)
-    chunk, start = np.ones((PARAMETERS, _CHUNK)), np.empty(PARAMETERS, np.int64)
-    results = np.empty((4, _CHUNK))
+    chunk, kept, start = np.ones((PARAMETERS, _CHUNK)), np.full(PARAMETERS, np.nan), np.empty(PARAMETERS, np.int64)
+    kind, tail, whole = np.empty((1, _CHUNK)), np.empty((3, WIDTH)), len(eigenvalues) == 3
     bits = _longest(pool, places)
     readout, moving = code[0] == 1, code[1] == 1
     for begin in range(0, count, _CHUNK):
         size = min(_CHUNK, count - begin)
-        _fill(chunk, pool, places, shape, first + begin, size, start)
+        _fill(chunk, kept, pool, places, shape, first + begin, size, start)
         for i in range(0, size, WIDTH):
             w, s = load(chunk, (TEACHER, i)), load(chunk, (POSITION, i))
             pi = w if moving else load(chunk, (PROPAGATOR, i))
             p, r, horizon = load(chunk, (PRODUCT, i)), load(chunk, (FEEDBACK, i)), load(chunk, (HORIZON, i))
             c1, c0 = _coefficients(w, p, s, r, pi, horizon, bits, readout)
             low, high, imaginary = _eigenvalues(c1, c0)
-            store(results, (0, i), low)
-            store(results, (1, i), high)
-            store(results, (2, i), imaginary)
-            store(results, (3, i), _kind(low, high, imaginary))
+            store(kind, (0, i), _kind(c1, c0, imaginary))
+            # The last chunk's results go through a buffer: eight lanes may reach past the end.
+            target, place = (eigenvalues, begin + i) if i + WIDTH <= size else (tail, 0)
+            if whole:
+                store(target, (0, place), low)
+                store(target, (1, place), high)
+                store(target, (2, place), imaginary)
+            else:
+                store(target, (0, place), -high)
         for i in range(size):
-            kinds[begin + i] = np.int8(results[3, i])
-        if len(eigenvalues) == 3:
-            eigenvalues[:, begin : begin + size] = results[:3, :size]
-        else:
-            eigenvalues[0, begin : begin + size] = -results[1, :size]
+            kinds[begin + i] = np.int8(kind[0, i])
+        left = size % WIDTH
+        for part in range(len(eigenvalues)):
+            for i in range(left):
+                eigenvalues[part, begin + size - left + i] = tail[part, i]
 
 
 @inlined

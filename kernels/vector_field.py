@@ -1,9 +1,9 @@
 """The flow of eight modes, d(w, a, b)/ds = -(Delta w, Delta a, Delta b) for T = infinity, and its Jacobian, on lanes.
 
 A mode is the tuple of lanes (teacher w*, teacher p, feedback r, fixed propagator, horizon; 0: endless). A rule is the
-tuple (1.0 if the feedback is the readout, 1.0 if the propagator is w, binary digits of the longest horizon). Choosing is
-arithmetic, ``f = r + readout (a - r)``, exact for r = 0 where the readout feeds back: branches would multiply the code
-of the innermost loop.
+tuple (1.0 if the feedback is the readout, 1.0 if the propagator is w, binary digits of the longest horizon). To choose
+by arithmetic, ``f = r + readout (a - r)``, is exact for r = 0 where the readout feeds back; branches would multiply the
+code of the innermost loop.
 """
 
 from .compile import always_inlined, inlined

@@ -13,7 +13,7 @@ import xarray as xr
 from fastmodes.kernels import expected, online, sampled, training
 
 import fastmodes as fm
-from fastmodes import results, runs
+from fastmodes import results, runs, validation
 
 TEACHER = fm.aligned_teacher(fm.Modes([0.9, 0.5], 1.0, 1.0))
 STUDENT = fm.random_student(3, TEACHER, scale=0.5, seed=0)
@@ -413,6 +413,8 @@ def nothing_computes(monkeypatch, tmp_path):
         raise AssertionError("computing has begun")
 
     monkeypatch.chdir(tmp_path)
+    # The same on a machine with any memory.
+    monkeypatch.setattr(validation, "memory_size", lambda: 4e9)
     monkeypatch.setattr(expected, "expected_update", refuse)
     monkeypatch.setattr(online, "online_update", refuse)
     for name in ("sampled_update", "outputs", "batch_loss"):

@@ -327,3 +327,28 @@ def test_training_at_infinity_needs_expected_updates_and_a_stable_teacher(teache
     unstable = fm.LinearRNN(np.eye(4), np.eye(4), np.eye(4))
     with pytest.raises(ValueError, match="teacher must have a spectral radius below 1"):
         fm.train(fm.bptt(), unstable, updates="expected", **settings)
+
+
+@pytest.mark.parametrize("steps", [math.inf, 300])
+@pytest.mark.parametrize("rule", [fm.bptt(), fm.rflo(0.5), fm.LearningRule("e", "random", "recurrent_diagonal", 3)])
+def test_many_networks_at_once_equal_one_at_a_time(rng, rule, steps):
+    students = [random_network(rng, 2, 5, 3, radius=radius) for radius in np.linspace(0.1, 0.95, 21)]
+    teacher = students[7]
+    feedbacks = None if rule.feedback == "readout" else [rng.standard_normal((2, 5)) for _ in students]
+    found = fm.expected_updates(rule, students, teacher, steps, feedbacks=feedbacks, threads=2)
+    for i, student in enumerate(students):
+        r = None if feedbacks is None else feedbacks[i]
+        if steps == math.inf:
+            wanted = fm.expected_update(rule, student, teacher, steps, feedback=r)
+        else:
+            wanted = stationary.finite_update(rule, student, teacher, steps, r, "final")
+        for part, single in zip(found, wanted, strict=True):
+            np.testing.assert_array_equal(part[i], single)
+
+
+def test_many_networks_need_one_size_and_one_feedback_each(rng, teacher):
+    students = [fm.random_student(n, teacher, scale=0.5, seed=0) for n in (3, 4)]
+    with pytest.raises(ValueError, match="students must have one size"):
+        fm.expected_updates(fm.bptt(), students, teacher, math.inf)
+    with pytest.raises(ValueError, match="feedbacks must hold one array for each of the 2 students"):
+        fm.expected_updates(fm.rflo(0.5), [students[0]] * 2, teacher, math.inf, feedbacks=[np.ones((4, 3))])

@@ -1,0 +1,58 @@
+"""Options of the command line: how numbers, lists and grids are written in one word."""
+
+import click
+
+
+def whole_numbers(context, parameter, value):
+    """Option callback: "8" means 0 .. 7, "3,5,9" means these, "10:20" means 10 .. 19."""
+    try:
+        if ":" in value:
+            first, last = value.split(":")
+            numbers = range(int(first), int(last))
+        else:
+            numbers = [int(part) for part in value.split(",")]
+            numbers = numbers if "," in value else range(numbers[0])
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise click.BadParameter(f"must be a count >= 1, a list 3,5,9 or a range 10:20; got {value!r}")
+    return numbers
+
+
+def numbers_of(context, parameter, value):
+    """Option callback: numbers separated by commas."""
+    try:
+        return [float(part) for part in value.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"must be numbers separated by commas; got {value!r}") from None
+
+
+def axis_of(context, parameter, value):
+    """Option callback: "0.5", "0.1,0.5" or "FROM:TO:COUNT"; several values are a dimension named as the option."""
+    import numpy as np
+    import xarray as xr
+
+    if value is None:
+        return None
+    try:
+        if ":" in value:
+            first, last, count = value.split(":")
+            values = np.linspace(float(first), float(last), int(count))
+        else:
+            values = np.array([float(part) for part in value.split(",")])
+    except ValueError:
+        raise click.BadParameter(f"must be a number, a list 0.1,0.5 or a range FROM:TO:COUNT; got {value!r}") from None
+    if len(values) == 1:
+        return float(values[0])
+    name = parameter.name
+    return xr.DataArray(values, dims=name, coords={name: (name, values, {"long_name": parameter.help.split(".")[0]})})
+
+
+rule_option = click.option(
+    "--rule",
+    "rules",
+    multiple=True,
+    default=("bptt", "tbptt(1)", "rflo(0.5)", "eprop"),
+    show_default=True,
+    help="bptt, tbptt(K), rflo(DECAY), eprop, or FIELD=VALUE,... of a rule; may be repeated.",
+)

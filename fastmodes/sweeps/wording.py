@@ -1,0 +1,18 @@
+"""Durations and byte counts in words."""
+
+
+def duration(seconds):
+    """Seconds in words a reader can take in: "3.2 s", "12 min", "4.1 h", "9 days"."""
+    for unit, size, below in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800)):
+        if seconds < below:
+            return f"{seconds / size:.2g} {unit}" if seconds / size < 10 else f"{seconds / size:.0f} {unit}"
+    return f"{seconds / 86400:.0f} days"
+
+
+def byte_count(count):
+    """Bytes in words: "1.5 MB"."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count} {unit}" if unit == "bytes" else f"{count:.3g} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable")

@@ -1,0 +1,85 @@
+"""Sweeps on a real Dask cluster of several processes."""
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numba
+import pytest
+from sweep_toy import document
+
+from fastmodes.cli import run as command_line
+from fastmodes.sweeps import Plan, open_sweep, sweep, verify
+
+distributed = pytest.importorskip("dask.distributed", reason="needs the extra 'dask'")
+
+
+def content(out):
+    return {path.name: path.read_bytes() for path in sorted((out / "blocks").rglob("*.nc"))}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def client(cluster):
+    with distributed.Client(cluster) as connected:
+        yield connected
+
+
+def test_blocks_are_bit_identical_to_those_of_one_process(client, tmp_path):
+    sweep(document(points_per_block=1), tmp_path / "here", progress=False)
+    done = sweep(document(points_per_block=1), tmp_path / "there", client=client, progress=False)
+    assert done.computed == 24
+    assert content(tmp_path / "there") == content(tmp_path / "here")
+    assert sweep(document(points_per_block=1), tmp_path / "there", client=client, progress=False).computed == 0
+
+
+@pytest.mark.parametrize("threads", [None, 1, 2])
+def test_each_task_sets_its_own_number_of_threads(client, tmp_path, threads):
+    most = numba.config.NUMBA_NUM_THREADS
+    plan = {"job": "threads", "fixed": {"rule": "bptt"}, "axes": {"x": [1.0, 2.0, 3.0, 4.0]}, "points_per_block": 1}
+    sweep(plan, tmp_path / "out", client=client, threads=threads, progress=False)
+    assert (open_sweep(tmp_path / "out").loss == min(threads or 1, most)).all()
+
+
+def test_a_worker_that_is_killed_costs_a_retry_and_nothing_else(client, tmp_path):
+    plan = document(points_per_block=2, fixed={"delay": 0.1})
+    sweep(plan, tmp_path / "here", threads=4, progress=False)
+    victim = next(iter(client.run(os.getpid).values()))
+
+    def kill():
+        while not list((tmp_path / "there").rglob("*.nc")):
+            time.sleep(0.01)
+        os.kill(victim, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    done = sweep(plan, tmp_path / "there", client=client, progress=False)
+    killer.join()
+    assert done.computed == 12
+    assert content(tmp_path / "there") == content(tmp_path / "here")
+    assert verify(tmp_path / "there", progress=False).complete
+
+
+def test_an_error_on_a_worker_names_the_block(client, tmp_path):
+    plan = document(fixed={"faulty": True})
+    with pytest.raises(RuntimeError, match=r"block \d: FloatingPointError: asked for"):
+        sweep(plan, tmp_path / "out", client=client, progress=False)
+
+
+def test_the_command_line_finds_the_scheduler(cluster, tmp_path):
+    plan = tmp_path / "plan.toml"
+    plan.write_text('job = "toy"\nseeds = 3\n[fixed]\nrule = "bptt"\nx = 1.0\n')
+    out = tmp_path / "out"
+    assert command_line(["run", str(plan), "--out", str(out), "--scheduler", cluster.scheduler_address, "-q"]) == 0
+    assert verify(out, progress=False).complete
+    assert Plan.from_toml(plan).points == 3
