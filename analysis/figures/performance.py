@@ -67,6 +67,7 @@ def convergence(dataset, ax=None):
         ax.text(place, 0.04, f"{count} of {total}", ha="center", color="white", fontweight="bold")
     ax.set_xticks(range(len(names)), names)
     ax.set_ylim(0, 1.05)
+    ax.set_xlabel("learning rule")
     ax.set_ylabel("share of runs that do not diverge")
     ax.set_title("Convergence at a high learning rate")
     return ax
