@@ -1,7 +1,8 @@
 """The table of claims C1 to C10: what is claimed, what we measured, and the verdict."""
 
 from .claims_modes import mode_claims
-from .claims_training import convergence_counts, learning_rate_claim, rank_of_changes, unaligned_students
+from .claims_rank import rank_of_changes
+from .claims_training import convergence_counts, learning_rate_claim, unaligned_students
 from .verdicts import Claim
 
 

@@ -19,13 +19,30 @@ from .learning_rates import learning_rate_limits
 from .prediction import theory_error
 
 _EIGENVALUES = (0.5, 0.7, 0.8, 0.9, 0.95)
-#: Flow time from which a sweep starts the theory: after the transient, before everything is learned.
-LATE_START = 2.25
+#: Flow times from which theory is started: at once, after the transient under random feedback, and after that under
+#: readout feedback, where small weights need longer to leave the neighbourhood of a = b = 0.
+STARTS = (0.0, 1.5, 3.0)
 _SWEEP_SEEDS = tuple(range(8))
 _FINAL = (
     "loss", "validation_loss", "status", "epochs_made", "alignment_recurrent", "alignment_readout", "alignment_input",
     "alignment_feedback", "change_singular_value",
 )  # fmt: skip
+
+
+_ATTRIBUTES = {"long_name": "flow time from which the theory starts", "units": "1"}
+
+
+def transient(rule):
+    """Flow time after which the transient of an unaligned student is over, by the rule's name."""
+    return STARTS[2] if rule.startswith(("BPTT", "tBPTT")) else STARTS[1]
+
+
+def after_transient(errors):
+    """Theory errors along ``start`` at the end of each rule's transient."""
+    rules = errors["rule"].values
+    return xr.concat(
+        [errors.sel(rule=rule, start=transient(str(rule)), drop=True) for rule in rules], dim=errors["rule"]
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,8 +189,9 @@ def _sweep(preset, with_theory):
             if with_theory:
                 rate = json.loads(run.attrs["configuration"])["learning_rate"]
                 last = int(run["epoch"][-2])
-                errors = theory_error(run, [0, min(int(LATE_START / rate), last)])
-                final["theory_error"] = errors["theory_error"].drop_vars("epoch").rename(epoch="start")
+                errors = [theory_error(run, [min(int(start / rate), last)])["theory_error"] for start in STARTS]
+                places = xr.IndexVariable("start", list(STARTS), _ATTRIBUTES)
+                final["theory_error"] = xr.concat([e.isel(epoch=0, drop=True) for e in errors], dim=places)
             parts[label] = final
         joined = _side_by_side(list(parts.values()), "variation", list(parts), "what is changed")
         joined.attrs = {}

@@ -1,8 +1,8 @@
 """``fastmodes reproduce`` beside plain PyTorch loops: ``python -m benchmarks.peers_reproduce``.
 
 Every experiment's training is written in PyTorch as a user writes it: one network at a time, loops over time, the same
-updates (checked first), SGD or Adam from torch.optim. A small part of each is timed on one thread and extrapolated to all
-its updates; two processes on two cores are granted to PyTorch by halving. Ours is the wall-clock time of the whole
+updates (checked first), SGD or Adam from torch.optim. A small part of each is timed on one thread and extrapolated to
+all its updates; two processes on two cores are granted to PyTorch by halving. Ours is the wall-clock time of the whole
 command, compiling, figures and report included, in a fresh folder; PyTorch's share holds training alone. Writes
 ``results/reproduce.md`` and ``reproduce.json``.
 """
@@ -237,7 +237,8 @@ def table(result):
         f"| all, one core | {sum(row['updates'] for row in result['peers'].values()):,} | {whole:,.0f} |",
         "",
         f"PyTorch on {CORES} cores (halved, extrapolated): {whole / CORES:,.0f} s. "
-        f"`fastmodes reproduce`, everything: {result['ours']:.0f} s ({result['cold']:.0f} s with an empty kernel cache). "
+        f"`fastmodes reproduce`, everything: {result['ours']:.0f} s "
+        f"({result['cold']:.0f} s with an empty kernel cache). "
         f"Ratio {whole / CORES / result['ours']:.0f} ({whole / CORES / result['cold']:.0f}).",
     ]
     return "\n".join(lines) + "\n"

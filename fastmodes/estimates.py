@@ -16,13 +16,12 @@ the last epoch; "crossing", the step to the next recorded epoch is not decided b
 may have been exchanged there; "missing", there is no such unit or the weights are not finite.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import xarray as xr
 
-from .networks import check_network, check_pair, teacher_bases
+from .networks import check_pair
 from .schema import flag_attributes
+from .teachers import mode_coordinates, teacher_modes
 from .tracks import follow, follow_phases
 from .validation import check_array
 
@@ -32,52 +31,6 @@ IMAGINARY_SHARE = 1e-3
 MATCHES = ("clear", "degenerate", "uncertain", "crossing", "missing")
 #: Teacher eigenvalues closer than this share of the largest cannot be told apart.
 _DEGENERATE = 1e-6
-
-
-class TeacherModes(NamedTuple):
-    """Teacher's modes by decreasing eigenvalue, and the bases U (n_out, .), V (n_in, .) that estimates refer to."""
-
-    recurrent: np.ndarray
-    readout: np.ndarray
-    input: np.ndarray
-    output_basis: np.ndarray
-    input_basis: np.ndarray
-
-
-def teacher_modes(teacher) -> TeacherModes:
-    """Modes and bases of a teacher; of a teacher that is not mode-aligned, the nearest thing.
-
-    There, the columns of U and V are the normalised columns of A* P* and of (P*^{-1} B*)^T, not orthogonal.
-
-    Raises
-    ------
-    TypeError
-        If ``teacher`` is no LinearRNN.
-    """
-    check_network("teacher", teacher)
-    try:
-        p, u, v = teacher_bases(teacher)
-        values = np.einsum("ik,ij,jk->k", p, teacher.recurrent, p)
-        inverse = p.T
-    except ValueError:
-        values, p = np.linalg.eig(teacher.recurrent)
-        if np.array_equal(teacher.recurrent, teacher.recurrent.T):
-            values, p = np.linalg.eigh(teacher.recurrent)
-            if not np.any(teacher.recurrent - np.diag(np.diagonal(teacher.recurrent))):
-                values, p = np.diagonal(teacher.recurrent), np.eye(teacher.n_hidden)
-        order = np.lexsort((-values.imag, -values.real))
-        values, p = values[order], p[:, order]
-        inverse = np.linalg.pinv(p)
-        u, v = _unit_columns(teacher.readout @ p), _unit_columns((inverse @ teacher.input).T)
-    n = teacher.n_hidden
-    a = np.einsum("oi,oj,ji->i", u[:, :n].conj(), teacher.readout, p)
-    b = np.einsum("ij,jk,ki->i", inverse, teacher.input, v[:, :n].conj())
-    return TeacherModes(values, a, b, u, v)
-
-
-def _unit_columns(matrix):
-    norms = np.linalg.norm(matrix, axis=0)
-    return matrix / np.where(norms > 0, norms, 1.0)
 
 
 def history_estimates(readout, recurrent, input_, teacher, feedback=None):
@@ -299,14 +252,3 @@ def put_flags(dataset):
     """Give the flag variables of mode estimates their CF attributes."""
     dataset["mode_is_complex"].attrs = flag_attributes(("real", "complex"))
     dataset["mode_match"].attrs = flag_attributes(MATCHES)
-
-
-def mode_coordinates(modes):
-    """Coordinates on ``mode``: its number and the teacher's w, a, b."""
-    return {
-        "mode": ("mode", np.arange(len(modes.recurrent))),
-        "teacher_recurrent": ("mode", np.real(modes.recurrent)),
-        "teacher_recurrent_imag": ("mode", np.imag(modes.recurrent)),
-        "teacher_readout": ("mode", np.real(modes.readout)),
-        "teacher_input": ("mode", np.real(modes.input)),
-    }

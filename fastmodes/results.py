@@ -9,11 +9,10 @@ from .estimates import (
     MODE_VARIABLES,
     change_spectra,
     history_estimates,
-    mode_coordinates,
     put_flags,
-    teacher_modes,
 )
 from .schema import annotate, flag_attributes
+from .teachers import mode_coordinates, teacher_modes
 
 STATUS = ("running", "converged", "diverged")
 

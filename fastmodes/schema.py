@@ -64,7 +64,7 @@ VARIABLES = {
     "prediction_status": ("how the prediction ended", "1"),
     "theory_error": ("theory error (mean distance of w, a, b)", "1"),
     "standstill_error": ("error of the prediction that nothing changes", "1"),
-    "start": ("which start of the theory: at once, or after the transient", "1"),
+    "start": ("flow time from which the theory starts", "1"),
     "optimizer": ("optimiser", "1"),
     "variation": ("what is changed", "1"),
     # largest stable learning rate

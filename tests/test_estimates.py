@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import fastmodes as fm
-from fastmodes.estimates import MATCHES, history_estimates, teacher_modes
+from fastmodes.estimates import MATCHES, history_estimates
+from fastmodes.teachers import teacher_modes
 from fastmodes.tracks import follow
 
 CLEAR, DEGENERATE, UNCERTAIN, CROSSING, MISSING = range(len(MATCHES))

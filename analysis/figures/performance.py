@@ -67,6 +67,7 @@ def convergence(dataset, ax=None):
         ax.text(place, 0.04, f"{count} of {total}", ha="center", color="white", fontweight="bold")
     ax.set_xticks(range(len(names)), names)
     ax.set_ylim(0, 1.05)
+    ax.set_xlabel("learning rule")
     ax.set_ylabel("share of runs that do not diverge")
     ax.set_title("Convergence at a high learning rate")
     return ax
@@ -116,12 +117,14 @@ def theory_over_choices(sweep):
     -------
     matplotlib Figure
     """
+    from ..experiments import after_transient
+
     errors = sweep["theory_error"].isel(mode=[0, 1]).mean("mode")
     figure = choices(
         sweep,
         {
             "A  theory error, started at once": errors.isel(start=0),
-            "B  started after the transient": errors.isel(start=1),
+            "B  started after the transient": after_transient(errors),
             "C  final loss": sweep["validation_loss"],
         },
     )
