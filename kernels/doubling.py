@@ -74,7 +74,7 @@ def allocate_update(n_out, n_hidden, n_teacher, n_in, *, scalar, weighted=False,
         shapes[WEIGHTED_CREDIT + s] = (rows * weighted, size_)
     shapes |= dict.fromkeys((TURNED, TURNED_POWER, EARLIER_TURNED), (n_hidden, n_hidden))
     shapes |= {INPUT_TURNED: (n_in, n_hidden), FEEDBACK: (n_out, n_hidden), FEEDBACK_TURNED: (n_hidden, n_out)}
-    shapes |= {DECAY: (1, n_hidden), DECAY_POWER: (1, n_hidden), GATHERED: (rows, n_in)}
+    shapes |= {DECAY: (1, rows), DECAY_POWER: (1, rows), GATHERED: (rows, n_in)}
     shapes |= {TRIANGLE: (rows, n_hidden), SCRATCH_TRIANGLE: (rows, n_hidden)}
     return allocate(shapes, (*network, *changes))
 
