@@ -45,7 +45,7 @@ def manifolds(dataset, rule, ax, *, stable=None):
         w, a, b = (dataset.sel(manifold="non_optimal")[name] for name in "wab")
         ax.plot(a, b, w, linestyle=(0, (2, 1)), color="#555555", linewidth=2.5, label="non-optimal, saddle")
     ax.set(xlabel="readout a", ylabel="input b", zlabel="recurrent w", zlim=(-1, 1))
-    ax.set_box_aspect((1, 1, 0.85), zoom=1.0)
+    ax.set_box_aspect((1, 1, 0.85), zoom=0.88)
     ax.zaxis.labelpad = 8
     ax.view_init(elev=22, azim=-58)
     return ax
