@@ -85,11 +85,8 @@ def work_space(rule, student, teacher, feedback, *, root=None, weighted=False, l
     put(m, doubling.READOUT + 1, -teacher.readout)
     put(m, doubling.RECURRENT + 1, teacher.recurrent)
     put(m, doubling.INPUT + 1, teacher.input if root is None else teacher.input @ root)
-    if decay.ndim == 0:
-        # A scalar propagator scales the n_out rows of the credit before feedback spreads them over the hidden units.
-        place_of(m, doubling.DECAY)[:] = decay
-    else:
-        put(m, doubling.DECAY, decay[np.newaxis])
+    # A scalar propagator acts on the n_out rows of the readout, of which there may be more than hidden units.
+    place_of(m, doubling.DECAY)[0, : n if decay.ndim else None] = decay
     if feedback is not None:
         put(m, doubling.FEEDBACK, feedback)
     return m

@@ -18,6 +18,7 @@ pair means the student's matrix, the code after it the teacher's.
 import numpy as np
 
 from .compile import apart
+from .layout import padded
 from .matrices import add, add_rows, allocate, copy, entries, multiply, size, transpose
 
 #: Pairs: (A, -A*), (W, W*), (B, B*) and Wb^t.
@@ -74,7 +75,8 @@ def allocate_update(n_out, n_hidden, n_teacher, n_in, *, scalar, weighted=False,
         shapes[WEIGHTED_CREDIT + s] = (rows * weighted, size_)
     shapes |= dict.fromkeys((TURNED, TURNED_POWER, EARLIER_TURNED), (n_hidden, n_hidden))
     shapes |= {INPUT_TURNED: (n_in, n_hidden), FEEDBACK: (n_out, n_hidden), FEEDBACK_TURNED: (n_hidden, n_out)}
-    shapes |= {DECAY: (1, rows), DECAY_POWER: (1, rows), GATHERED: (rows, n_in)}
+    shapes |= dict.fromkeys((DECAY, DECAY_POWER), (1, padded(rows)))
+    shapes |= {GATHERED: (rows, n_in)}
     shapes |= {TRIANGLE: (rows, n_hidden), SCRATCH_TRIANGLE: (rows, n_hidden)}
     return allocate(shapes, (*network, *changes))
 

@@ -15,8 +15,9 @@ import fastmodes as fm
 from fastmodes import stationary, updates
 from fastmodes.error_norm import error_loss, power_loss
 
-#: (n_out, n_hidden, n_in, teacher's n_hidden): rectangular, single, equal, more than one lane.
-SIZES = ((1, 3, 2, 2), (1, 1, 1, 1), (4, 4, 4, 4), (3, 9, 5, 11))
+#: (n_out, n_hidden, n_in, teacher's n_hidden): rectangular, single, equal, more outputs than units (and than their
+#: padding), more than one lane.
+SIZES = ((1, 3, 2, 2), (1, 1, 1, 1), (4, 4, 4, 4), (10, 2, 1, 3), (3, 9, 5, 11))
 
 
 def by_sums(rule, f, student, teacher, steps, loss="final"):
