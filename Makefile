@@ -26,6 +26,8 @@ lint: .venv/ready-test
 
 bench: .venv/ready-bench
 	$(BIN)/python -m benchmarks.peers
+	$(BIN)/python -m benchmarks.peers_flow
+	$(BIN)/python -m benchmarks.peers_stationary
 	$(BIN)/python -m benchmarks.bench_sweeps
 
 clean:
