@@ -11,7 +11,7 @@ import time
 import click
 
 from . import __version__
-from .options import axis_of, numbers_of, rule_option, whole_numbers
+from .options import axis_of, numbers_of, rule_option, steps_of, whole_numbers
 from .sweeps import commands as sweep_commands
 
 _HELP = {
@@ -113,7 +113,7 @@ def _print_outcome(dataset):
     "--seeds", default="8", callback=whole_numbers, show_default=True, help="8 means 0..7; or 3,5,9; or 10:20."
 )
 @click.option("--epochs", default=3000, show_default=True)
-@click.option("--steps", default=50, show_default=True, help="Time steps T of a sequence.")
+@click.option("--steps", default="50", callback=steps_of, show_default=True, help="Time steps T, or inf.")
 @click.option("--learning-rate", default=0.005, show_default=True)
 @click.option("--updates", type=click.Choice(["sampled", "expected"]), default="sampled", show_default=True)
 @click.option("--batch-size", type=int, help="Sequences per sampled update.  [default: 32]")

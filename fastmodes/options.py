@@ -1,5 +1,7 @@
 """Options of the command line: how numbers, lists and grids are written in one word."""
 
+import math
+
 import click
 
 
@@ -25,6 +27,14 @@ def numbers_of(context, parameter, value):
         return [float(part) for part in value.split(",")]
     except ValueError:
         raise click.BadParameter(f"must be numbers separated by commas; got {value!r}") from None
+
+
+def steps_of(context, parameter, value):
+    """Option callback: a whole number, or "inf" for the limit of infinitely many steps."""
+    try:
+        return math.inf if value == "inf" else int(value)
+    except ValueError:
+        raise click.BadParameter(f"must be a whole number or inf; got {value!r}") from None
 
 
 def axis_of(context, parameter, value):

@@ -1,6 +1,7 @@
 """The command line: results on stdout, messages on stderr, exit codes, help on one screen."""
 
 import itertools
+import json
 import os
 import re
 import signal
@@ -269,3 +270,12 @@ def test_an_interrupt_ends_a_long_training_at_once(updates, hidden):
     assert "Traceback" not in err
     assert elapsed < 2
     assert files() == ["training.nc"]
+
+
+def test_infinitely_many_steps(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["train", "--steps", "inf", "--updates", "expected", "--seeds", "1", "--epochs", "5", "--hidden", "4"]
+    assert cli.run(arguments) == 0
+    stored = fm.read_netcdf("training.nc")
+    assert json.loads(stored.attrs["configuration"])["steps"] == "inf"
+    assert cli.run([*arguments[:2], "many", *arguments[3:]]) == 2

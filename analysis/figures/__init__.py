@@ -19,6 +19,7 @@ FIGURES = {
     "unaligned-tbptt": ("9", "trained", "unaligned_tbptt"),
     "performance": ("10", "trained", "performance"),
     "what-limits-rank": ("", "trained", "rank_by_feedback_and_propagator"),
+    "alignment-flow": ("", "matrix_flow", "alignment_without_noise"),
     "hopf-map": ("", "maps", "stable_window"),
     "basins": ("", "maps", "basins_side_by_side"),
     "convergence-ratio": ("", "maps", "convergence_rate_ratio"),

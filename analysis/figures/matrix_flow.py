@@ -111,3 +111,15 @@ def alignment_along_flow(dataset):
         ax.set_xlim(later[0], later[-1])
     figure.suptitle(dataset.attrs["title"])
     return figure
+
+
+def alignment_without_noise():
+    """Four rules on the paper's four-mode teacher, eight unaligned students of eight units each."""
+    import fastmodes as fm
+    from fastmodes.presets import four_mode_teacher
+
+    rules = [fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop()]
+    times = np.concatenate([[0.0], np.geomspace(0.3, 100.0, 60)])
+    return alignment_along_flow(
+        fm.matrix_flow(rules, four_mode_teacher(), hidden=8, seeds=range(8), times=times, progress=False)
+    )
