@@ -98,6 +98,7 @@ def choices(sweep, panels):
             shift = 0.3 * (0.5 - i / max(1, len(names) - 1))
             ax.plot(one, height + shift, marker, color=rule_style(name, names)["color"], label=name, markersize=6)
         ax.set_title(title, loc="left", fontsize=10)
+        ax.set_xlabel("median over seeds" if "seed" in values.dims else "over all seeds")
         ax.grid(axis="y", color="0.9")
         ax.set_axisbelow(True)
     axes[0, 0].set_yticks(height, labels)
