@@ -95,20 +95,21 @@ def main():
     rows += timed("n = 16, T infinite", contenders, arguments, "fastmodes")[0]
 
     jax = peer("JAX", "peers_jax")
-    for steps in (1000, 10_000):
+    for steps, seeds in ((1000, 256), (10_000, 64)):
         contenders = {
             f"fastmodes, T = {steps}": (
-                repeated(lambda steps=steps: fm.expected_updates(rule, students[:64], teacher, steps)), 64,
+                repeated(lambda steps=steps, some=students[:seeds]: fm.expected_updates(rule, some, teacher, steps)),
+                seeds,
             )
         }  # fmt: skip
         if jax is not None:
             ours = fm.expected_updates(rule, students[:1], teacher, steps)
             loss, changes = jax.expected_update(matrices(students[0]), matrices(teacher), steps)
             agree([part[0] for part in ours], [loss, *changes])
-            stacked = tuple(np.stack(part) for part in zip(*map(matrices, students[:64]), strict=True))
+            stacked = tuple(np.stack(part) for part in zip(*map(matrices, students[:seeds]), strict=True))
             for devices in (1, 2):
                 training = jax.expected_training(stacked, matrices(teacher), steps, 1e-9, devices)
-                contenders[f"JAX, {devices} device{'s' if devices > 1 else ''}"] = (training, 64)
+                contenders[f"JAX, {devices} device{'s' if devices > 1 else ''}"] = (training, seeds)
         rows += timed(f"n = 16, T = {steps}", contenders, arguments, f"fastmodes, T = {steps}")[0]
 
     rows += share_of_dgemm(rng, rule, arguments)

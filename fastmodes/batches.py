@@ -13,7 +13,7 @@ from .updates import LOSSES, Update, check_feedback, check_rule, expected_update
 from .validation import check_choice, check_integer, check_steps
 
 #: Networks that share a work space; a fixed number, so that nothing depends on the threads.
-_TOGETHER = 16
+_TOGETHER = 32
 
 
 def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="final", threads=None) -> Update:

@@ -107,6 +107,13 @@ def carry_back(m, out, recurrent, turned, decay, matrix):
 @apart
 def double(m, count, weighted, recurrent, with_credit):
     """From ``count`` terms to twice as many: sums first, then the powers."""
+    double_sums(m, count, weighted, recurrent, with_credit)
+    raise_powers(m, POWER, DECAY_POWER)
+
+
+@apart
+def double_sums(m, count, weighted, recurrent, with_credit):
+    """The sums of twice as many terms, from the powers of ``count`` terms."""
     for s in range(2):
         if weighted:
             multiply(m, SCRATCH_SUM + s, POWER + s, WEIGHTED_SUM + s, True)
@@ -121,7 +128,6 @@ def double(m, count, weighted, recurrent, with_credit):
         if with_credit:
             multiply(m, SCRATCH_CREDIT + s, CREDIT + s, POWER + s, True)
             carry_back(m, CREDIT + s, recurrent, TURNED_POWER, DECAY_POWER, SCRATCH_CREDIT + s)
-    raise_powers(m, POWER, DECAY_POWER)
 
 
 @apart

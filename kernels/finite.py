@@ -46,6 +46,7 @@ from .doubling import (
     WEIGHTED_SUM,
     carry_back,
     double,
+    double_sums,
     extend,
     raise_powers,
     spent,
@@ -53,7 +54,7 @@ from .doubling import (
     sum_to,
     top_bit,
 )
-from .matrices import add, clear, copy, entries, multiply, view
+from .matrices import add, clear, copy, entries, multiply, transpose, view
 from .stationary import add_rectangle, assign, prepare
 
 
@@ -64,15 +65,38 @@ def chain_levels(horizon):
 
 @apart
 def _spent_within(m, horizon, recurrent):
-    """Power of two below ``horizon`` at which every power is spent, 0 if there is none: squares powers only."""
+    """Power of two below ``horizon`` at which every power is spent, 0 if there is none.
+
+    Only squares the powers; the chain keeps them.
+    """
     start_sums(m, False)
-    count = 1
+    count, level = 1, 0
     while 2 * count <= horizon:
         if spent(m, recurrent, True) == 1:
             return count
+        for s in range(2):
+            copy(m, CHAIN + 2 * level + s, POWER + s)
         raise_powers(m, POWER, DECAY_POWER)
         count *= 2
+        level += 1
     return 0
+
+
+@apart
+def _sum_to_power_of_two(m, steps, weighted, recurrent):
+    """S and N of ``steps`` terms from the powers that :func:`_spent_within` has kept."""
+    start_sums(m, weighted)
+    count, level = 1, 0
+    decay = entries(m, DECAY_POWER)
+    while count < steps:
+        for s in range(2):
+            copy(m, POWER + s, CHAIN + 2 * level + s)
+        transpose(m, TURNED_POWER, POWER)
+        double_sums(m, count, weighted, recurrent, True)
+        for i in range(len(decay)):
+            decay[i] *= decay[i]
+        count *= 2
+        level += 1
 
 
 @apart
@@ -180,21 +204,27 @@ def _sum_triangle(m, horizon, weighted, recurrent):
 
 
 @apart
-def _join(m, horizon, rest, weighted):
+def _join(m, horizon, rest, weighted, all_spent):
     """Put the ``rest`` = b earlier steps before the a = ``horizon`` last ones; S_T and SS_T are left in EARLIER.
 
-    S_T = S_b + Wb^b S_a (W^T)^b, SS_T = SS_b + a S_b + Wb^b SS_a (W^T)^b, NN_T = NN_a + b N_a.
+    S_T = S_b + Wb^b S_a (W^T)^b, SS_T = SS_b + a S_b + Wb^b SS_a (W^T)^b, NN_T = NN_a + b N_a. Where all powers are
+    spent, the products with Wb^b are zero.
     """
-    multiply(m, SCRATCH_TRIANGLE, TRIANGLE, EARLIER_TURNED, True)
+    clear(m, SCRATCH_TRIANGLE)
+    if not all_spent:
+        multiply(m, SCRATCH_TRIANGLE, TRIANGLE, EARLIER_TURNED, True)
     if rest > 0:
         add_rectangle(m, SCRATCH_TRIANGLE, RECURRENT, EARLIER_SUM, EARLIER_WEIGHTED_SUM, weighted)
     copy(m, TRIANGLE, SCRATCH_TRIANGLE)
     for s in range(2):
         if weighted:
             add(m, EARLIER_WEIGHTED_SUM + s, EARLIER_SUM + s, horizon)
+            add(m, WEIGHTED_CREDIT + s, CREDIT + s, rest)
+        if all_spent:
+            continue
+        if weighted:
             multiply(m, SCRATCH_SUM + s, EARLIER_POWER + s, WEIGHTED_SUM + s, True)
             multiply(m, EARLIER_WEIGHTED_SUM + s, SCRATCH_SUM + s, EARLIER_TURNED, False)
-            add(m, WEIGHTED_CREDIT + s, CREDIT + s, rest)
         multiply(m, SCRATCH_SUM + s, EARLIER_POWER + s, SUM + s, True)
         multiply(m, EARLIER_SUM + s, SCRATCH_SUM + s, EARLIER_TURNED, False)
 
@@ -205,10 +235,11 @@ def finite_update_of(m, propagator, readout_feedback, horizon, steps, weighted):
     recurrent = propagator == RECURRENT_PROPAGATOR
     prepare(m, propagator, readout_feedback)
     reached = _spent_within(m, horizon, recurrent)
-    if reached > 0:
+    all_spent = reached > 0
+    if all_spent:
         # Credit further back and inputs further away add nothing: a is as good as the horizon, and S_b is S_a.
         rest = steps - reached
-        sum_to(m, reached, weighted, recurrent, True)
+        _sum_to_power_of_two(m, reached, weighted, recurrent)
         _keep_earlier(m, weighted)
         _spend_earlier(m, rest - reached, weighted)
         clear(m, TRIANGLE)
@@ -218,7 +249,7 @@ def finite_update_of(m, propagator, readout_feedback, horizon, steps, weighted):
         _powers_to(m, horizon)
         _middle_powers(m, horizon)
         _sum_triangle(m, horizon, weighted, recurrent)
-    _join(m, reached, rest, weighted)
+    _join(m, reached, rest, weighted, all_spent)
     loss = assign(
         m, propagator, EARLIER_WEIGHTED_SUM if weighted else EARLIER_SUM, WEIGHTED_CREDIT if weighted else CREDIT
     )
