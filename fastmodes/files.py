@@ -166,7 +166,7 @@ def write_netcdf(dataset, path):
             # netCDF-C reports a full disk as "HDF error".
             full = shutil.disk_usage(path.absolute().parent).free < dataset.nbytes
             raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
-        _seal(temporary)
+        seal(temporary)
     return path
 
 
@@ -186,14 +186,14 @@ def _check_storable(dataset):
                 )
 
 
-def _seal(path):
+def seal(path):
     """Append the digest of the file to the file."""
     with open(path, "r+b") as handle:
         digest = hashlib.file_digest(handle, "sha256").hexdigest()
         handle.write(_SEAL + digest.encode())
 
 
-def _check_seal(path):
+def check_seal(path):
     """Compare a file with the digest at its end, if it has one.
 
     Raises
@@ -228,7 +228,7 @@ def read_netcdf(path):
         reason = "must be the path of a file; this is a folder" if path.is_dir() else "must be a file; there is none"
         raise FileNotFoundError(errno.ENOENT, f"path {reason}", str(path))
     try:
-        _check_seal(path)
+        check_seal(path)
         with NETCDF_LOCK, xr.open_dataset(path.absolute(), engine="netcdf4", chunks=None) as opened:
             return opened.load()
     except MemoryError:

@@ -62,7 +62,10 @@ class Networks:
             weights = [np.stack(matrices) for matrices in zip(*history, strict=True)]
             for matrices, last in zip(weights, final, strict=True):
                 matrices[over] = last if status == training.CONVERGED else np.nan
-            validation = held_out[seed_place].losses(weights)
+            # After its end a run repeats one state, whose loss need be computed only once.
+            states = min(int(np.count_nonzero(~over)) + 1, len(over))
+            validation = held_out[seed_place].losses([matrices[:states] for matrices in weights])
+            validation = np.append(validation, np.full(len(over) - states, validation[-1]))
             results.put(self.rule, seed_place, status, made, losses, validation, weights)
 
 

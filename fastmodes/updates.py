@@ -274,8 +274,3 @@ def teacher_outputs(teacher, batch, loss):
     out = np.empty((1 if loss == "final" else steps, teacher.n_out, samples))
     sampled.outputs(network, batch, np.empty((steps + 1, teacher.n_hidden, samples)), out)
     return out
-
-
-def is_infinite(steps):
-    """Whether ``steps`` asks for the limit of infinitely many time steps."""
-    return isinstance(steps, float) and math.isinf(steps)

@@ -1,11 +1,12 @@
 """Compile policy: the only file that touches numba's decorators.
 
-Every compiled function of the package is made by :func:`kernel` or :func:`kernel_contracted`.
+Every compiled function of the package is made by :func:`kernel`, :func:`inlined`, :func:`always_inlined` or
+:func:`apart`.
 
 * ``error_model="numpy"``: a division by zero gives inf or NaN (divergence is a result here), and loops vectorise.
 * ``nogil=True``: blocks of work run side by side in plain threads, see :mod:`fastmodes.kernels.parallel`.
 * No ``fastmath`` that assumes finite numbers, ever. Fused multiply-adds are written out with
-  :func:`fastmodes.kernels.lanes.fma`; :func:`kernel_contracted` also lets LLVM fuse in plain loops.
+  :func:`fastmodes.kernels.lanes.fma`.
 * Compiled code is kept on disk in a private folder (mode 0700) named after the numba version, the processor and the
   SHA-256 of all kernel sources: numba's own index ignores edits in other files, the folder's name does not.
 
@@ -64,26 +65,13 @@ def _private_cache(folder):
         config.CACHE_DIR = saved
 
 
-def _compile(function, **flags):
-    folder = cache_folder()
-    if folder is None:
-        return numba.njit(**_POLICY, **flags)(function)
-    with _private_cache(folder):
-        return numba.njit(cache=True, **_POLICY, **flags)(function)
-
-
 def kernel(function):
     """Compile ``function`` on first use, with the package's policy."""
-    return _compile(function)
-
-
-def kernel_contracted(function):
-    """Compile as :func:`kernel`, letting LLVM fuse multiplications and additions of plain loops.
-
-    A fused product is rounded once instead of twice: at least as accurate, and twice as fast where a loop is bound by
-    arithmetic. The sums keep their order.
-    """
-    return _compile(function, fastmath={"contract"})
+    folder = cache_folder()
+    if folder is None:
+        return numba.njit(**_POLICY)(function)
+    with _private_cache(folder):
+        return numba.njit(cache=True, **_POLICY)(function)
 
 
 def always_inlined(function):

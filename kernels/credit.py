@@ -11,8 +11,6 @@ Expected updates have G and M exact (:mod:`~fastmodes.kernels.expected`), sample
 
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from .compile import by_dimensions, inlined
 from .lanes import WIDTH, fma, load, store
 from .products import chain, copy_into, product_turned, scale_rows
@@ -122,8 +120,3 @@ def _gather(gathered, sequence, decay):
         for j in range(len(sequence) - 2, -1, -1):
             summed = fma(factor, summed, load(terms, (j * size + i,)))
         store(total, (i,), summed)
-
-
-def empty_like_network(network):
-    """Uninitialised arrays of the shapes of a network, for an update."""
-    return Network(*(np.empty_like(array) for array in network))

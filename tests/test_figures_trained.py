@@ -5,6 +5,7 @@ import sys
 import pytest
 from fastmodes.analysis.experiments import QUICK, _sweep, without_weights
 from fastmodes.analysis.figures import FIGURES, alignment, learning_rates, performance, prediction, rank, trained
+from fastmodes.analysis.figures.learning import learning_summary
 from fastmodes.analysis.figures.style import rule_style
 from fastmodes.analysis.learning_rates import learning_rate_limits
 from fastmodes.analysis.prediction import theory_error
@@ -87,3 +88,14 @@ def test_registry_reaches_every_trained_figure(monkeypatch):
     assert set(numbers) >= {"5", "6", "8", "9", "10"}
     for number, panels in (("5", 3), ("6", 2), ("10", 2)):
         check(getattr(trained, numbers[number])(), panels)
+
+
+def test_learning_curves_where_every_seed_has_diverged():
+    teacher = fm.aligned_teacher(fm.Modes([0.9, 0.7], 1.0, 1.0))
+    dataset = fm.train(
+        [fm.bptt(), fm.tbptt(1)], teacher, hidden=2, seeds=range(2), epochs=400, learning_rate=0.3, steps=40,
+        updates="expected", init_scale=0.4, progress=False,
+    )  # fmt: skip
+    assert (dataset.status.sel(rule="BPTT") == 2).all()
+    figure = learning_summary(dataset)
+    check(figure, 1)

@@ -141,7 +141,7 @@ FAILURES = {
     "syncing, broken disk": (os, "fsync", raising(OSError(errno.EIO, os.strerror(errno.EIO)))),
     "syncing, quota": (os, "fsync", raising(OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)))),
     "renaming, read-only": (os, "replace", raising(OSError(errno.EROFS, os.strerror(errno.EROFS)))),
-    "sealing, no space": (files, "_seal", raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))),
+    "sealing, no space": (files, "seal", raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))),
 }
 
 

@@ -28,9 +28,7 @@ def alignments(dataset, rule, ax=None):
     ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
     run = dataset.sel(rule=rule)
     for kind, (colour, line) in _KINDS.items():
-        values = run[f"alignment_{kind}"]
-        if values.notnull().any():
-            draw_band(ax, run["epoch"], values, label=kind, color=colour, linestyle=line)
+        draw_band(ax, run["epoch"], run[f"alignment_{kind}"], label=kind, color=colour, linestyle=line)
     ax.set_ylim(0, 1.02)
     ax.set_xlabel(axis_label(dataset["epoch"]))
     ax.set_ylabel("alignment (1: perfect)")
@@ -56,8 +54,7 @@ def alignment_by_rule(dataset):
     for ax, kind in zip(axes, _KINDS, strict=True):
         for name in names:
             values = dataset[f"alignment_{kind}"].sel(rule=name)
-            if values.notnull().any():
-                draw_band(ax, dataset["epoch"], values, label=name, **rule_style(name, names))
+            draw_band(ax, dataset["epoch"], values, label=name, **rule_style(name, names))
         ax.set_title(kind)
         ax.set_xlabel(axis_label(dataset["epoch"]))
         ax.set_ylim(0, 1.02)

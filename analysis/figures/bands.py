@@ -1,5 +1,7 @@
 """Pieces that several figures share: medians with bands over seeds, colours of modes."""
 
+import warnings
+
 import numpy as np
 
 #: Share of the seeds inside a band.
@@ -14,16 +16,22 @@ def mode_colour(place):
 
 
 def median_and_band(variable, dim="seed"):
-    """Low, middle and high quantile over seeds, arrays without that dimension; missing values drop out."""
-    quantiles = variable.quantile([BAND[0], 0.5, BAND[1]], dim=dim, skipna=True)
+    """Low, middle and high quantile over seeds, arrays without that dimension; missing values drop out.
+
+    Where every seed is missing (all have diverged), so are the quantiles.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        quantiles = variable.quantile([BAND[0], 0.5, BAND[1]], dim=dim, skipna=True)
     return quantiles.transpose("quantile", ...).values
 
 
-def draw_band(ax, x, variable, *, label=None, dim="seed", floor=None, **style):
-    """Median line and band over seeds of a variable along one axis."""
+def draw_band(ax, x, variable, *, label=None, dim="seed", floor=None, linewidth=2, **style):
+    """Median line and band over seeds of a variable along one axis; nothing if it is missing everywhere."""
     low, middle, high = median_and_band(variable, dim)
+    if np.isnan(middle).all():
+        return
     if floor is not None:
         low, middle, high = (np.maximum(part, floor) for part in (low, middle, high))
-    (line,) = ax.plot(x, middle, label=label, linewidth=2, **style)
+    (line,) = ax.plot(x, middle, label=label, linewidth=linewidth, **style)
     ax.fill_between(x, low, high, color=line.get_color(), alpha=0.18, linewidth=0)
-    return line

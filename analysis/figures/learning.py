@@ -1,19 +1,10 @@
 """Learning curves beside the modes that they come from."""
 
-import numpy as np
-
+from .bands import draw_band
 from .style import axis_label, new_figure, rule_style
 
-#: Share of the seeds inside a band.
-_BAND = (0.1, 0.9)
 #: Losses below this are drawn at it: they are rounding.
 _SMALLEST_LOSS = 1e-30
-
-
-def _median_and_band(variable):
-    """Median and band over seeds; seeds that have diverged (NaN) drop out."""
-    quantiles = variable.quantile([_BAND[0], 0.5, _BAND[1]], dim="seed", skipna=True)
-    return quantiles.transpose("quantile", ...).values
 
 
 def learning_curves(dataset, ax=None, *, variable="loss"):
@@ -34,10 +25,8 @@ def learning_curves(dataset, ax=None, *, variable="loss"):
     ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
     names = [str(name) for name in dataset["rule"].values]
     for name in names:
-        low, middle, high = np.maximum(_median_and_band(dataset[variable].sel(rule=name)), _SMALLEST_LOSS)
-        style = rule_style(name, names)
-        ax.plot(dataset["epoch"], middle, label=name, linewidth=2, **style)
-        ax.fill_between(dataset["epoch"], low, high, color=style["color"], alpha=0.2, linewidth=0)
+        values = dataset[variable].sel(rule=name)
+        draw_band(ax, dataset["epoch"], values, label=name, floor=_SMALLEST_LOSS, **rule_style(name, names))
     ax.set_yscale("log")
     ax.set_xlabel(axis_label(dataset["epoch"]))
     ax.set_ylabel(axis_label(dataset[variable]))
@@ -68,11 +57,10 @@ def mode_estimates(dataset, rule, ax=None, *, variable="mode_recurrent", target=
     colour = rule_style(rule, [str(name) for name in dataset["rule"].values])["color"]
     count = dataset.sizes["mode"]
     for mode in range(count):
-        low, middle, high = _median_and_band(dataset[variable].sel(rule=rule).isel(mode=mode))
         shade = 1.0 - 0.6 * mode / max(count - 1, 1)
         ax.axhline(float(dataset[target].isel(mode=mode)), color="0.5", linestyle="--", linewidth=0.8)
-        ax.plot(dataset["epoch"], middle, color=colour, alpha=shade, linewidth=1.6)
-        ax.fill_between(dataset["epoch"], low, high, color=colour, alpha=0.12, linewidth=0)
+        values = dataset[variable].sel(rule=rule).isel(mode=mode)
+        draw_band(ax, dataset["epoch"], values, color=colour, alpha=shade, linewidth=1.6)
     ax.set_xlabel(axis_label(dataset["epoch"]))
     ax.set_ylabel(axis_label(dataset[variable]))
     ax.set_title(rule)

@@ -2,10 +2,9 @@
 
 import numpy as np
 
+from .bands import draw_band
 from .style import axis_label, new_figure, rule_style
 
-#: Share of the seeds inside a band.
-_BAND = (0.1, 0.9)
 #: Losses below this are drawn at it: the integrator's tolerance.
 _SMALLEST_LOSS = 1e-14
 #: Misalignments below this are drawn at it.
@@ -17,18 +16,6 @@ _PANELS = (
     ("alignment_input", "input: B onto the teacher's inputs"),
     ("alignment_feedback", "feedback: R onto the teacher's outputs"),
 )
-
-
-def _curve(ax, variable, name, style, smallest, label=None):
-    """Median over seeds and the band around it; seeds that have left the domain (NaN) drop out."""
-    runs = np.maximum(variable.transpose("seed", "time").values, smallest)
-    runs = runs[:, np.isfinite(runs).any(axis=0)]
-    times = variable["time"].values[: runs.shape[1]]
-    if not runs.size:
-        return
-    low, middle, high = np.nanquantile(runs, [_BAND[0], 0.5, _BAND[1]], axis=0)
-    ax.plot(times, middle, linewidth=2, label=label, **style)
-    ax.fill_between(times, low, high, color=style["color"], alpha=0.18, linewidth=0)
 
 
 def flow_loss(dataset, ax=None):
@@ -47,7 +34,8 @@ def flow_loss(dataset, ax=None):
     ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
     names = [str(name) for name in dataset["rule"].values]
     for name in names:
-        _curve(ax, dataset["loss"].sel(rule=name), name, rule_style(name, names), _SMALLEST_LOSS, label=name)
+        values = dataset["loss"].sel(rule=name)
+        draw_band(ax, dataset["time"], values, label=name, floor=_SMALLEST_LOSS, **rule_style(name, names))
     ax.set_yscale("log")
     ax.set_xlabel(axis_label(dataset["time"]))
     ax.set_ylabel(axis_label(dataset["loss"]))
@@ -73,7 +61,7 @@ def flow_alignment(dataset, ax=None, *, variable="alignment_recurrent"):
     names = [str(name) for name in dataset["rule"].values]
     for name in names:
         gap = 1.0 - dataset[variable].sel(rule=name)
-        _curve(ax, gap, name, rule_style(name, names), _SMALLEST_GAP, label=name)
+        draw_band(ax, dataset["time"], gap, label=name, floor=_SMALLEST_GAP, **rule_style(name, names))
     ax.set_yscale("log")
     ax.set_xlabel(axis_label(dataset["time"]))
     ax.set_ylabel(f"1 - {axis_label(dataset[variable])}")

@@ -13,8 +13,7 @@ import sys
 import netCDF4
 import numpy as np
 
-from ..files import NETCDF_LOCK, check_writable, replacing
-from ..files import _seal as seal
+from ..files import NETCDF_LOCK, check_writable, replacing, seal
 from ..progress import progress_bar
 from .backends import environment
 from .dataset import BlockReader, assemble
