@@ -30,9 +30,8 @@ def learning_curves(dataset, ax=None, *, variable="loss"):
     ax.set_yscale("log")
     ax.set_xlabel(axis_label(dataset["epoch"]))
     ax.set_ylabel(axis_label(dataset[variable]))
-    ax.set_title("Learning curves")
-    seeds = dataset.sizes["seed"]
-    ax.legend(title=f"median and 10-90 % of {seeds} seeds", loc="lower left", frameon=False)
+    ax.set_title(f"Learning curves: median and 10-90 % of {dataset.sizes['seed']} seeds", fontsize="medium")
+    ax.legend(loc="upper right", frameon=False)
     return ax
 
 
