@@ -101,12 +101,9 @@ class Store:
             raise PlanError(f"out must be a new folder or a sweep; {str(self.folder)!r} holds {sorted(others)[0]!r}")
         write_bytes(draft, _plan_file(plan))
         try:
-            os.link(draft, self.folder / "plan.json")
-        except FileExistsError:
-            pass
-        except OSError:
-            # No hard links on this file system: the later of two starts would win, and the check that follows tells.
-            os.replace(draft, self.folder / "plan.json")
+            # A draft that is gone was taken for a stray one by a process that had put its plan there before.
+            with contextlib.suppress(FileExistsError, FileNotFoundError):
+                _link_or_replace(draft, self.folder / "plan.json")
         finally:
             draft.unlink(missing_ok=True)
 
@@ -182,6 +179,16 @@ class Store:
         path = self.folder / "manifest.json"
         write_bytes(path, json.dumps(manifest, indent=1).encode())
         return path
+
+
+def _link_or_replace(draft, path):
+    try:
+        os.link(draft, path)
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except OSError:
+        # No hard links on this file system: the later of two starts would win, and the check that follows tells.
+        os.replace(draft, path)
 
 
 def _collect(folder, found):
