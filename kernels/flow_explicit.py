@@ -1,7 +1,7 @@
 """One step of Dormand and Prince's explicit 5(4) pair (1980) for eight modes at once."""
 
 from .compile import always_inlined
-from .lanes import fma, load, minimum, store
+from .lanes import fma, load, smaller, store
 from .vector_field import velocity
 
 #: Stage i starts from y + h sum_j A_i[j] k_j; the last one is the step itself (first same as last).
@@ -73,15 +73,15 @@ def explicit_step(y, slope, k, h, mode, rule, fresh, slope_new, error):
         store(k, (variable, 0), load(slope, (variable, 0)))
     _, _, _, room = _stage(A_1, 1, y, k, h, mode, rule)
     _, _, _, left = _stage(A_2, 2, y, k, h, mode, rule)
-    room = minimum(room, left)
+    room = smaller(room, left)
     _, _, _, left = _stage(A_3, 3, y, k, h, mode, rule)
-    room = minimum(room, left)
+    room = smaller(room, left)
     _, _, _, left = _stage(A_4, 4, y, k, h, mode, rule)
-    room = minimum(room, left)
+    room = smaller(room, left)
     w_old, a_old, b_old, left = _stage(A_5, 5, y, k, h, mode, rule)
-    room = minimum(room, left)
+    room = smaller(room, left)
     w_new, a_new, b_new, left = _stage(A_6, 6, y, k, h, mode, rule)
-    room = minimum(room, left)
+    room = smaller(room, left)
     store(fresh, (0, 0), w_new)
     store(fresh, (1, 0), a_new)
     store(fresh, (2, 0), b_new)

@@ -196,6 +196,19 @@ def select(typingctx, mask, yes, no):
 
 
 @intrinsic
+def smaller(typingctx, a, b):
+    """The smaller number of each lane, the second where they do not compare (NaN): one instruction, unlike minimum."""
+    if not (_is_operand(a) and _is_operand(b)):
+        return None
+
+    def codegen(context, builder, sig, args):
+        left, right = (_as_vector(context, builder, v, k) for v, k in zip(args, sig.args, strict=True))
+        return builder.select(builder.fcmp_ordered("<", left, right), left, right)
+
+    return LANES(a, b), codegen
+
+
+@intrinsic
 def bits(typingctx, mask):
     """The eight truth values as the bits of one integer, lane 0 lowest; 0 means none, 255 means all."""
     if mask != MASK:

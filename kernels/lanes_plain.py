@@ -44,6 +44,11 @@ def total(value):
     return ((value[0] + value[4]) + (value[2] + value[6])) + ((value[1] + value[5]) + (value[3] + value[7]))
 
 
+def smaller(a, b):
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+    return np.where(np.less(a, b), a, b)
+
+
 def bits(mask):
     """As in :mod:`~fastmodes.kernels.lanes`."""
     return int(np.dot(mask, 1 << np.arange(WIDTH)))

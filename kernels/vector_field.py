@@ -7,7 +7,7 @@ code of the innermost loop.
 """
 
 from .compile import always_inlined, inlined
-from .lanes import fma, less, minimum, select, splat
+from .lanes import fma, less, select, smaller, splat
 from .modes import jacobian_formula, mode_formula
 from .propagation import truncated, truncated_sum
 
@@ -20,25 +20,54 @@ def _choices(w, a, mode, rule):
 
 @always_inlined
 def velocity(w, a, b, mode, rule):
-    """d(w, a, b)/ds, and the room left in the domain (<= 0: outside)."""
-    goal, product, _, _, horizon = mode
-    f, pi = _choices(w, a, mode, rule)
+    """d(w, a, b)/ds, and the room left in the domain (<= 0: outside).
+
+    Written in what is still to be learnt, e = p - a b and c = p (w* - w), so that nothing cancels near the optimal
+    manifold and the velocity there is exactly 0. With D = 1 - w^2, D* = 1 - w w*, E = 1 - pi w, E* = 1 - pi w*:
+
+        da = b (e D* + c w) / (D D*),   db = f (e E* + c pi) / (E E*)
+        dw = f b [e w D* E* + c (1 - pi w^2 w*)] / (D D* E E*)
+    """
+    goal, product, feedback, pi, horizon = mode
+    f = fma(rule[0], a - feedback, feedback)
+    e, c, square = fma(-a, b, product), product * (goal - w), w * w
     d, d_star = fma(-w, w, 1.0), fma(-w, goal, 1.0)
-    e, e_star = fma(-pi, w, 1.0), fma(-pi, goal, 1.0)
+    shift = fma(e, d_star, c * w)
     if rule[2] > 0:
-        # A finite horizon sums at any |pi w|: its lanes must not spoil the common reciprocal.
-        e, e_star = select(less(horizon, 0.5), e, splat(1.0)), select(less(horizon, 0.5), e_star, splat(1.0))
+        return _velocity_within(w, a, b, f, mode, rule)
+    if rule[1] > 0.0:
+        inverse = 1.0 / (d * d_star)
+        f_inverse, b_inverse = f * inverse, b * inverse
+        push = fma(e * w, d_star * d_star, c * fma(-(w * goal), square, 1.0))
+        return f_inverse * b_inverse * push, b_inverse * shift, f_inverse * shift, d
+    e_own, e_star = fma(-pi, w, 1.0), fma(-pi, goal, 1.0)
+    left, right = d * d_star, e_own * e_star
+    inverse = 1.0 / (left * right)
+    push = fma(e * w, d_star * e_star, c * fma(-(pi * goal), square, 1.0))
+    return (
+        inverse * f * b * push, inverse * right * b * shift, inverse * left * f * fma(e, e_star, c * pi),
+        smaller(d, e_own),
+    )  # fmt: skip
+
+
+@always_inlined
+def _velocity_within(w, a, b, f, mode, rule):
+    """As :func:`velocity` where some horizons are finite."""
+    goal, product, _, _, horizon = mode
+    pi = fma(rule[1], w - mode[3], mode[3])
+    d, d_star = fma(-w, w, 1.0), fma(-w, goal, 1.0)
+    # A finite horizon sums at any |pi w|: its lanes must not spoil the common reciprocal.
+    endless = less(horizon, 0.5)
+    e, e_star = select(endless, fma(-pi, w, 1.0), splat(1.0)), select(endless, fma(-pi, goal, 1.0), splat(1.0))
     left, right = d * d_star, e * e_star
     inverse = 1.0 / (left * right)
-    room = minimum(d, e)
     left, right = inverse * right, inverse * left
-    alpha, alpha_star, g, g_star = left * d_star, left * d, right * e_star, right * e
-    if rule[2] > 0:
-        g = select(less(horizon, 0.5), g, truncated_sum(pi * w, horizon, rule[2]))
-        g_star = select(less(horizon, 0.5), g_star, truncated_sum(pi * goal, horizon, rule[2]))
+    alpha, alpha_star = left * d_star, left * d
+    g = select(endless, right * e_star, truncated_sum(pi * w, horizon, rule[2]))
+    g_star = select(endless, right * e, truncated_sum(pi * goal, horizon, rule[2]))
     own, other = (alpha, g, alpha * g), (alpha_star, g_star, alpha_star * g_star)
     dw, da, db = mode_formula(w, a, b, f, goal, product, own, other)
-    return -dw, -da, -db, room
+    return -dw, -da, -db, smaller(d, e)
 
 
 @inlined
