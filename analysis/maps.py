@@ -45,21 +45,21 @@ def learning_map(
     options = np.array(
         [check_number("rtol", rtol, 1e-13, 0.1), check_number("atol", atol, 1e-15, 0.1), 1e5, 0.0, threshold]
     )
-    _, records = integrate(rules, grid, np.array([end]), options, observe=True, progress=progress)
+    states, ends = integrate(rules, grid, np.array([end]), options, observe=True, progress=progress)
     start = grid.reader(("recurrent", "readout", "input"))()
     product = grid.reader(("teacher_product",))()[:, 0]
-    status = records[..., 10].astype(np.int8)
-    loss, learnt, length = records[..., 9], records[..., 8], records[..., 7]
-    distance = np.linalg.norm(records[..., :3] - start, axis=-1)
+    w, a, b = states[..., 0]
+    length, learnt = ends.path_length, ends.learning_time
+    distance = np.linalg.norm(np.stack([w, a, b], axis=-1) - start, axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         detour = np.where(distance > 0, np.maximum(length / distance, 1.0), 1.0)
     results = {
-        "basin": _basin(records[..., 1], status, loss <= threshold),
-        "status": status,
-        "time_reached": records[..., 3],
-        "w": records[..., 0],
-        "a": records[..., 1],
-        "b": records[..., 2],
+        "basin": _basin(a, ends.status, ends.loss <= threshold),
+        "status": ends.status,
+        "time_reached": ends.time,
+        "w": w,
+        "a": a,
+        "b": b,
         "learning_time": np.where((learnt < 0) | (product == 0), np.inf, learnt),
         "path_length": length,
         "detour": detour,

@@ -56,8 +56,8 @@ def by_fastmodes(name, modes, tolerance, times=(END,)):
     rule = RULES[name]
     rules, grid = flow_grid(rule, fm.Modes(w, a, b), fm.Modes(goal, 1.0, p), r, None, None)
     options = np.array([tolerance, 1e-3 * tolerance, 1e5, 0.0, 0.0])
-    states, records = integrate(rules, grid, np.asarray(times), options)
-    return states[0, :, -1], records[0]
+    states, ends = integrate(rules, grid, np.asarray(times), options)
+    return states[:, 0, :, -1].T, ends
 
 
 def by_scipy(name, modes, tolerance, method="RK45"):
@@ -166,7 +166,7 @@ def stiff_evaluations(name):
     for hand_over in (True, False):
         # Held to the explicit pair, a part of the time is enough to count by.
         end = END if hand_over else END / 20
-        _, records = integrate(rules, grid, np.array([end]), options, hand_over=hand_over)
+        _, ends = integrate(rules, grid, np.array([end]), options, hand_over=hand_over)
         counts.append(
             records[0, 0, 6] * END / min(end, max(records[0, 0, 3], 1e-9)) if not hand_over else records[0, 0, 6]
         )

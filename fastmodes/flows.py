@@ -1,13 +1,17 @@
 """Flows and discrete maps of modes on parameter grids."""
 
+from typing import NamedTuple
+
 import numpy as np
 import xarray as xr
 
 from .grids import check_range
 from .kernels.discrete import map_lanes
-from .kernels.flow import LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, RECORD, STATUSES, STIFF, flow_lanes
+from .kernels.flow import FLOW_LANES, LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, RECORD, STATUSES, STIFF
+from .kernels.flow_observe import mode_losses
 from .kernels.parallel import run_blocks
-from .modes import STATE, TEACHER, mode_entries, mode_loss, moves, rule_grid
+from .kernels.vector_field import FINITE, FIXED, MOVING, ZERO
+from .modes import STATE, TEACHER, mode_entries, moves, rule_grid
 from .progress import progress_bar
 from .rules import check_rules
 from .schema import annotate, flag_attributes
@@ -79,13 +83,13 @@ def flow(
             0.0,
         ]
     )
-    states, records = integrate(rules, grid, times, options, progress=progress)
+    states, ends = integrate(rules, grid, times, options, progress=progress)
     configuration = {"rtol": float(rtol), "atol": float(atol), "step_limit": int(step_limit)}
     dataset = _dataset(rules, grid, states, ("time", times))
-    dataset["status"] = _per_point(rules, grid, records[..., 10].astype(np.int8))
+    dataset["status"] = _per_point(rules, grid, ends.status)
     dataset["status"].attrs = flag_attributes(STATUSES)
-    dataset["time_reached"] = _per_point(rules, grid, records[..., 3])
-    dataset["evaluations"] = _per_point(rules, grid, records[..., 6])
+    dataset["time_reached"] = _per_point(rules, grid, ends.time)
+    dataset["evaluations"] = _per_point(rules, grid, ends.evaluations)
     return annotate(dataset, title="Flow of modes", configuration=flow_configuration(rules, grid) | configuration)
 
 
@@ -127,6 +131,17 @@ def write_flow(
     return write_slabs(path, compute, grid, slab_points=slab_points, progress=progress)
 
 
+class Ends(NamedTuple):
+    """How trajectories ended, each an array (rule, point)."""
+
+    status: np.ndarray
+    time: np.ndarray
+    evaluations: np.ndarray
+    path_length: np.ndarray
+    learning_time: np.ndarray
+    loss: np.ndarray
+
+
 def integrate(rules, grid, times, options, *, observe=False, progress=False, method="explicit", hand_over=True):
     """Integrate every point of a grid under every rule.
 
@@ -146,37 +161,59 @@ def integrate(rules, grid, times, options, *, observe=False, progress=False, met
 
     Returns
     -------
-    states : float64 array (rule, point, time, variable)
-    records : float64 array (rule, point, RECORD)
+    states : float64 array (variable, rule, point, time)
+    ends : Ends
+        How every trajectory ended; the last three only where observed.
     """
     wanted = len(times) if len(times) > 1 else 0
-    states = np.empty((len(rules), grid.size, max(wanted, 1), 3))
-    records = np.zeros((len(rules), grid.size, RECORD))
+    shape = len(rules), grid.size
+    states = np.empty((3, *shape, max(wanted, 1)))
+    ends = Ends(
+        np.empty(shape, np.int8),
+        np.empty(shape),
+        np.empty(shape, np.int32),
+        *np.empty((3, *(shape if observe else (0, 0)))),
+    )
     readers = [_reader(grid, i, rule) for i, rule in enumerate(rules)]
 
     def work(block):
         i, (start, stop) = block
         points = readers[i](start, stop)
-        record = records[i, start:stop]
-        output = states[i, start:stop, :wanted]
-        record[:, :3] = points[:, :3]
-        record[:, 8:10] = -1
-        rule = rules[i]
-        code = np.array(
-            [method == "stiff", rule.feedback == "readout", moves(rule), observe, hand_over], dtype=np.int64
-        )
-        flow_lanes(points, np.arange(stop - start), times, code, options, record, output)
-        stiff = np.flatnonzero(record[:, 10] == STIFF)
-        if stiff.size:
-            code[0], code[4] = 1, 0
-            flow_lanes(points, stiff, times, code, options, record, output)
+        record = np.zeros((stop - start, RECORD))
+        record[:, :3], record[:, 8:10] = points[:, :3], -1
+        outputs = states[:, i, start:stop]
+        _integrate(points, rules[i], record, outputs[..., :wanted], times, options, observe, method, hand_over)
         if wanted == 0:
-            states[i, start:stop, 0] = record[:, :3]
+            outputs[..., 0] = record[:, :3].T
+        ends.status[i, start:stop] = record[:, 10]
+        ends.time[i, start:stop] = record[:, 3]
+        ends.evaluations[i, start:stop] = record[:, 6]
+        if observe:
+            ends.path_length[i, start:stop] = record[:, 7]
+            ends.learning_time[i, start:stop] = record[:, 8]
+            ends.loss[i, start:stop] = record[:, 9]
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
         run_blocks(work, blocks, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
-    return states, records
+    return states, ends
+
+
+def _integrate(points, rule, record, outputs, times, options, observe, method, hand_over):
+    """Integrate a block of points, the stiff ones after the others."""
+    code = np.array([method == "stiff", rule.feedback == "readout", moves(rule), observe, hand_over], dtype=np.int64)
+    horizon = points[:, 7].copy()
+    # One step of horizon sums to 1, as the endless sum does where the propagator is 0.
+    points[horizon == 1, 6:8] = 0.0
+    for kind, some in ((ZERO, horizon == 1), (FINITE, horizon > 1), (MOVING if code[2] else FIXED, horizon == 0)):
+        todo = np.flatnonzero(some)
+        own = code * [1, 1, kind != ZERO, 1, 1]
+        if todo.size == 0:
+            continue
+        FLOW_LANES[kind](points, todo, times, own, options, record, outputs)
+        todo = todo[record[todo, 10] == STIFF]
+        own = own * [0, 1, 1, 1, 0] + [1, 0, 0, 0, 0]
+        FLOW_LANES[kind](points, todo, times, own, options, record, outputs)
 
 
 def discrete_map(
@@ -215,14 +252,14 @@ def discrete_map(
     if not (counted == np.round(counted)).all() or counted[-1] > 10**9:
         raise ValueError(f"epochs must hold whole numbers from 0 to 1000000000; got {epochs!r}")
     counted = counted.astype(np.int64)
-    states = np.empty((len(rules), grid.size, len(counted), 3))
+    states = np.empty((3, len(rules), grid.size, len(counted)))
     outside = np.empty((len(rules), grid.size))
     readers = [_reader(grid, i, rule, ("learning_rate",)) for i, rule in enumerate(rules)]
 
     def work(block):
         i, (start, stop) = block
         code = np.array([rules[i].feedback == "readout", moves(rules[i])], dtype=np.int64)
-        map_lanes(readers[i](start, stop), counted, code, states[i, start:stop], outside[i, start:stop])
+        map_lanes(readers[i](start, stop), counted, code, states[:, i, start:stop], outside[i, start:stop])
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
@@ -237,7 +274,7 @@ def discrete_map(
 
 
 def _map_status(grid, states, outside, tolerance):
-    w, a, b = np.moveaxis(states[:, :, -1], -1, 0)
+    w, a, b = states[..., -1]
     goal, product = (grid.values[name].ravel() for name in TEACHER)
     near = (np.abs(w - goal) <= tolerance) & (np.abs(a * b - product) <= tolerance * np.abs(product))
     status = np.where(near, OPTIMAL, np.where((a == 0) & (b == 0), NON_OPTIMAL, 0))
@@ -280,16 +317,15 @@ def _per_point(rules, grid, values):
 def _dataset(rules, grid, states, axis):
     """The trajectories, and their loss."""
     name, values = axis
-    shape = (len(rules), *grid.shape, len(values))
-    dims = ("rule", *grid.dims, name)
-    w, a, b = (np.ascontiguousarray(states[..., v]) for v in range(3))
-    goal, product = (grid.values[key].reshape(-1, 1) for key in TEACHER)
-    loss = np.empty_like(w)
-    # Pieces that stay in the cache: four times as fast as whole arrays.
-    for start, stop in grid.blocks(max(1, _BLOCK // len(values))):
-        piece = np.s_[:, start:stop]
-        loss[piece] = mode_loss(w[piece], a[piece], b[piece], goal[start:stop], product[start:stop])
-    variables = {"w": w, "a": a, "b": b, "loss": loss}
+    read, losses = grid.reader(TEACHER), np.empty(states.shape[1:])
+
+    def work(block):
+        i, (start, stop) = block
+        mode_losses(states[:, i, start:stop], read(start, stop), losses[i, start:stop])
+
+    run_blocks(work, [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)])
+    dims, shape = ("rule", *grid.dims, name), (len(rules), *grid.shape, len(values))
+    variables = dict(zip(("w", "a", "b", "loss"), (*states, losses), strict=True))
     return xr.Dataset(
         {key: (dims, array.reshape(shape)) for key, array in variables.items()},
         coords=grid.coords | {"rule": [rule.name for rule in rules], name: values},

@@ -175,25 +175,6 @@ def _like_input(grid, flat):
     return flat.reshape(grid.shape) if grid.shape else float(flat[0])
 
 
-def mode_loss(w, a, b, teacher, product):
-    """Loss of a mode, half the squared norm of the error system, without cancellation near the optimum.
-
-    With e = ab - p, d = w - w*, D = 1 - w^2, S = 1 - w w*, D* = 1 - w*^2:
-    ``L = [e^2 + (2 e p w d + p^2 d^2 (1 + w w*) / D*) / S] / (2 D)``; infinite where |w| >= 1.
-
-    Parameters
-    ----------
-    w, a, b, teacher, product : number or array
-    """
-    e, d = a * b - product, w - teacher
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        shared = (2 * e * product * w * d + (product * d) ** 2 * (1 + w * teacher) / (1 - teacher**2)) / (
-            1 - w * teacher
-        )
-        loss = (e * e + shared) / (2 * (1 - w * w))
-    return np.where(np.abs(w) < 1, loss, np.inf)
-
-
 def rule_grid(rules, entries, decay=None, horizon=None, reserved=("rule", "time", "eigenvalue")) -> Grid:
     """One grid for several rules: ``entries``, and for rule i its "decay i" and "horizon i" (0: endless).
 

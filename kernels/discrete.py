@@ -5,7 +5,7 @@ import numpy as np
 from .compile import inlined, kernel
 from .lanes import WIDTH, absolute, bits, both, either, equal, fma, less, less_equal, load, select, splat, store
 from .propagation import digit_count
-from .vector_field import velocity
+from .vector_field import FINITE, FIXED, MOVING, velocity
 
 #: Columns of a point: w, a, b, then w*, p, r, propagator, horizon, and the learning rate.
 POINT = 9
@@ -21,9 +21,9 @@ def _load_eight(points, first, block):
 
 @inlined
 def _store_eight(outputs, first, place, block):
-    for lane in range(min(WIDTH, len(outputs) - first)):
+    for lane in range(min(WIDTH, outputs.shape[1] - first)):
         for v in range(3):
-            outputs[first + lane, place, v] = block[v, lane]
+            outputs[v, first + lane, place] = block[v, lane]
 
 
 @kernel
@@ -37,7 +37,7 @@ def map_lanes(points, epochs, code, outputs, outside):
         Ascending; the states after so many updates are wanted.
     code : int64 array (2,)
         1 if the feedback is the readout, 1 if the propagator is w.
-    outputs : float64 array (point, epoch, variable)
+    outputs : float64 array (variable, point, epoch)
         Results; a mode that left the domain keeps its first state outside.
     outside : float64 array (point,)
         Result: the update that led out of the domain, -1 where none did.
@@ -46,6 +46,7 @@ def map_lanes(points, epochs, code, outputs, outside):
     for i in range(len(points)):
         longest = max(longest, points[i, 7])
     rule = (float(code[0]), float(code[1]), digit_count(longest))
+    kind = FINITE if longest > 0.0 else (MOVING if code[1] == 1 else FIXED)
     block, left = np.empty((POINT, WIDTH)), np.empty((1, WIDTH))
     for first in range(0, len(points), WIDTH):
         _load_eight(points, first, block)
@@ -56,7 +57,7 @@ def map_lanes(points, epochs, code, outputs, outside):
         while place < len(epochs):
             while done < epochs[place] and not resting:
                 w, a, b = load(block, (0, 0)), load(block, (1, 0)), load(block, (2, 0))
-                fw, fa, fb, room = velocity(w, a, b, mode, rule)
+                fw, fa, fb, room = velocity(w, a, b, mode, rule, kind)
                 gone = load(left, (0, 0))
                 gone = select(both(less(gone, 0.0), less_equal(room, 0.0)), splat(float(done)), gone)
                 moving = less(gone, 0.0)

@@ -1,26 +1,50 @@
-"""Batched integration of the mode flow: eight trajectories side by side, a finished lane refilled at once.
+"""Batched integration of the mode flow: trajectories side by side, a finished lane refilled at once.
 
 Every trajectory has its own time and step, so that a lane's result does not depend on its neighbours. One driver
 serves two methods, chosen by a number: an explicit 5(4) pair and, for what that one hands over as stiff, a Rosenbrock
-method. The step controller takes fourth roots by square roots: ``pow`` has no lane form.
+method. The step controller does without ``pow``, which has no lane form.
 """
-
-from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import flow_explicit, flow_stiff
 from .compile import always_inlined, inlined, kernel
-from .flow_control import BOUNDARY, GROWTH, arrived, error_ratio, quiet, step_factor
-from .flow_explicit import explicit_dense, explicit_step
+from .flow_control import BOUNDARY, GROWTH, arrived, error_ratio, restlessness, step_factor
 from .flow_observe import arc_length, relative_loss
-from .flow_stiff import stiff_dense, stiff_step
-from .lanes import WIDTH, bits, both, either, fma, less, less_equal, load, maximum, minimum, select, splat, store
+from .flow_outputs import NEXT, fill_rest, write_outputs
+from .flow_work import (
+    CALLS,
+    FRESH,
+    GROWN,
+    LEARNT,
+    LOSS,
+    MODE,
+    NEW_TIME,
+    NEXT_TIME,
+    PATH,
+    ROWS,
+    SLOPE,
+    SLOPE_NEW,
+    STATE,
+    STEP,
+    STEPS,
+    STIFFNESS,
+    TIME,
+    H,
+    get,
+    modes,
+    put,
+)
+from .lanes import WIDTH, bits, both, either, fma, larger, less, less_equal, select, smaller, splat
 from .propagation import digit_count
-from .vector_field import velocity
+from .vector_field import FINITE, FIXED, MOVING, ZERO, velocity
 
 #: How a trajectory ended; STIFF, handed over to the other method, is never a final result.
 STATUSES = ("reached_end", "optimal", "non_optimal", "left_domain", "step_limit")
 REACHED_END, OPTIMAL, NON_OPTIMAL, LEFT_DOMAIN, STEP_LIMIT, STIFF = range(6)
+
+#: Reasons to end a trajectory.
+_OUTSIDE, _REACHED, _STUCK, _LIMITED, _ARRIVED = range(5)
 
 #: Columns of a point: w, a, b, then teacher w* and p, feedback r, fixed propagator, horizon (0: endless).
 POINT = 8
@@ -28,66 +52,37 @@ POINT = 8
 #: Columns of a record: w, a, b, time, step (0: choose), steps, right-hand sides, path length, learning time (-1: not
 #: yet), loss (-1: unknown), status, next output.
 RECORD = 12
-_STATUS, _NEXT = 10, 11
-
-# Rows of a lane block; those from _TIME to _LOSS are columns 3 to 9 of the record.
-_MODE, _TIME, _STEP, _STEPS, _CALLS, _PATH, _LEARNT, _LOSS, _GROWTH, _STIFF, _NEXT_TIME = 0, *range(5, 15)
-_ROWS = 15
+STATUS = 10
 
 # Steps limited by stability rather than accuracy, in a row, that make a trajectory stiff; 3.25 is about the length of
 # the explicit method's stability interval.
 _STIFF_STEPS, _STABILITY = 2.0, 3.25
 
 
-class Lane(NamedTuple):
-    """Arrays of eight trajectories: (variable, lane), stages (3 stage + variable, lane), and the rows of a block."""
-
-    state: Any
-    slope: Any
-    fresh: Any
-    slope_new: Any
-    error: Any
-    stages: Any
-    dense: Any
-    block: Any
-
-
-@inlined
-def _mode(block):
-    return (
-        load(block, (_MODE, 0)), load(block, (_MODE + 1, 0)), load(block, (_MODE + 2, 0)),
-        load(block, (_MODE + 3, 0)), load(block, (_MODE + 4, 0)),
-    )  # fmt: skip
-
-
 @inlined
 def _enter(lane, point, points, records, times, work):
     """Put a point into a lane."""
-    block = work.block
     for variable in range(3):
-        work.state[variable, lane] = records[point, variable]
+        work[(STATE + variable) * WIDTH + lane] = records[point, variable]
     for i in range(5):
-        block[_MODE + i, lane] = points[point, 3 + i]
+        work[(MODE + i) * WIDTH + lane] = points[point, 3 + i]
     for i in range(7):
-        block[_TIME + i, lane] = records[point, 3 + i]
-    block[_GROWTH, lane], block[_STIFF, lane] = GROWTH, 0.0
-    following = int(records[point, _NEXT])
-    block[_NEXT_TIME, lane] = times[following] if following < len(times) else np.inf
+        work[(TIME + i) * WIDTH + lane] = records[point, 3 + i]
+    work[GROWN * WIDTH + lane], work[STIFFNESS * WIDTH + lane] = GROWTH, 0.0
+    following = int(records[point, NEXT])
+    work[NEXT_TIME * WIDTH + lane] = times[following] if following < len(times) else np.inf
 
 
 @inlined
 def _leave(lane, point, status, records, outputs, work):
-    """Write a lane back to its record and let a mode at rest take its place; later outputs repeat the last state."""
+    """Write a lane back to its record and let a mode at rest take its place."""
     for variable in range(3):
-        records[point, variable] = work.state[variable, lane]
+        records[point, variable] = work[(STATE + variable) * WIDTH + lane]
     for i in range(7):
-        records[point, 3 + i] = work.block[_TIME + i, lane]
-    records[point, _STATUS] = status
+        records[point, 3 + i] = work[(TIME + i) * WIDTH + lane]
+    records[point, STATUS] = status
     if status != STIFF:
-        # The last output is the end itself, not the interpolant's rounding of it.
-        for i in range(max(0, min(int(records[point, _NEXT]), outputs.shape[1] - 1)), outputs.shape[1]):
-            for variable in range(3):
-                outputs[point, i, variable] = work.state[variable, lane]
+        fill_rest(lane, point, int(records[point, NEXT]), outputs, work)
     _rest(lane, work)
 
 
@@ -95,215 +90,240 @@ def _leave(lane, point, status, records, outputs, work):
 def _rest(lane, work):
     """An empty lane: a mode at rest, whose time never ends."""
     for variable in range(3):
-        work.state[variable, lane], work.slope[variable, lane] = 0.0, 0.0
-    for i in range(_ROWS):
-        work.block[i, lane] = 0.0
-    work.block[_STEP, lane], work.block[_TIME, lane], work.block[_NEXT_TIME, lane] = 1.0, -1e300, np.inf
+        work[(STATE + variable) * WIDTH + lane], work[(SLOPE + variable) * WIDTH + lane] = 0.0, 0.0
+    for i in range(ROWS):
+        work[i * WIDTH + lane] = 0.0
+    work[STEP * WIDTH + lane], work[TIME * WIDTH + lane], work[NEXT_TIME * WIDTH + lane] = 1.0, -1e300, np.inf
 
 
 @inlined
 def _first_step(lane, options, end, work):
     """A first step from the sizes of state and velocity, where the record holds none."""
-    if work.block[_STEP, lane] > 0.0:
+    if work[STEP * WIDTH + lane] > 0.0:
         return
     size, speed = 0.0, 0.0
     for variable in range(3):
-        scale = options[1] + options[0] * abs(work.state[variable, lane])
-        size += (work.state[variable, lane] / scale) ** 2
-        speed += (work.slope[variable, lane] / scale) ** 2
+        scale = options[1] + options[0] * abs(work[(STATE + variable) * WIDTH + lane])
+        size += (work[(STATE + variable) * WIDTH + lane] / scale) ** 2
+        speed += (work[(SLOPE + variable) * WIDTH + lane] / scale) ** 2
     step = 0.5 * options[0] ** 0.2 * np.sqrt(size / speed) if speed > 0.0 else end
-    work.block[_STEP, lane] = options[3] if options[3] > 0.0 else min(max(step, 1e-8 * end), end)
+    work[STEP * WIDTH + lane] = options[3] if options[3] > 0.0 else min(max(step, 1e-8 * end), end)
 
 
 @inlined
-def _begin(filled, rule, options, end, observing, work):
+def _begin(filled, rule, kind, options, end, observing, work):
     """Velocity, first step and first loss of the lanes that were filled."""
-    state, block, mode = work.state, work.block, _mode(work.block)
-    fw, fa, fb, _ = velocity(load(state, (0, 0)), load(state, (1, 0)), load(state, (2, 0)), mode, rule)
-    store(work.slope, (0, 0), fw)
-    store(work.slope, (1, 0), fa)
-    store(work.slope, (2, 0), fb)
+    w, a, b = get(work, STATE), get(work, STATE + 1), get(work, STATE + 2)
+    fw, fa, fb, _ = velocity(w, a, b, modes(work), rule, kind)
+    put(work, SLOPE, fw)
+    put(work, SLOPE + 1, fa)
+    put(work, SLOPE + 2, fb)
     for lane in range(WIDTH):
         if filled >> lane & 1:
             _first_step(lane, options, end, work)
     if observing:
-        loss, learnt = load(block, (_LOSS, 0)), load(block, (_LEARNT, 0))
-        unknown, now = less(loss, 0.0), relative_loss(state, mode)
-        store(block, (_LOSS, 0), select(unknown, now, loss))
-        store(block, (_LEARNT, 0), select(both(unknown, less_equal(now, options[4])), splat(0.0), learnt))
-
-
-@always_inlined
-def _write_outputs(due, lanes, h, t_new, records, times, outputs, work):
-    """Dense output of the lanes whose next output time the step has passed, one lane after the other."""
-    store(work.error, (0, 0), 1.0 / h)
-    store(work.error, (1, 0), t_new)
-    for lane in range(WIDTH):
-        if due >> lane & 1:
-            point = lanes[lane]
-            place = _fill_outputs(lane, point, int(records[point, _NEXT]), times, outputs, work)
-            records[point, _NEXT] = place
-            work.block[_NEXT_TIME, lane] = times[place] if place < len(times) else np.inf
-
-
-@always_inlined
-def _fill_outputs(lane, point, place, times, outputs, work):
-    """Write one lane's outputs up to its new time; returns the next output's place."""
-    state, dense = work.state, work.dense
-    t, rate, t_new = work.block[_TIME, lane], work.error[0, lane], work.error[1, lane]
-    w0, a0, b0 = state[0, lane], state[1, lane], state[2, lane]
-    w1, a1, b1 = dense[0, lane], dense[1, lane], dense[2, lane]
-    w2, a2, b2 = dense[3, lane], dense[4, lane], dense[5, lane]
-    w3, a3, b3 = dense[6, lane], dense[7, lane], dense[8, lane]
-    w4, a4, b4 = dense[9, lane], dense[10, lane], dense[11, lane]
-    while place < len(times) and times[place] <= t_new:
-        x = (times[place] - t) * rate
-        outputs[point, place, 0] = w0 + x * (w1 + x * (w2 + x * (w3 + x * w4)))
-        outputs[point, place, 1] = a0 + x * (a1 + x * (a2 + x * (a3 + x * a4)))
-        outputs[point, place, 2] = b0 + x * (b1 + x * (b2 + x * (b3 + x * b4)))
-        place += 1
-    return place
+        loss, learnt = get(work, LOSS), get(work, LEARNT)
+        unknown, now = less(loss, 0.0), relative_loss(STATE, work)
+        put(work, LOSS, select(unknown, now, loss))
+        put(work, LEARNT, select(both(unknown, less_equal(now, options[4])), splat(0.0), learnt))
 
 
 @inlined
-def _observe(accepted, h, mode, threshold, work):
+def _observe(accepted, threshold, work):
     """Path length, and the time at which the loss falls below the threshold, linear within a step."""
-    block = work.block
-    length = arc_length(h, work.state, work.slope, work.fresh, work.slope_new)
-    path, before, learnt = load(block, (_PATH, 0)), load(block, (_LOSS, 0)), load(block, (_LEARNT, 0))
-    after = relative_loss(work.fresh, mode)
+    h, length = get(work, H), arc_length(work)
+    path, before, learnt = get(work, PATH), get(work, LOSS), get(work, LEARNT)
+    after = relative_loss(FRESH, work)
     found = both(both(accepted, less(learnt, 0.0)), less_equal(after, threshold))
-    time = fma(h, (before - threshold) / (before - after), load(block, (_TIME, 0)))
-    store(block, (_PATH, 0), select(accepted, path + length, path))
-    store(block, (_LEARNT, 0), select(found, time, learnt))
-    store(block, (_LOSS, 0), select(accepted, after, before))
+    time = fma(h, (before - threshold) / (before - after), get(work, TIME))
+    put(work, PATH, select(accepted, path + length, path))
+    put(work, LEARNT, select(found, time, learnt))
+    put(work, LOSS, select(accepted, after, before))
 
 
 @always_inlined
-def _count_stiff(stretch, distance, h, accepted, left, block):
-    """Lanes whose steps were limited by stability for a while, with many steps to go."""
-    limited = both(accepted, less(_STABILITY * _STABILITY * distance, h * h * stretch))
-    count = load(block, (_STIFF, 0))
-    count = select(limited, count + 1.0, maximum(count - 0.25, 0.0))
-    store(block, (_STIFF, 0), count)
-    return both(less_equal(_STIFF_STEPS, count), less(3.0 * h, left))
+def _count_stiff(accepted, stretch, distance, work):
+    """Count the steps of each lane that were limited by stability; returns the counts."""
+    h, count = get(work, H), get(work, STIFFNESS)
+    excess = select(accepted, fma(-_STABILITY * _STABILITY, distance, h * h * stretch), 0.0)
+    count = select(less(0.0, excess), count + 1.0, larger(count - 0.25, 0.0))
+    put(work, STIFFNESS, count)
+    return count
 
 
 @inlined
-def _final_status(lane, outside, reached, stuck, limited, arrival, work):
-    """Why a lane is done; each argument holds one bit per lane."""
-    w, a, b = work.state[0, lane], work.state[1, lane], work.state[2, lane]
-    if outside >> lane & 1:
+def _final_status(lane, reasons, work):
+    """Why a lane is done."""
+    w, a, b = work[STATE * WIDTH + lane], work[(STATE + 1) * WIDTH + lane], work[(STATE + 2) * WIDTH + lane]
+    if reasons[_OUTSIDE] >> lane & 1:
         return LEFT_DOMAIN
-    if arrival >> lane & 1:
+    if reasons[_ARRIVED] >> lane & 1:
         return OPTIMAL
-    if reached >> lane & 1:
-        resting = work.slope[0, lane] == 0.0 and work.slope[1, lane] == 0.0 and work.slope[2, lane] == 0.0
+    if reasons[_REACHED] >> lane & 1:
+        resting = (
+            work[SLOPE * WIDTH + lane] == 0.0
+            and work[(SLOPE + 1) * WIDTH + lane] == 0.0
+            and work[(SLOPE + 2) * WIDTH + lane] == 0.0
+        )
         return NON_OPTIMAL if resting and a == 0.0 and b == 0.0 else (OPTIMAL if resting else REACHED_END)
-    if stuck >> lane & 1:
+    if reasons[_STUCK] >> lane & 1:
         return LEFT_DOMAIN if 1.0 - w * w < 1e-3 else STEP_LIMIT
-    return STEP_LIMIT if limited >> lane & 1 else STIFF
+    return STEP_LIMIT if reasons[_LIMITED] >> lane & 1 else STIFF
 
 
-@kernel
-def flow_lanes(points, todo, times, code, options, records, outputs):
-    """Integrate many modes from their records to the last of the times.
+@always_inlined
+def _accept(accepted, work):
+    """Move the accepted lanes to their new states."""
+    for variable in range(3):
+        fresh, old = get(work, FRESH + variable), get(work, STATE + variable)
+        put(work, STATE + variable, select(accepted, fresh, old))
+        fresh, old = get(work, SLOPE_NEW + variable), get(work, SLOPE + variable)
+        put(work, SLOPE + variable, select(accepted, fresh, old))
 
-    Parameters
-    ----------
-    points : float64 array (point, POINT)
-    todo : int64 array
-        Points to integrate.
-    times : float64 array (time,)
-        Ascending, the last one is the end.
-    code : int64 array (5,)
-        1 for the stiff method, 1 if the feedback is the readout, 1 if the propagator is w, 1 to observe path length and
-        learning time, 1 to hand stiff trajectories over.
-    options : float64 array (5,)
-        Relative and absolute tolerance, largest number of steps, fixed step (0: adaptive), loss threshold.
-    records : float64 array (point, RECORD)
-        Where every trajectory stands; changed in place.
-    outputs : float64 array (point, time, variable)
-        States at the times; no time at all: only the end is wanted.
+
+@always_inlined
+def _advance(room, stretch, distance, active, flags, options, end, lanes, records, times, outputs, work):
+    """Accept or reject the step of each lane and choose the next one.
+
+    Returns
+    -------
+    accepted : mask
+    scales : tuple
+        Of the errors, see :func:`fastmodes.kernels.flow_control.error_ratio`.
+    urgent : Lanes
+        Not above 0 where the trajectory may be at its end.
     """
-    stiff_method, observing, hand_over = code[0] == 1, code[3] == 1, code[4] == 1
+    stiff_method, observing, hand_over, dense_wanted, adaptive = flags
+    t, h = get(work, TIME), get(work, H)
+    ratio, scales = error_ratio(work, options[0], options[1])
+    # A step that left the domain, or whose error is no number, is rejected.
+    ratio = select(less(0.0, room), larger(ratio, 0.0) if adaptive else splat(1.0), 0.0)
+    accepted = less_equal(1.0, ratio)
+    t_new = select(accepted, select(less_equal(end - t, get(work, STEP)), splat(end), t + h), t)
+    put(work, NEW_TIME, t_new)
+    if dense_wanted:
+        due = active & bits(less_equal(get(work, NEXT_TIME), t_new))
+        if due:
+            if stiff_method:
+                flow_stiff.stiff_dense(work)
+            else:
+                flow_explicit.explicit_dense(work)
+            write_outputs(due, lanes, records, times, outputs, work)
+    if observing:
+        _observe(accepted, options[4], work)
+    _accept(accepted, work)
+    factor, grown = step_factor(ratio, accepted, get(work, GROWN))
+    h_new = h * factor if adaptive else h
+    steps = get(work, STEPS) + 1.0
+    put(work, GROWN, grown)
+    put(work, TIME, t_new)
+    put(work, STEP, h_new)
+    put(work, STEPS, steps)
+    put(work, CALLS, get(work, CALLS) + (8.0 if stiff_method else 6.0))
+    urgent = smaller(
+        smaller(end - t_new, (t_new + h_new) - t_new),
+        smaller(options[2] + 0.5 - steps, select(accepted, room - BOUNDARY, 1.0)),
+    )
+    if adaptive:
+        urgent = smaller(urgent, restlessness(work, scales))
+    if hand_over:
+        urgent = smaller(urgent, _STIFF_STEPS - 0.1 - _count_stiff(accepted, stretch, distance, work))
+    return accepted, scales, urgent
+
+
+@always_inlined
+def _ended(room, accepted, scales, flags, rule, options, end, reasons, work):
+    """The lanes that are at their end, as bits; why, goes into ``reasons``."""
+    _, _, hand_over, _, adaptive = flags
+    t, step = get(work, TIME), get(work, STEP)
+    reached, stuck = less_equal(end, t), less_equal(t + step, t)
+    limited = less(options[2], get(work, STEPS))
+    outwards = less(0.0, get(work, STATE) * get(work, SLOPE))
+    outside = both(both(accepted, less(room, BOUNDARY)), outwards)
+    quiet = both(accepted, less_equal(restlessness(work, scales), 0.0)) if adaptive else reached
+    arrival = both(either(reached, quiet), arrived(work, scales, rule))
+    done = bits(either(either(either(reached, stuck), either(limited, outside)), arrival))
+    if hand_over:
+        many = less_equal(_STIFF_STEPS, get(work, STIFFNESS))
+        done |= bits(both(many, less(3.0 * step, end - t)))
+    reasons[_OUTSIDE], reasons[_REACHED], reasons[_STUCK] = bits(outside), bits(reached), bits(stuck)
+    reasons[_LIMITED], reasons[_ARRIVED] = bits(limited), bits(arrival)
+    return done
+
+
+@always_inlined
+def _integrate(points, todo, times, code, options, records, outputs, kind):
+    """What :func:`flow_lanes` does, for one kind of propagator."""
     longest = 0.0
-    for i in range(len(points)):
-        longest = max(longest, points[i, POINT - 1])
+    for point in todo:
+        longest = max(longest, points[point, POINT - 1])
     rule = (float(code[1]), float(code[2]), digit_count(longest))
-    end, dense_wanted, adaptive = times[len(times) - 1], outputs.shape[1] > 0, options[3] == 0.0
-    work = Lane(
-        np.zeros((3, WIDTH)), np.zeros((3, WIDTH)), np.zeros((3, WIDTH)), np.zeros((3, WIDTH)),
-        np.zeros((3, WIDTH)), np.zeros((24, WIDTH)), np.zeros((12, WIDTH)), np.zeros((_ROWS, WIDTH)),
-    )  # fmt: skip
-    state, slope, fresh, slope_new, error, k, dense, block = work
-    lanes = np.zeros(WIDTH, np.int64)
+    dense_wanted = outputs.shape[2] > 0
+    flags = (code[0] == 1, code[3] == 1, code[4] == 1, dense_wanted, options[3] == 0.0)
+    end = times[len(times) - 1]
+    work, lanes, reasons = np.zeros(ROWS * WIDTH), np.zeros(WIDTH, np.int64), np.zeros(5, np.int64)
     for lane in range(WIDTH):
         _rest(lane, work)
-    upcoming, active, empty = 0, 0, (1 << WIDTH) - 1
+    upcoming, active = 0, 0
     while True:
         filled = 0
         for lane in range(WIDTH):
-            if empty >> lane & 1 and upcoming < len(todo):
+            if not active >> lane & 1 and upcoming < len(todo):
                 lanes[lane] = todo[upcoming]
                 _enter(lane, lanes[lane], points, records, times if dense_wanted else times[:0], work)
                 upcoming, filled = upcoming + 1, filled | 1 << lane
-        active, empty = active | filled, empty & ~filled
+        active |= filled
         if not active:
             return
         if filled:
-            _begin(filled, rule, options, end, observing, work)
-        mode = _mode(block)
+            _begin(filled, rule, kind, options, end, flags[1], work)
         done = 0
         while not done:
-            t, h = load(block, (_TIME, 0)), load(block, (_STEP, 0))
-            left = end - t
-            last = less_equal(left, h)
-            h = minimum(h, left)
-            stretch, distance = splat(0.0), splat(1.0)
-            if stiff_method:
-                room = stiff_step(state, slope, k, h, mode, rule, fresh, slope_new, error)
+            put(work, H, smaller(end - get(work, TIME), get(work, STEP)))
+            if flags[0]:
+                room, stretch, distance = flow_stiff.stiff_step(rule, kind, work), splat(0.0), splat(1.0)
             else:
-                room, stretch, distance = explicit_step(state, slope, k, h, mode, rule, fresh, slope_new, error)
-            ratio, scales = error_ratio(state, fresh, error, options[0], options[1])
-            inside = less(0.0, room)
-            accepted = both(inside, less_equal(splat(1.0) if adaptive else splat(0.0), ratio))
-            t_new = select(accepted, select(last, splat(end), t + h), t)
-            if dense_wanted:
-                due = active & bits(both(accepted, less_equal(load(block, (_NEXT_TIME, 0)), t_new)))
-                if due:
-                    if stiff_method:
-                        stiff_dense(state, k, fresh, dense)
-                    else:
-                        explicit_dense(state, k, h, fresh, dense)
-                    _write_outputs(due, lanes, h, t_new, records, times, outputs, work)
-            if observing:
-                _observe(accepted, h, mode, options[4], work)
-            for v in range(3):
-                store(state, (v, 0), select(accepted, load(fresh, (v, 0)), load(state, (v, 0))))
-                store(slope, (v, 0), select(accepted, load(slope_new, (v, 0)), load(slope, (v, 0))))
-            factor, growth = step_factor(ratio, inside, accepted, load(block, (_GROWTH, 0)))
-            h_new = h * factor if adaptive else h
-            steps = load(block, (_STEPS, 0)) + 1.0
-            store(block, (_GROWTH, 0), growth)
-            store(block, (_TIME, 0), t_new)
-            store(block, (_STEP, 0), h_new)
-            store(block, (_STEPS, 0), steps)
-            store(block, (_CALLS, 0), load(block, (_CALLS, 0)) + (8.0 if stiff_method else 6.0))
-            reached, stuck, limited = less_equal(end, t_new), less_equal(t_new + h_new, t_new), less(options[2], steps)
-            outwards = less(0.0, load(state, (0, 0)) * load(slope, (0, 0)))
-            outside = both(both(accepted, less(room, BOUNDARY)), outwards)
-            candidate = either(reached, both(accepted, quiet(slope, scales, h))) if adaptive else reached
-            done = bits(either(either(reached, stuck), either(limited, outside)))
-            if hand_over:
-                done |= bits(_count_stiff(stretch, distance, h, accepted, left, block))
-            arrival = 0
-            if active & bits(candidate):
-                arrival = bits(both(candidate, arrived(state, slope, scales, mode, rule)))
-            done = active & (done | arrival)
-        reasons = bits(outside), bits(reached), bits(stuck), bits(limited)
+                room, stretch, distance = flow_explicit.explicit_step(rule, kind, work)
+            accepted, scales, urgent = _advance(
+                room, stretch, distance, active, flags, options, end, lanes, records, times, outputs, work
+            )
+            if active & bits(less_equal(urgent, 0.0)):
+                done = active & _ended(room, accepted, scales, flags, rule, options, end, reasons, work)
         for lane in range(WIDTH):
             if done >> lane & 1:
-                status = _final_status(lane, reasons[0], reasons[1], reasons[2], reasons[3], arrival, work)
-                _leave(lane, lanes[lane], status, records, outputs, work)
-        active, empty = active & ~done, empty | done
+                _leave(lane, lanes[lane], _final_status(lane, reasons, work), records, outputs, work)
+        active &= ~done
+
+
+def _flow_lanes(kind):
+    """The kernel of one kind: its constant leaves one formula of velocity in the innermost loop."""
+
+    @kernel
+    def flow_lanes(points, todo, times, code, options, records, outputs):
+        """Integrate many modes from their records to the last of the times.
+
+        Parameters
+        ----------
+        points : float64 array (point, POINT)
+        todo : int64 array
+            Points to integrate.
+        times : float64 array (time,)
+            Ascending, the last one is the end.
+        code : int64 array (5,)
+            1 for the stiff method, 1 if the feedback is the readout, 1 if the propagator is w, 1 to observe path length
+            and learning time, 1 to hand stiff trajectories over.
+        options : float64 array (5,)
+            Relative and absolute tolerance, largest number of steps, fixed step (0: adaptive), loss threshold.
+        records : float64 array (point, RECORD)
+            Where every trajectory stands; changed in place.
+        outputs : float64 array (variable, point, time)
+            States at the times; no time at all: only the end is wanted.
+        """
+        # As a plain number: a literal one would compile every function below anew for each kind.
+        _integrate(points, todo, times, code, options, records, outputs, np.int64(kind))
+
+    return flow_lanes
+
+
+#: One kernel for each kind of propagator, in the order of FINITE, MOVING, FIXED, ZERO.
+FLOW_LANES = tuple(_flow_lanes(kind) for kind in (FINITE, MOVING, FIXED, ZERO))

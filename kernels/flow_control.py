@@ -1,7 +1,8 @@
 """Step control of the flow on lanes: error, next step, and when a trajectory has arrived."""
 
 from .compile import always_inlined
-from .lanes import absolute, both, fma, less, less_equal, load, maximum, minimum, select, splat, sqrt
+from .flow_work import ERROR, FRESH, SLOPE, STATE, H, get, modes
+from .lanes import absolute, both, fma, larger, less, less_equal, rough_eighth_root, select, smaller
 from .stability import slowest_rate
 
 #: Closer to |w| = 1 than this (of 1 - w^2), what remains of a diverging trajectory lasts less than 1e-15.
@@ -16,51 +17,54 @@ _SHARE = 0.0225  # its square
 
 
 @always_inlined
-def _scales(state, fresh, relative, absolute_tolerance):
-    """Allowed error of each variable, as products of the other two, and the product of all three."""
-    s0 = fma(relative, maximum(absolute(load(state, (0, 0))), absolute(load(fresh, (0, 0)))), absolute_tolerance)
-    s1 = fma(relative, maximum(absolute(load(state, (1, 0))), absolute(load(fresh, (1, 0)))), absolute_tolerance)
-    s2 = fma(relative, maximum(absolute(load(state, (2, 0))), absolute(load(fresh, (2, 0)))), absolute_tolerance)
-    return s1 * s2, s0 * s2, s0 * s1, s0 * s1 * s2
+def _scale(variable, work, relative, least):
+    """Allowed error of a variable."""
+    size = larger(absolute(get(work, STATE + variable)), absolute(get(work, FRESH + variable)))
+    return fma(relative, size, least)
 
 
 @always_inlined
-def scaled_square(vector, scales):
-    """Mean square of a vector's components over their scales, times the square of the scales' product."""
-    x, y, z = load(vector, (0, 0)) * scales[0], load(vector, (1, 0)) * scales[1], load(vector, (2, 0)) * scales[2]
+def scaled_square(rows, work, scales):
+    """Mean square of three rows' numbers over their scales, times the square of the scales' product."""
+    x, y, z = get(work, rows) * scales[0], get(work, rows + 1) * scales[1], get(work, rows + 2) * scales[2]
     return fma(x, x, fma(y, y, z * z)) * (1.0 / 3.0)
 
 
 @always_inlined
-def error_ratio(state, fresh, error, relative, absolute_tolerance):
-    """Allowed over estimated error, squared, from one division; and the scales for further use."""
-    scales = _scales(state, fresh, relative, absolute_tolerance)
-    allowed = _SHARE * scales[3] * scales[3]
-    return allowed / maximum(scaled_square(error, scales), 1e-12 * allowed), scales
+def error_ratio(work, relative, least):
+    """Allowed over estimated error, squared, from one division; and the scales for further use.
 
-
-@always_inlined
-def step_factor(ratio, inside, accepted, growth):
-    """Factor for the next step, 0.9 (1/error)^(1/4) within bounds, and the growth allowed after it.
-
-    A step that left the domain, or whose error is no number, shrinks four times; none grows right after a rejection.
+    The scales are the allowed errors, as products of the other two each, and the product of all three.
     """
-    factor = 0.9 * sqrt(sqrt(sqrt(ratio)))
-    factor = minimum(maximum(factor, 0.2), select(accepted, growth, splat(0.9)))
-    usable = both(inside, less_equal(0.0, ratio))
-    return select(usable, factor, splat(0.25)), select(accepted, splat(GROWTH), splat(1.0))
+    s0, s1 = _scale(0, work, relative, least), _scale(1, work, relative, least)
+    s2 = _scale(2, work, relative, least)
+    scales = (s1 * s2, s0 * s2, s0 * s1, s0 * s1 * s2)
+    allowed = _SHARE * scales[3] * scales[3]
+    return allowed / larger(1e-12 * allowed, scaled_square(ERROR, work, scales)), scales
 
 
 @always_inlined
-def quiet(slope, scales, h):
-    """Lanes whose next step would move by less than a third of the tolerance."""
-    return less_equal(scaled_square(slope, scales) * h * h, 0.1 * scales[3] * scales[3])
+def step_factor(ratio, accepted, growth):
+    """Factor for the next step, about 0.9 (1/error)^(1/4) within bounds, and the growth allowed after it.
+
+    No step grows right after a rejection.
+    """
+    factor = smaller(larger(0.87 * rough_eighth_root(ratio), 0.2), select(accepted, growth, 0.9))
+    return factor, select(accepted, GROWTH, 1.0)
 
 
 @always_inlined
-def arrived(state, slope, scales, mode, rule):
+def restlessness(work, scales):
+    """Not above 0 where the next step would move by less than a third of the tolerance."""
+    h = get(work, H)
+    return fma(-0.1 * scales[3], scales[3], scaled_square(SLOPE, work, scales) * h * h)
+
+
+@always_inlined
+def arrived(work, scales, rule):
     """Lanes a quarter of the tolerance from the optimal manifold: near it, stable, and |velocity| / rate small."""
-    w, a, b = load(state, (0, 0)), load(state, (1, 0)), load(state, (2, 0))
+    w, a, b = get(work, STATE), get(work, STATE + 1), get(work, STATE + 2)
+    mode = modes(work)
     goal, product = mode[0], mode[1]
     near = both(
         less_equal(absolute(w - goal), 0.02 * fma(-goal, goal, 1.0)),
@@ -68,5 +72,5 @@ def arrived(state, slope, scales, mode, rule):
     )
     rate = slowest_rate(mode, a, rule)
     reach = 0.25 * rate * scales[3]
-    slow = less_equal(scaled_square(slope, scales), reach * reach)
+    slow = less_equal(scaled_square(SLOPE, work, scales), reach * reach)
     return both(both(near, less(rate, 0.0)), slow)

@@ -8,10 +8,11 @@ With the analytic Jacobian J and ``M = (I / (gamma h) - J)^-1``:
 import numpy as np
 
 from .compile import always_inlined
-from .lanes import fma, load, minimum, splat, store
+from .flow_work import DENSE, ERROR, FRESH, SLOPE, SLOPE_NEW, STAGES, STATE, H, get, modes, put
+from .lanes import fma, smaller, splat
 from .vector_field import velocity, velocity_jacobian
 
-STAGES = 8
+STAGE_COUNT = 8
 GAMMA = 0.21193756319429014
 
 A = np.zeros((8, 8))
@@ -38,8 +39,8 @@ C[7, :7] = [
     -54.66780262877968, -9.48861652309627,
 ]  # fmt: skip
 
-#: Fourth-order dense output: D_m = sum_j DENSE[m, j] k_j.
-DENSE = np.array(
+#: Fourth-order dense output, see :func:`stiff_dense`.
+DENSE_WEIGHTS = np.array(
     [
         [
             25.948786856663858, -2.5579724845846235, 10.433815404888879, -2.3679251022685204,
@@ -58,11 +59,11 @@ DENSE = np.array(
 
 
 @always_inlined
-def _combined(k, weights, count, component):
-    """sum_j weights[j] k_j of one component."""
+def _combined(weights, count, variable, work):
+    """sum_j weights[j] k_j of one variable."""
     total = splat(0.0)
     for j in range(count):
-        total = fma(weights[j], load(k, (3 * j + component, 0)), total)
+        total = fma(weights[j], get(work, STAGES + 3 * j + variable), total)
     return total
 
 
@@ -83,63 +84,64 @@ def _inverse(diagonal, j):
 
 
 @always_inlined
-def stiff_step(y, slope, k, h, mode, rule, fresh, slope_new, error):
-    """Advance eight modes by h; arguments and results as :func:`fastmodes.kernels.flow_explicit.explicit_step`.
+def stiff_step(rule, kind, work):
+    """Try a step of length H; as :func:`fastmodes.kernels.flow_explicit.explicit_step`.
 
-    ``slope`` holds the velocity at y; ``slope_new`` receives the one at the new state. The rows of k hold the k_i of
-    the formula above, which are changes of state, not velocities.
+    The stages are the k_i of the formula above, which are changes of state, not velocities.
 
     Returns
     -------
     Lanes
         Least room in the domain over the stages and the new state.
     """
-    w, a, b = load(y, (0, 0)), load(y, (1, 0)), load(y, (2, 0))
-    rate = 1.0 / h
+    mode = modes(work)
+    w, a, b = get(work, STATE), get(work, STATE + 1), get(work, STATE + 2)
+    rate = 1.0 / get(work, H)
     m = _inverse(rate * (1.0 / GAMMA), velocity_jacobian(w, a, b, mode, rule))
     room = splat(np.inf)
     w_new, a_new, b_new = w, a, b
-    for i in range(STAGES):
-        w_new = w + _combined(k, A[i], i, 0)
-        a_new = a + _combined(k, A[i], i, 1)
-        b_new = b + _combined(k, A[i], i, 2)
+    for i in range(STAGE_COUNT):
+        w_new = w + _combined(A[i], i, 0, work)
+        a_new = a + _combined(A[i], i, 1, work)
+        b_new = b + _combined(A[i], i, 2, work)
         if i == 0:
-            fw, fa, fb = load(slope, (0, 0)), load(slope, (1, 0)), load(slope, (2, 0))
+            fw, fa, fb = get(work, SLOPE), get(work, SLOPE + 1), get(work, SLOPE + 2)
         else:
-            fw, fa, fb, left = velocity(w_new, a_new, b_new, mode, rule)
-            room = minimum(room, left)
-        fw = fma(rate, _combined(k, C[i], i, 0), fw)
-        fa = fma(rate, _combined(k, C[i], i, 1), fa)
-        fb = fma(rate, _combined(k, C[i], i, 2), fb)
-        store(k, (3 * i, 0), fma(m[0], fw, fma(m[1], fa, m[2] * fb)))
-        store(k, (3 * i + 1, 0), fma(m[3], fw, fma(m[4], fa, m[5] * fb)))
-        store(k, (3 * i + 2, 0), fma(m[6], fw, fma(m[7], fa, m[8] * fb)))
-    last = 3 * (STAGES - 1)
-    w_new, a_new, b_new = w_new + load(k, (last, 0)), a_new + load(k, (last + 1, 0)), b_new + load(k, (last + 2, 0))
-    store(fresh, (0, 0), w_new)
-    store(fresh, (1, 0), a_new)
-    store(fresh, (2, 0), b_new)
+            fw, fa, fb, left = velocity(w_new, a_new, b_new, mode, rule, kind)
+            room = smaller(room, left)
+        fw = fma(rate, _combined(C[i], i, 0, work), fw)
+        fa = fma(rate, _combined(C[i], i, 1, work), fa)
+        fb = fma(rate, _combined(C[i], i, 2, work), fb)
+        put(work, STAGES + 3 * i, fma(m[0], fw, fma(m[1], fa, m[2] * fb)))
+        put(work, STAGES + 3 * i + 1, fma(m[3], fw, fma(m[4], fa, m[5] * fb)))
+        put(work, STAGES + 3 * i + 2, fma(m[6], fw, fma(m[7], fa, m[8] * fb)))
+    last = STAGES + 3 * (STAGE_COUNT - 1)
     for variable in range(3):
-        store(error, (variable, 0), load(k, (last + variable, 0)))
-    fw, fa, fb, left = velocity(w_new, a_new, b_new, mode, rule)
-    store(slope_new, (0, 0), fw)
-    store(slope_new, (1, 0), fa)
-    store(slope_new, (2, 0), fb)
-    return minimum(room, left)
+        put(work, ERROR + variable, get(work, last + variable))
+    w_new, a_new, b_new = w_new + get(work, last), a_new + get(work, last + 1), b_new + get(work, last + 2)
+    put(work, FRESH, w_new)
+    put(work, FRESH + 1, a_new)
+    put(work, FRESH + 2, b_new)
+    fw, fa, fb, left = velocity(w_new, a_new, b_new, mode, rule, kind)
+    put(work, SLOPE_NEW, fw)
+    put(work, SLOPE_NEW + 1, fa)
+    put(work, SLOPE_NEW + 2, fb)
+    return smaller(room, left)
 
 
 @always_inlined
-def stiff_dense(y, k, fresh, dense):
+def stiff_dense(work):
     """Coefficients of the interpolant, as :func:`fastmodes.kernels.flow_explicit.explicit_dense`.
 
-    Steinebach's form y + x (change + (1 - x) (D_1 + x (D_2 + x D_3))), D = DENSE k, multiplied out.
+    Steinebach's form y + x (change + (1 - x) (D_1 + x (D_2 + x D_3))), D_m = sum_j DENSE_WEIGHTS[m, j] k_j, multiplied
+    out.
     """
     for variable in range(3):
-        change = load(fresh, (variable, 0)) - load(y, (variable, 0))
-        d_1 = _combined(k, DENSE[0], STAGES, variable)
-        d_2 = _combined(k, DENSE[1], STAGES, variable)
-        d_3 = _combined(k, DENSE[2], STAGES, variable)
-        store(dense, (variable, 0), change + d_1)
-        store(dense, (3 + variable, 0), d_2 - d_1)
-        store(dense, (6 + variable, 0), d_3 - d_2)
-        store(dense, (9 + variable, 0), -d_3)
+        change = get(work, FRESH + variable) - get(work, STATE + variable)
+        d_1 = _combined(DENSE_WEIGHTS[0], STAGE_COUNT, variable, work)
+        d_2 = _combined(DENSE_WEIGHTS[1], STAGE_COUNT, variable, work)
+        d_3 = _combined(DENSE_WEIGHTS[2], STAGE_COUNT, variable, work)
+        put(work, DENSE + variable, change + d_1)
+        put(work, DENSE + 3 + variable, d_2 - d_1)
+        put(work, DENSE + 6 + variable, d_3 - d_2)
+        put(work, DENSE + 9 + variable, -d_3)

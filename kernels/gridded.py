@@ -12,7 +12,8 @@ from .compile import inlined, kernel
 @inlined
 def locate(point, shape, places, start):
     """Place of every parameter at ``point``, into ``start``; returns how many points its row still holds."""
-    start[:] = places[:, 0]
+    for k in range(len(start)):
+        start[k] = places[k, 0]
     rest, left = point, 1
     for axis in range(len(shape) - 1, -1, -1):
         index = rest % shape[axis]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .lanes import WIDTH
+from .lanes import EIGHTH_ROOT_BITS, WIDTH
 
 
 def out_of_line():
@@ -47,6 +47,16 @@ def total(value):
 def smaller(a, b):
     """As in :mod:`~fastmodes.kernels.lanes`."""
     return np.where(np.less(a, b), a, b)
+
+
+def larger(a, b):
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+    return np.where(np.greater(a, b), a, b)
+
+
+def rough_eighth_root(value):
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+    return ((np.asarray(value).view(np.int64) >> 3) + EIGHTH_ROOT_BITS).view(np.float64)
 
 
 def bits(mask):

@@ -3,13 +3,16 @@
 A mode is the tuple of lanes (teacher w*, teacher p, feedback r, fixed propagator, horizon; 0: endless). A rule is the
 tuple (1.0 if the feedback is the readout, 1.0 if the propagator is w, binary digits of the longest horizon). To choose
 by arithmetic, ``f = r + readout (a - r)``, is exact for r = 0 where the readout feeds back; branches would multiply the
-code of the innermost loop.
+code of the innermost loop. What differs more is chosen by the kind, a constant of the compiled code where speed counts.
 """
 
 from .compile import always_inlined, inlined
 from .lanes import fma, less, select, smaller, splat
 from .modes import jacobian_formula, mode_formula
 from .propagation import truncated, truncated_sum
+
+#: Kinds of propagator: some horizons finite; else w, a fixed number, or 0.
+FINITE, MOVING, FIXED, ZERO = range(4)
 
 
 @always_inlined
@@ -19,7 +22,7 @@ def _choices(w, a, mode, rule):
 
 
 @always_inlined
-def velocity(w, a, b, mode, rule):
+def velocity(w, a, b, mode, rule, kind):
     """d(w, a, b)/ds, and the room left in the domain (<= 0: outside).
 
     Written in what is still to be learnt, e = p - a b and c = p (w* - w), so that nothing cancels near the optimal
@@ -28,18 +31,21 @@ def velocity(w, a, b, mode, rule):
         da = b (e D* + c w) / (D D*),   db = f (e E* + c pi) / (E E*)
         dw = f b [e w D* E* + c (1 - pi w^2 w*)] / (D D* E E*)
     """
-    goal, product, feedback, pi, horizon = mode
+    goal, product, feedback, pi, _ = mode
     f = fma(rule[0], a - feedback, feedback)
+    if kind == FINITE:
+        return _velocity_within(w, a, b, f, mode, rule)
     e, c, square = fma(-a, b, product), product * (goal - w), w * w
     d, d_star = fma(-w, w, 1.0), fma(-w, goal, 1.0)
     shift = fma(e, d_star, c * w)
-    if rule[2] > 0:
-        return _velocity_within(w, a, b, f, mode, rule)
-    if rule[1] > 0.0:
+    if kind == MOVING:
         inverse = 1.0 / (d * d_star)
         f_inverse, b_inverse = f * inverse, b * inverse
         push = fma(e * w, d_star * d_star, c * fma(-(w * goal), square, 1.0))
         return f_inverse * b_inverse * push, b_inverse * shift, f_inverse * shift, d
+    if kind == ZERO:
+        b_inverse = b * (1.0 / (d * d_star))
+        return f * b_inverse * fma(e * w, d_star, c), b_inverse * shift, f * e, d
     e_own, e_star = fma(-pi, w, 1.0), fma(-pi, goal, 1.0)
     left, right = d * d_star, e_own * e_star
     inverse = 1.0 / (left * right)

@@ -46,7 +46,7 @@ def compute(points):
         )
         for name in points.plan.record:
             variable = flowed[name].variable.isel(rule=0).transpose("point", ...)
-            if variable.dtype == np.int64 or name == "evaluations":
+            if variable.dtype == np.int64:
                 variable = variable.astype(np.int32)
             if len(variable) == points.size:
                 results[name] = variable
