@@ -9,6 +9,7 @@ thread meanwhile: the blocks fill the cores already, and sums keep their order.
 import concurrent.futures
 import functools
 import os
+import threading
 
 import numba
 import threadpoolctl
@@ -47,7 +48,7 @@ def run_blocks(task, blocks, threads=None, on_done=None, stop=None):
     """
     blocks = list(blocks)
     threads = min(thread_count() if threads is None else threads, len(blocks))
-    with _linear_algebra_libraries().limit(limits=1, user_api="blas"):
+    with serial_linear_algebra:
         if threads <= 1:
             return [_run_one(task, block, on_done) for block in blocks]
         return _run_on_threads(task, blocks, threads, on_done, stop)
@@ -56,11 +57,56 @@ def run_blocks(task, blocks, threads=None, on_done=None, stop=None):
 @functools.cache
 def _linear_algebra_libraries():
     """Handle on the BLAS libraries of the process; looking for them takes milliseconds, so once is enough."""
+    # Products inside kernels are SciPy's BLAS, which numba loads no sooner than it needs it; NumPy has one of its own.
+    import scipy.linalg.cython_blas  # noqa: F401
+
     return threadpoolctl.ThreadpoolController()
 
 
+def _limit_to_one_thread():
+    """Set the number to one, for the process or for the calling thread; the result can restore it."""
+    return _linear_algebra_libraries().limit(limits=1, user_api="blas")
+
+
+class _SerialLinearAlgebra:
+    """A context that holds linear algebra libraries to one thread while any Python thread is inside.
+
+    For most of them the number is one setting of the process: the last thread out takes back what the first one found.
+    Others have one for each thread, so every thread that comes in sets it.
+    """
+
+    def __init__(self):
+        self._lock, self._inside = threading.Lock(), 0
+
+    def __enter__(self):
+        with self._lock:
+            _release_control()
+            limit = _limit_to_one_thread()
+            if not self._inside:
+                self._first = limit
+            self._inside += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                _release_control()
+                self._first.restore_original_limits()
+                _release_control()
+
+
+def _release_control():
+    """Let any thread set OpenBLAS's number: newer threadpoolctl obeys the first one and silently ignores others."""
+    release = getattr(threadpoolctl.OpenBLASController, "clear_controlling_thread", None)
+    if release is not None:
+        release(force=True)
+
+
+serial_linear_algebra = _SerialLinearAlgebra()
+
+
 def _run_on_threads(task, blocks, threads, on_done, stop):
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+    with concurrent.futures.ThreadPoolExecutor(threads, initializer=_limit_to_one_thread) as pool:
         futures = {pool.submit(task, block): block for block in blocks}
         try:
             for future in concurrent.futures.as_completed(futures):

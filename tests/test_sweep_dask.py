@@ -12,6 +12,9 @@ from sweep_toy import document
 
 from fastmodes.cli import run as command_line
 from fastmodes.sweeps import Plan, open_sweep, sweep, verify
+from fastmodes.sweeps.distributed import on_client
+from fastmodes.sweeps.store import Store
+from fastmodes.sweeps.worker import orders
 
 distributed = pytest.importorskip("dask.distributed", reason="needs the extra 'dask'")
 
@@ -49,6 +52,24 @@ def test_each_task_sets_its_own_number_of_threads(client, tmp_path, threads):
     plan = {"job": "threads", "fixed": {"rule": "bptt"}, "axes": {"x": [1.0, 2.0, 3.0, 4.0]}, "points_per_block": 1}
     sweep(plan, tmp_path / "out", client=client, threads=threads, progress=False)
     assert (open_sweep(tmp_path / "out").loss == min(threads or 1, most)).all()
+
+
+def test_workers_compute_side_by_side(client, tmp_path):
+    # Blocks that sleep overlap however busy the machine is.
+    plan = document(points_per_block=2, fixed={"delay": 0.1})
+    begin = time.perf_counter()
+    done = sweep(plan, tmp_path / "out", client=client, progress=False)
+    assert done.compute_seconds > 1.5 * (time.perf_counter() - begin)
+
+
+def test_workers_that_come_later_get_blocks_too(client, tmp_path, monkeypatch):
+    answers = iter([{}, {}])
+    monkeypatch.setattr(client, "nthreads", lambda: next(answers, {"one": 2, "other": 1}))
+    plan, store = Plan(document(points_per_block=1)), Store(tmp_path / "out")
+    store.prepare(plan)
+    given = [len(client.futures) for _ in on_client(orders(plan, store, range(24), set(), 1), client)]
+    assert given[0] <= 3
+    assert max(given) >= 12
 
 
 def test_a_worker_that_is_killed_costs_a_retry_and_nothing_else(client, tmp_path):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.linalg.cython_blas  # noqa: F401
+import threadpoolctl
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +21,7 @@ from fastmodes.sweeps import Plan, PlanError, merge, open_sweep, status, sweep, 
 from fastmodes.sweeps import blocks as blocks_module
 from fastmodes.sweeps.merging import chunks, rectangles
 from fastmodes.sweeps.store import Store
+from fastmodes.sweeps.worker import carry_out, orders
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
 
@@ -59,6 +62,18 @@ def test_the_dataset_holds_the_closed_form_at_its_labels(undisturbed):
 def test_blocks_are_bit_identical_whoever_computes_them(undisturbed, tmp_path, options):
     run(document(), tmp_path / "out", **options)
     assert files(tmp_path / "out") == files(undisturbed)
+
+
+def test_blocks_are_bit_identical_whatever_the_threads_of_linear_algebra(tmp_path):
+    # Large enough for the products inside kernels to be a library's, which shares them out among its threads.
+    fixed = {"hidden": 600, "rule": "bptt", "teacher_recurrent": [0.7]}
+    plan = Plan({"job": "expected", "fixed": fixed, "seeds": 4, "points_per_block": 4})
+    for threads in (1, 2):
+        store = Store(tmp_path / str(threads))
+        store.prepare(plan)
+        with threadpoolctl.threadpool_limits(threads, "blas"):
+            carry_out(*orders(plan, store, [0], set(), 1))
+    assert list(files(tmp_path / "1")) == list(files(tmp_path / "2")) != []
 
 
 @pytest.mark.parametrize("size", [1, 3, 24, None])

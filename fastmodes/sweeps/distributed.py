@@ -24,17 +24,18 @@ def on_client(orders, client):
     """
     from dask.distributed import as_completed
 
-    remaining = iter(orders)
-    window = max(2, AHEAD * sum(client.nthreads().values()))
-    given = {}
+    remaining, given, futures = iter(orders), {}, as_completed(loop=client.loop)
 
-    def submit(order):
-        future = client.submit(carry_out, order, pure=False)
-        given[future.key] = order, future
-        return future
+    def submit_ahead():
+        # Counted anew each time: workers may come later, out of the queue of a batch system.
+        window = max(2, AHEAD * sum(client.nthreads().values()))
+        for order in itertools.islice(remaining, max(0, window - len(given))):
+            future = client.submit(carry_out, order, pure=False)
+            given[future.key] = order, future
+            futures.add(future)
 
-    futures = as_completed([submit(order) for order in itertools.islice(remaining, window)])
     try:
+        submit_ahead()
         for future in futures:
             order, _ = given.pop(future.key)
             error = future.exception()
@@ -42,8 +43,7 @@ def on_client(orders, client):
                 raise located(order, error)
             done = future.result()
             _check_shared(order)
-            for following in itertools.islice(remaining, 1):
-                futures.add(submit(following))
+            submit_ahead()
             yield done
     finally:
         with contextlib.suppress(Exception):

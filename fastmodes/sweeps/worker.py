@@ -14,6 +14,7 @@ import numba
 from numba.core import config
 
 from .. import schema
+from ..kernels.parallel import serial_linear_algebra
 from . import blocks
 from .plan import rebuild
 from .store import Store
@@ -49,7 +50,8 @@ def orders(plan, store, indices, damaged, threads):
 def carry_out(order, stopped=lambda: False) -> Done | None:
     """Compute and commit one block, unless it is there already; None if ``stopped()`` before it was written.
 
-    The number of numba threads is set for the calling thread only.
+    The number of numba threads is set for the calling thread only. Linear algebra libraries get one thread: a block's
+    numbers must not depend on how many a worker happens to give them.
     """
     started = time.perf_counter()
     plan, store = rebuild(order.module, order.plan), Store(order.out)
@@ -58,7 +60,8 @@ def carry_out(order, stopped=lambda: False) -> Done | None:
         return Done(order.block, stop - start, 0, 0.0, time.perf_counter() - started)
     most = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     numba.set_num_threads(max(1, min(order.threads, most)))
-    dataset = blocks.compute(plan, order.block)
+    with serial_linear_algebra:
+        dataset = blocks.compute(plan, order.block)
     computed = time.perf_counter()
     content = blocks.encode(dataset, blocks.block_attributes(plan, order.block, schema.versions()))
     if stopped():
