@@ -1,15 +1,19 @@
 """Parameter grids: numbers, arrays and DataArrays that broadcast by the names of their dimensions."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import xarray as xr
 
 from .kernels.gridded import gather
+from .kernels.parallel import thread_count
 from .validation import check_array
 
 #: Dimension of plain one-dimensional arrays; arrays of more axes get point_0, point_1 ..
 POINT = "point"
+#: Fewer points are not worth a second thread.
+_WORTH_SHARING = 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,8 +77,11 @@ class Grid:
         return columns
 
     def blocks(self, size):
-        """Ranges (start, stop) of at most ``size`` points that cover the grid."""
-        return [(start, min(start + size, self.size)) for start in range(0, self.size, size)]
+        """Even ranges (start, stop) of at most ``size`` points that cover the grid, as many for every thread."""
+        threads = thread_count() if self.size >= _WORTH_SHARING else 1
+        count = threads * -(-self.size // (size * threads))
+        edges = [i * self.size // count for i in range(count + 1)]
+        return list(itertools.pairwise(edges))
 
     def wrap(self, flat, dims=(), coords=()):
         """A DataArray on the grid's axes from an array (point, ..) with further axes ``dims``."""

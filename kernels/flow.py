@@ -11,7 +11,7 @@ from . import flow_explicit, flow_stiff
 from .compile import always_inlined, inlined, kernel
 from .flow_control import BOUNDARY, GROWTH, arrived, error_ratio, restlessness, step_factor
 from .flow_observe import arc_length, relative_loss
-from .flow_outputs import NEXT, fill_rest, write_outputs
+from .flow_outputs import fill_rest, padded, write_outputs
 from .flow_work import (
     CALLS,
     FRESH,
@@ -20,6 +20,7 @@ from .flow_work import (
     LOSS,
     MODE,
     NEW_TIME,
+    NEXT,
     NEXT_TIME,
     PATH,
     ROWS,
@@ -52,7 +53,7 @@ POINT = 8
 #: Columns of a record: w, a, b, time, step (0: choose), steps, right-hand sides, path length, learning time (-1: not
 #: yet), loss (-1: unknown), status, next output.
 RECORD = 12
-STATUS = 10
+_STATUS, _NEXT = 10, 11
 
 # Steps limited by stability rather than accuracy, in a row, that make a trajectory stiff; 3.25 is about the length of
 # the explicit method's stability interval.
@@ -69,8 +70,8 @@ def _enter(lane, point, points, records, times, work):
     for i in range(7):
         work[(TIME + i) * WIDTH + lane] = records[point, 3 + i]
     work[GROWN * WIDTH + lane], work[STIFFNESS * WIDTH + lane] = GROWTH, 0.0
-    following = int(records[point, NEXT])
-    work[NEXT_TIME * WIDTH + lane] = times[following] if following < len(times) else np.inf
+    work[NEXT * WIDTH + lane] = records[point, _NEXT]
+    work[NEXT_TIME * WIDTH + lane] = times[int(records[point, _NEXT])]
 
 
 @inlined
@@ -80,9 +81,9 @@ def _leave(lane, point, status, records, outputs, work):
         records[point, variable] = work[(STATE + variable) * WIDTH + lane]
     for i in range(7):
         records[point, 3 + i] = work[(TIME + i) * WIDTH + lane]
-    records[point, STATUS] = status
+    records[point, _STATUS], records[point, _NEXT] = status, work[NEXT * WIDTH + lane]
     if status != STIFF:
-        fill_rest(lane, point, int(records[point, NEXT]), outputs, work)
+        fill_rest(lane, point, outputs, work)
     _rest(lane, work)
 
 
@@ -182,7 +183,7 @@ def _accept(accepted, work):
 
 
 @always_inlined
-def _advance(room, stretch, distance, active, flags, options, end, lanes, records, times, outputs, work):
+def _advance(room, stretch, distance, active, flags, options, end, lanes, times, outputs, work):
     """Accept or reject the step of each lane and choose the next one.
 
     Returns
@@ -208,7 +209,7 @@ def _advance(room, stretch, distance, active, flags, options, end, lanes, record
                 flow_stiff.stiff_dense(work)
             else:
                 flow_explicit.explicit_dense(work)
-            write_outputs(due, lanes, records, times, outputs, work)
+            write_outputs(due, lanes, times, outputs, work)
     if observing:
         _observe(accepted, options[4], work)
     _accept(accepted, work)
@@ -260,7 +261,7 @@ def _integrate(points, todo, times, code, options, records, outputs, kind):
     rule = (float(code[1]), float(code[2]), digit_count(longest))
     dense_wanted = outputs.shape[2] > 0
     flags = (code[0] == 1, code[3] == 1, code[4] == 1, dense_wanted, options[3] == 0.0)
-    end = times[len(times) - 1]
+    end, times = times[len(times) - 1], padded(times if dense_wanted else times[:0])
     work, lanes, reasons = np.zeros(ROWS * WIDTH), np.zeros(WIDTH, np.int64), np.zeros(5, np.int64)
     for lane in range(WIDTH):
         _rest(lane, work)
@@ -270,7 +271,7 @@ def _integrate(points, todo, times, code, options, records, outputs, kind):
         for lane in range(WIDTH):
             if not active >> lane & 1 and upcoming < len(todo):
                 lanes[lane] = todo[upcoming]
-                _enter(lane, lanes[lane], points, records, times if dense_wanted else times[:0], work)
+                _enter(lane, lanes[lane], points, records, times, work)
                 upcoming, filled = upcoming + 1, filled | 1 << lane
         active |= filled
         if not active:
@@ -285,7 +286,7 @@ def _integrate(points, todo, times, code, options, records, outputs, kind):
             else:
                 room, stretch, distance = flow_explicit.explicit_step(rule, kind, work)
             accepted, scales, urgent = _advance(
-                room, stretch, distance, active, flags, options, end, lanes, records, times, outputs, work
+                room, stretch, distance, active, flags, options, end, lanes, times, outputs, work
             )
             if active & bits(less_equal(urgent, 0.0)):
                 done = active & _ended(room, accepted, scales, flags, rule, options, end, reasons, work)

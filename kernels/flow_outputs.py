@@ -3,51 +3,54 @@
 import numpy as np
 
 from .compile import always_inlined, inlined
-from .flow_work import BUFFER, DENSE, NEW_TIME, NEXT_TIME, STATE, TIME, H, get, put
-from .lanes import WIDTH, fma, load, spread, store
-
-#: Column of a record that holds the place of its next output.
-NEXT = 11
+from .flow_work import BUFFER, DENSE, NEW_TIME, NEXT, NEXT_TIME, STATE, TIME, H, put
+from .lanes import WIDTH, fma, less_equal, load, lowest, select, spread, store, total
 
 
 @inlined
-def write_outputs(due, lanes, records, times, outputs, work):
-    """Outputs up to the new time of the lanes whose next output time the step has passed; ``due`` holds their bits."""
-    for lane in range(WIDTH):
-        if due >> lane & 1:
-            point, t_new = lanes[lane], work[NEW_TIME * WIDTH + lane]
-            begin = int(records[point, NEXT])
-            end = begin + 1
-            while end < len(times) and times[end] <= t_new:
-                end += 1
-            _interpolate(lane, point, begin, end, times, outputs, work)
-            records[point, NEXT] = end
-            work[NEXT_TIME * WIDTH + lane] = times[end] if end < len(times) else np.inf
+def padded(times):
+    """Times, and eight more that are never reached."""
+    result = np.full(len(times) + WIDTH, np.inf)
+    result[: len(times)] = times
+    return result
 
 
-@inlined
-def _interpolate(lane, point, begin, end, times, outputs, work):
-    """Outputs ``begin`` to ``end`` of a lane; what eight at a time write beyond the end, later steps overwrite."""
-    t, rate = work[TIME * WIDTH + lane], 1.0 / work[H * WIDTH + lane]
-    for place in range(begin, end, WIDTH):
-        if place + WIDTH <= len(times):
-            x = (load(times, (place,)) - t) * rate
-            for variable in range(3):
-                store(outputs, (variable, point, place), _value(variable, lane, x, work))
-        else:
-            # The last places of a row.
-            for i in range(end - place):
-                work[(BUFFER + 3) * WIDTH + i] = times[place + i]
-            x = (get(work, BUFFER + 3) - t) * rate
-            for variable in range(3):
-                put(work, BUFFER + variable, _value(variable, lane, x, work))
-                for i in range(end - place):
-                    outputs[variable, point, place + i] = work[(BUFFER + variable) * WIDTH + i]
+@always_inlined
+def write_outputs(due, lanes, times, outputs, work):
+    """Outputs up to the new time of the lanes in ``due`` (bits), whose next output time the step has passed.
+
+    ``times`` are padded. What eight at a time write beyond the new time, later steps overwrite.
+    """
+    while due:
+        lane = lowest(due)
+        due &= due - 1
+        t_new, place, passed = _spread(NEW_TIME, lane, work), int(work[NEXT * WIDTH + lane]), WIDTH
+        while passed == WIDTH:
+            eight = load(times, (place,))
+            passed = int(total(select(less_equal(eight, t_new), 1.0, 0.0)))
+            _interpolate(lane, lanes[lane], place, passed, eight, outputs, work)
+            place += passed
+        work[NEXT * WIDTH + lane], work[NEXT_TIME * WIDTH + lane] = place, times[place]
+
+
+@always_inlined
+def _interpolate(lane, point, place, passed, times, outputs, work):
+    """Outputs of a lane at eight times, those from ``place`` on, of which ``passed`` are wanted."""
+    x = (times - _spread(TIME, lane, work)) / _spread(H, lane, work)
+    if place + WIDTH <= outputs.shape[2]:
+        for variable in range(3):
+            store(outputs, (variable, point, place), _value(variable, lane, x, work))
+    else:
+        # The last places of a row.
+        for variable in range(3):
+            put(work, BUFFER, _value(variable, lane, x, work))
+            for i in range(passed):
+                outputs[variable, point, place + i] = work[BUFFER * WIDTH + i]
 
 
 @always_inlined
 def _value(variable, lane, x, work):
-    """The interpolant at eight fractions x of the step."""
+    """The interpolant of a lane at eight fractions x of the step."""
     value = fma(x, _spread(DENSE + 9 + variable, lane, work), _spread(DENSE + 6 + variable, lane, work))
     value = fma(x, fma(x, value, _spread(DENSE + 3 + variable, lane, work)), _spread(DENSE + variable, lane, work))
     return fma(x, value, _spread(STATE + variable, lane, work))
@@ -59,9 +62,9 @@ def _spread(row, lane, work):
 
 
 @inlined
-def fill_rest(lane, point, begin, outputs, work):
+def fill_rest(lane, point, outputs, work):
     """The last state at the times that are left; the last output is the end itself, not the interpolant's rounding."""
-    count = outputs.shape[2]
+    begin, count = int(work[NEXT * WIDTH + lane]), outputs.shape[2]
     for variable in range(3):
         for i in range(max(0, min(begin, count - 1)), count):
             outputs[variable, point, i] = work[(STATE + variable) * WIDTH + lane]

@@ -11,13 +11,13 @@ from .lanes import WIDTH, load, store
 STATE, SLOPE, STAGES, FRESH, SLOPE_NEW, ERROR, DENSE = 0, 3, 6, 30, 33, 36, 39
 #: The mode (five rows, see :mod:`fastmodes.kernels.vector_field`), and what a record holds in columns 3 to 9.
 MODE, TIME, STEP, STEPS, CALLS, PATH, LEARNT, LOSS = 51, *range(56, 63)
-#: Largest growth of the next step, steps limited by stability, time of the next output.
-GROWN, STIFFNESS, NEXT_TIME = range(63, 66)
+#: Largest growth of the next step, steps limited by stability, the next output's place and time.
+GROWN, STIFFNESS, NEXT, NEXT_TIME = range(63, 67)
 #: Length of the step being tried and the time after it.
-H, NEW_TIME = 66, 67
-#: Four rows for outputs that do not fit into their place at once.
-BUFFER = 68
-ROWS = 72
+H, NEW_TIME = 67, 68
+#: Eight outputs that do not fit into their place at once.
+BUFFER = 69
+ROWS = 70
 
 
 @always_inlined

@@ -245,6 +245,18 @@ def bits(typingctx, mask):
 
 
 @intrinsic
+def lowest(typingctx, bits):
+    """Position of the lowest one among the bits of an integer that is not 0."""
+    if not isinstance(bits, types.Integer):
+        return None
+
+    def codegen(context, builder, sig, args):
+        return builder.cttz(context.cast(builder, args[0], sig.args[0], types.intp), ir.Constant(ir.IntType(1), 1))
+
+    return types.intp(bits), codegen
+
+
+@intrinsic
 def lane(typingctx, value, position):
     """The number in one lane."""
     if value != LANES or not isinstance(position, types.Integer):

@@ -34,6 +34,11 @@ def fma(a, b, c):
     return a * b + c
 
 
+def lowest(bits):
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+    return (bits & -bits).bit_length() - 1
+
+
 def lane(value, position):
     """As in :mod:`~fastmodes.kernels.lanes`."""
     return value[position]
