@@ -83,7 +83,8 @@ def flow(folder):
 
     sweep({**FLOW, "axes": {"rule": FLOW["axes"]["rule"], "recurrent": [0.1], "readout": [1.0]}}, folder / "warm")
     clock = Clock()
-    flows.flow_lanes = clock.timed(flows.flow_lanes)
+    flows.FLOW_LANES = tuple(map(clock.timed, flows.FLOW_LANES))
+    flows.mode_losses = clock.timed(flows.mode_losses)
     grids.gather = clock.timed(grids.gather)
     plan = Plan(FLOW)
     begin, used = time.perf_counter(), time.process_time()
