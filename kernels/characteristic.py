@@ -19,7 +19,8 @@ import numpy as np
 
 from .compile import always_inlined, inlined
 from .gridded import source
-from .lanes import WIDTH, absolute, either, fma, less, load, negative, select, splat, sqrt, store
+from .lanes import WIDTH, absolute, either, fma, less, load, select, splat, sqrt, store
+from .lanes_low import negative
 from .propagation import truncated
 
 #: Rows of a chunk of points: teacher w*, teacher p, position s, feedback r, fixed propagator, horizon (0: endless).

@@ -22,7 +22,6 @@ WIDTH = 8
 _DOUBLE = ir.DoubleType()
 _VECTOR = ir.VectorType(_DOUBLE, WIDTH)
 _BITS = ir.VectorType(ir.IntType(1), WIDTH)
-_BYTES = ir.VectorType(ir.IntType(8), WIDTH)
 
 
 class LanesType(types.Type):
@@ -115,9 +114,9 @@ def _item_pointer(context, builder, array_type, array, index_type, index):
     return builder.bitcast(pointer, _VECTOR.as_pointer())
 
 
-def _is_place(array, index, dtype=types.float64):
+def _is_place(array, index):
     return (
-        isinstance(array, types.Array) and array.dtype == dtype
+        isinstance(array, types.Array) and array.dtype == types.float64
         and isinstance(index, types.BaseTuple) and len(index) == array.ndim
     )  # fmt: skip
 
@@ -147,24 +146,6 @@ def load(typingctx, array, index):
 
 
 @intrinsic
-def fetch(typingctx, array, index):
-    """Ask for the cache line of ``array[index]``, which will be read soon; the index may lie outside the array."""
-    if not _is_place(array, index):
-        return None
-
-    def codegen(context, builder, sig, args):
-        pointer = _item_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1])
-        number, byte = ir.IntType(32), ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch")
-        read, close, data = (ir.Constant(number, value) for value in (0, 3, 1))
-        builder.call(function, [builder.bitcast(pointer, byte), read, close, data])
-        return context.get_dummy_value()
-
-    return types.none(array, index), codegen
-
-
-@intrinsic
 def spread(typingctx, array, index):
     """One number of a float64 array in all eight lanes; the index is not checked and not wrapped around."""
     if not _is_place(array, index):
@@ -186,23 +167,6 @@ def store(typingctx, array, index, value):
     def codegen(context, builder, sig, args):
         pointer = _item_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1])
         builder.store(_as_vector(context, builder, args[2], sig.args[2]), pointer, align=8)
-        return context.get_dummy_value()
-
-    return types.none(array, index, value), codegen
-
-
-@intrinsic
-def store_bytes(typingctx, array, index, value):
-    """Write eight lanes, small whole numbers, to ``array[index]`` and its seven neighbours; an array of int8."""
-    if not _is_place(array, index, types.int8) or value != LANES:
-        return None
-
-    def codegen(context, builder, sig, args):
-        pointer = _item_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1])
-        # Unfenced, LLVM converts what a select chooses from, and then has to turn its mask into one of bytes.
-        fenced = _call_llvm(builder, f"llvm.arithmetic.fence.v{WIDTH}f64", [args[2]])
-        whole = builder.fptosi(fenced, ir.VectorType(ir.IntType(32), WIDTH))
-        builder.store(builder.trunc(whole, _BYTES), builder.bitcast(pointer, _BYTES.as_pointer()), align=1)
         return context.get_dummy_value()
 
     return types.none(array, index, value), codegen
@@ -283,19 +247,6 @@ maximum = _elementwise("maxnum", 2)
 less = _comparison("<")
 less_equal = _comparison("<=")
 equal = _comparison("==")
-
-
-@intrinsic
-def negative(typingctx, value):
-    """Lanes whose sign bit is set, -0.0 and NaN among them: :func:`select` needs no comparison for these."""
-    if value != LANES:
-        return None
-
-    def codegen(context, builder, sig, args):
-        whole = ir.VectorType(ir.IntType(64), WIDTH)
-        return builder.icmp_signed("<", builder.bitcast(args[0], whole), ir.Constant(whole, None))
-
-    return MASK(value), codegen
 
 
 @intrinsic

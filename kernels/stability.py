@@ -18,7 +18,8 @@ from . import characteristic as quick
 from .characteristic import FEEDBACK, HORIZON, PARAMETERS, POSITION, PRODUCT, PROPAGATOR, TEACHER, UNSETTLED
 from .compile import always_inlined, inlined, kernel
 from .gridded import find_rows, locate, source
-from .lanes import WIDTH, absolute, equal, fetch, fma, less, load, select, splat, sqrt, store, store_bytes
+from .lanes import WIDTH, absolute, equal, fma, less, load, select, splat, sqrt, store
+from .lanes_low import fetch, store_bytes
 from .propagation import digit_count, truncated
 
 #: Value of the kind at a point; saddles have one growing and one decaying direction, marginal points a rate of 0.
