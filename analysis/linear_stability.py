@@ -13,32 +13,39 @@ from fastmodes.schema import annotate, flag_attributes
 from fastmodes.slabs import SLAB_POINTS, write_slabs
 
 _BLOCK = 1 << 17
+# Points whose results stay in the cache until what follows from them has been derived.
+_PIECE = 1 << 14
 
 
 def _entries(teacher_recurrent, teacher_product, feedback, **more):
     return {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "feedback": feedback} | more
 
 
+_PARAMETERS = ("teacher_recurrent", "teacher_product", "position", "feedback")
+
+
 def _rule_names(rules):
     return ("rule", [rule.name for rule in rules])
 
 
-def _evaluate(rules, grid, parts, progress=False):
-    """Kernel results of every rule: eigenvalue parts (rule, part, point) and kinds (rule, point)."""
-    parameters = ("teacher_recurrent", "teacher_product", "position", "feedback")
-    values = np.empty((len(rules), parts, grid.size))
-    kinds = np.empty((len(rules), grid.size), np.int8)
-    layouts = [grid.layout((*parameters, f"decay {i}", f"horizon {i}")) for i in range(len(rules))]
-    codes = [np.array([rule.feedback == "readout", moves(rule)], dtype=np.int64) for rule in rules]
+def _evaluate(rules, grid, values, kinds, derive=None, progress=False):
+    """Kernel results of every rule, into ``values`` (rule, part, point) and ``kinds`` (rule, point).
 
-    def work(block):
-        i, (start, stop) = block
-        optimal_stability(*layouts[i], start, codes[i], values[i, :, start:stop], kinds[i, start:stop])
-
-    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
+    ``derive(i, piece)`` is called for each piece of rule i, while its results are in the cache.
+    """
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
-        run_blocks(work, blocks, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
-    return values, kinds
+        for i, rule in enumerate(rules):
+            layout = grid.layout((*_PARAMETERS, f"decay {i}", f"horizon {i}"))
+            code = np.array([rule.feedback == "readout", moves(rule)], dtype=np.int64)
+
+            def work(block, i=i, layout=layout, code=code):
+                for start in range(*block, _PIECE):
+                    piece = slice(start, min(start + _PIECE, block[1]))
+                    optimal_stability(*layout, start, code, values[i, :, piece], kinds[i, piece])
+                    if derive is not None:
+                        derive(i, piece)
+
+            run_blocks(work, grid.blocks(_BLOCK), on_done=lambda block: bar.update(block[1] - block[0]))
 
 
 def _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon):
@@ -88,18 +95,30 @@ def stability(
     """
     rules = check_rules(rules)
     grid = _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
-    parts, kinds = _evaluate(rules, grid, 3, progress)
-    real, imaginary = parts[:, :2], parts[:, 2]
-    signed = np.stack([-imaginary, imaginary], axis=1)
+    count = (len(rules), grid.size)
+    # The smaller and the larger real part, the imaginary parts.
+    values, numbers, flags = np.empty((count[0], 4, count[1])), np.empty((2, *count)), np.empty((3, *count), np.int8)
+    (rate, limit), (kinds, stable, oscillatory) = numbers, flags
+
+    def derive(i, piece):
+        (low, high, negative, imaginary), place = values[i, :, piece], (i, piece)
+        imaginary[:] = negative
+        np.negative(imaginary, out=negative)
+        np.negative(high, out=rate[place])
+        np.less(high, 0, out=stable[place].view(bool))
+        np.greater(imaginary, 0, out=oscillatory[place].view(bool))
+        _stable_rate(low, high, imaginary, limit[place])
+
+    _evaluate(rules, grid, values[:, :3], kinds, derive, progress)
     dataset = xr.Dataset(
         {
-            "stability_real": _shaped(grid, real, ("rule", "eigenvalue")),
-            "stability_imag": _shaped(grid, signed, ("rule", "eigenvalue")),
+            "stability_real": _shaped(grid, values[:, :2], ("rule", "eigenvalue")),
+            "stability_imag": _shaped(grid, values[:, 2:], ("rule", "eigenvalue")),
             "kind": _shaped(grid, kinds, ("rule",)),
-            "stable": _shaped(grid, (real[:, 1] < 0).astype(np.int8), ("rule",)),
-            "oscillatory": _shaped(grid, (imaginary > 0).astype(np.int8), ("rule",)),
-            "convergence_rate": _shaped(grid, -real[:, 1], ("rule",)),
-            "largest_learning_rate": _shaped(grid, _stable_rate(real, imaginary), ("rule",)),
+            "stable": _shaped(grid, stable, ("rule",)),
+            "oscillatory": _shaped(grid, oscillatory, ("rule",)),
+            "convergence_rate": _shaped(grid, rate, ("rule",)),
+            "largest_learning_rate": _shaped(grid, limit, ("rule",)),
         },
         coords={"rule": _rule_names(rules), "eigenvalue": [0, 1]},
     )
@@ -158,11 +177,14 @@ def _recorded(values):
     return {k: values[k] for k in _RECORDED if k in values and values[k] is not None and np.ndim(values[k]) == 0}
 
 
-def _stable_rate(real, imaginary):
-    """Largest eta with |1 + eta lambda| < 1 for both eigenvalues, -2 Re / |lambda|^2; 0 where there is none."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        limit = np.where(imaginary > 0, -2 * real[:, 0] / (real[:, 0] ** 2 + imaginary**2), -2 / real[:, 0])
-    return np.where(real[:, 1] < 0, limit, 0.0)
+def _stable_rate(low, high, imaginary, limit):
+    """Largest eta with |1 + eta lambda| < 1 for both eigenvalues, -2 Re / |lambda|^2, or 0, into ``limit``."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        np.divide(-2, low, out=limit)
+        spiral = imaginary > 0
+        if spiral.any():
+            np.divide(-2 * low, low**2 + imaginary**2, out=limit, where=spiral)
+    np.copyto(limit, 0.0, where=~(high < 0))
 
 
 def convergence_rate(
@@ -187,7 +209,8 @@ def convergence_rate(
     """
     rules = check_rules(rules)
     grid = _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
-    rates, kinds = _evaluate(rules, grid, 1, progress)
+    rates, kinds = np.empty((len(rules), 1, grid.size)), np.empty((len(rules), grid.size), np.int8)
+    _evaluate(rules, grid, rates, kinds, progress=progress)
     dataset = xr.Dataset(
         {"convergence_rate": _shaped(grid, rates[:, 0], ("rule",)), "kind": _shaped(grid, kinds, ("rule",))},
         coords={"rule": _rule_names(rules)},

@@ -9,13 +9,13 @@ from fastmodes.kernels.parallel import run_blocks
 
 @kernel
 def _divide(count):
-    """Two divisions and a square root for each of ``count`` groups of eight points, four independent chains."""
+    """A division and a square root for each of ``count`` groups of eight points, four independent chains."""
     a, b, c, d = splat(1.1), splat(1.2), splat(1.3), splat(1.4)
     for _ in range(count // 4):
-        a = sqrt(3.0 / (2.0 / a))
-        b = sqrt(3.0 / (2.0 / b))
-        c = sqrt(3.0 / (2.0 / c))
-        d = sqrt(3.0 / (2.0 / d))
+        a = sqrt(3.0 / a)
+        b = sqrt(3.0 / b)
+        c = sqrt(3.0 / c)
+        d = sqrt(3.0 / d)
     return total(fma(a, b, c * d))
 
 

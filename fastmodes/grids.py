@@ -124,7 +124,7 @@ def broadcast(parameters, reserved=("rule", "time")) -> Grid:
             if array.sizes[dim] == 0:
                 raise ValueError(f"{name} must hold at least one point along {dim!r}; got none")
     try:
-        full = xr.broadcast(*xr.align(*(arrays[name] for name in parameters), join="exact"))
+        full = xr.broadcast(*xr.align(*(arrays[name] for name in parameters), join="exact", copy=False))
     except ValueError as error:
         raise ValueError(f"{', '.join(parameters)} must have equal coordinates on shared dims: {error}") from None
     coords: dict = {}
@@ -141,6 +141,11 @@ def _stretched(array, dims, shape):
     return xr.DataArray(np.broadcast_to(array.values, shape), dims=dims)
 
 
+def own_values(view):
+    """A broadcast view without its repetitions: of length 1 along the axes on which it does not vary."""
+    return view[tuple(slice(None) if step != 0 else slice(0, 1) for step in view.strides)]
+
+
 def check_range(grid, name, low, high):
     """Check that a parameter of the grid lies strictly between ``low`` and ``high`` everywhere.
 
@@ -149,10 +154,9 @@ def check_range(grid, name, low, high):
     ValueError
         Naming the first offending value and its place.
     """
-    values = grid.values[name]
-    bad = ~((values > low) & (values < high))
-    if bad.any():
-        place = tuple(int(i) for i in np.argwhere(bad)[0])
+    values = own_values(grid.values[name])
+    if not (values.min() > low and values.max() < high):
+        place = tuple(int(i) for i in np.argwhere(~((values > low) & (values < high)))[0])
         where = ", ".join(f"{dim}={i}" for dim, i in zip(grid.dims, place, strict=True))
         raise ValueError(
             f"{name} must be > {low} and < {high} everywhere; got {values[place]}{f' at {where}' if where else ''}"
@@ -167,5 +171,5 @@ def check_non_zero(grid, name):
     ValueError
         If it is.
     """
-    if (grid.values[name] == 0).any():
+    if not own_values(grid.values[name]).all():
         raise ValueError(f"{name} must be non-zero everywhere; got 0")

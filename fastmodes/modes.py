@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from .aligned import modes_of
-from .grids import Grid, broadcast, check_range
+from .grids import Grid, broadcast, check_range, own_values
 from .kernels.modes import mode_updates
 from .kernels.parallel import run_blocks
 from .networks import LinearRNN, Modes
@@ -222,7 +222,7 @@ def _check_convergence(grid, name, rule, decay="decay"):
     """The sum over the endless horizon converges: |decay w| < 1."""
     if moves(rule) or rule.horizon is not None:
         return
-    product = np.abs(grid.values[decay] * grid.values[name])
+    product = np.abs(own_values(grid.values[decay]) * own_values(grid.values[name]))
     if (product >= 1).any():
         raise ValueError(
             f"decay must keep |decay {name}| below 1 for rule {rule.name!r}, whose horizon is endless; got "

@@ -19,6 +19,15 @@ def store(array, index, value):
     array[index[:-1]][..., index[-1] : index[-1] + WIDTH] = value
 
 
+def store_bytes(array, index, value):
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+    array[index[:-1]][..., index[-1] : index[-1] + WIDTH] = value
+
+
+def fetch(array, index):
+    """As in :mod:`~fastmodes.kernels.lanes`."""
+
+
 def spread(array, index):
     """As in :mod:`~fastmodes.kernels.lanes`."""
     return np.full(WIDTH, array[index])
@@ -69,6 +78,6 @@ def bits(mask):
     return int(np.dot(mask, 1 << np.arange(WIDTH)))
 
 
-select, sqrt, absolute, minimum, maximum = np.where, np.sqrt, np.abs, np.fmin, np.fmax
+negative, select, sqrt, absolute, minimum, maximum = np.signbit, np.where, np.sqrt, np.abs, np.fmin, np.fmax
 less, less_equal, equal = np.less, np.less_equal, np.equal
 either, both, invert = np.logical_or, np.logical_and, np.logical_not

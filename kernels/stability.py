@@ -7,25 +7,29 @@ flow's Jacobian has the eigenvalues 0 and ``[-c1 +- sqrt(c1^2 - 4 c0)] / 2``, wi
     c0 = f b^3 p A^2 (G + H) + (f p G A)^2          the sum of the principal 2 x 2 minors
 
 BPTT: G = A, H = w*^2 A^2. tBPTT(1): G = 1, H = 0. RFLO: G = 1/(1 - w_hat w*), H = w_hat w* G^2.
-The kernel is bound by the divider: all reciprocals come from one division, and a second one gives the eigenvalue
-nearer to 0 from the product of the two, free of cancellation.
+The eigenvalue nearer to 0 comes from the product of the two, free of cancellation. A map evaluates the quicker form of
+:mod:`~fastmodes.kernels.characteristic`, and the general one here where that one leaves the range of numbers: at zeros
+of p or r, and beyond sizes of 1e19 or so.
 """
 
 import numpy as np
 
+from . import characteristic as quick
+from .characteristic import FEEDBACK, HORIZON, PARAMETERS, POSITION, PRODUCT, PROPAGATOR, TEACHER, UNSETTLED
 from .compile import always_inlined, inlined, kernel
-from .gridded import locate
+from .gridded import find_rows, locate, source
 from .lanes import WIDTH, absolute, equal, fma, less, load, select, splat, sqrt, store
+from .lanes_low import fetch, store_bytes
 from .propagation import digit_count, truncated
-
-#: Rows of a chunk of points: teacher w*, teacher p, position s, feedback r, fixed propagator, horizon (0: endless).
-PARAMETERS = 6
-TEACHER, PRODUCT, POSITION, FEEDBACK, PROPAGATOR, HORIZON = range(PARAMETERS)
 
 #: Value of the kind at a point; saddles have one growing and one decaying direction, marginal points a rate of 0.
 KINDS = ("stable_node", "stable_spiral", "saddle", "unstable_node", "unstable_spiral", "marginal")
 
-_CHUNK = 512
+# Points of a chunk: what varies over it is copied, where that is necessary, to the cache.
+_CHUNK = 2048
+_PAST = quick.DELAY + WIDTH
+# Points of a row from which on it is not joined with the next ones in a chunk.
+_LONG = 128
 
 
 @always_inlined
@@ -86,31 +90,57 @@ def _kind(c1, c0, imaginary):
 
 
 @inlined
-def _fill(chunk, kept, pool, places, shape, first, count, start):
-    """Copy the parameters of ``count`` points into the rows of a chunk.
+def _write(ring, chunk, flat, pool, found, span, feedback, size, values, kinds, begin, tail, tail_kinds):
+    """Results of ``size`` points; eight that reach before the first or past the last one go to a buffer."""
+    s_from, s_place, s_span = source(pool, flat, found, POSITION)
+    f_from, f_place, f_span = source(pool, flat, found, feedback)
+    for i in range(0, size + quick.DELAY, WIDTH):
+        fetch(s_from, (s_place + ((i + _CHUNK) & s_span),))
+        quick.step(
+            ring, chunk, i, load(s_from, (s_place + (i & s_span),)), load(f_from, (f_place + (i & f_span),)), span
+        )
+        inside = quick.DELAY <= i <= size + quick.DELAY - WIDTH
+        target, target_kinds, place = (values, kinds, begin + i - quick.DELAY) if inside else (tail, tail_kinds, 0)
+        store_bytes(target_kinds, (place,), quick.kinds(ring, i))
+        if len(values) == 3:
+            low, high, imaginary = quick.pair(ring, i)
+            store(target, (0, place), low)
+            store(target, (1, place), high)
+            store(target, (2, place), imaginary)
+        else:
+            store(target, (0, place), quick.rate(ring, i))
 
-    ``kept`` holds the number that fills a whole row, else NaN: a parameter that does not vary is written once.
-    """
-    done = 0
-    while done < count:
-        run = min(locate(first + done, shape, places, start), count - done)
-        for k in range(PARAMETERS):
-            step = places[k, places.shape[1] - 1] if len(shape) > 0 else 0
-            value = pool[start[k]]
-            if step == 0 and run == count:
-                if kept[k] != value:
-                    for i in range(chunk.shape[1]):
-                        chunk[k, i] = value
-                    kept[k] = value
-            else:
-                kept[k] = np.nan
-                if step == 1:
-                    for i in range(run):
-                        chunk[k, done + i] = pool[start[k] + i]
-                else:
-                    for i in range(run):
-                        chunk[k, done + i] = pool[start[k] + i * step]
-        done += run
+
+@inlined
+def _settle(flat, pool, found, size, code, bits, values, kinds, begin, tail, tail_kinds):
+    """Evaluate the general formula where the kind is UNSETTLED."""
+    w_from, w_place, w_span = source(pool, flat, found, TEACHER)
+    p_from, p_place, p_span = source(pool, flat, found, PRODUCT)
+    s_from, s_place, s_span = source(pool, flat, found, POSITION)
+    r_from, r_place, r_span = source(pool, flat, found, FEEDBACK)
+    pi_from, pi_place, pi_span = source(pool, flat, found, TEACHER if code[1] == 1 else PROPAGATOR)
+    horizons, h_place, h_span = source(pool, flat, found, HORIZON)
+    for i in range(0, size, WIDTH):
+        here = range(begin + i, begin + min(i + WIDTH, size))
+        seen = 0
+        for k in here:
+            seen |= kinds[k]
+        if not seen & UNSETTLED:
+            continue
+        w, p = load(w_from, (w_place + (i & w_span),)), load(p_from, (p_place + (i & p_span),))
+        s, r = load(s_from, (s_place + (i & s_span),)), load(r_from, (r_place + (i & r_span),))
+        pi, horizon = load(pi_from, (pi_place + (i & pi_span),)), load(horizons, (h_place + (i & h_span),))
+        c1, c0 = _coefficients(w, p, s, r, pi, horizon, bits, code[0] == 1)
+        low, high, imaginary = _eigenvalues(c1, c0)
+        store_bytes(tail_kinds, (0,), _kind(c1, c0, imaginary))
+        store(tail, (0, 0), low if len(values) == 3 else -high)
+        store(tail, (1, 0), high)
+        store(tail, (2, 0), imaginary)
+        for k in here:
+            if kinds[k] == UNSETTLED:
+                kinds[k] = tail_kinds[k - begin - i]
+                for part in range(len(values)):
+                    values[part, k] = tail[part, k - begin - i]
 
 
 @kernel
@@ -133,35 +163,41 @@ def optimal_stability(pool, places, shape, first, code, eigenvalues, kinds):
     kinds : int8 array (point,)
         Result: index into KINDS.
     """
-    count = len(kinds)
-    chunk, kept, start = np.ones((PARAMETERS, _CHUNK)), np.full(PARAMETERS, np.nan), np.empty(PARAMETERS, np.int64)
-    kind, tail, whole = np.empty((1, _CHUNK)), np.empty((3, WIDTH)), len(eigenvalues) == 3
-    bits = _longest(pool, places)
-    readout, moving = code[0] == 1, code[1] == 1
-    for begin in range(0, count, _CHUNK):
+    count, left, span, bits = len(kinds), 0, 0, _longest(pool, places)
+    feedback = POSITION if code[0] == 1 else FEEDBACK
+    ring, chunk = np.ones(quick.RING), np.empty((quick.ROWS, _CHUNK + _PAST))
+    flat, found, start = chunk.reshape(-1), np.zeros((PARAMETERS, 3), np.int64), np.empty(PARAMETERS, np.int64)
+    kept, known = np.full(PARAMETERS, np.nan), np.full(PARAMETERS, np.nan)
+    tail, tail_kinds = np.empty((3, WIDTH)), np.empty(WIDTH, np.int8)
+    begin = 0
+    while begin < count:
         size = min(_CHUNK, count - begin)
-        _fill(chunk, kept, pool, places, shape, first + begin, size, start)
-        for i in range(0, size, WIDTH):
-            w, s = load(chunk, (TEACHER, i)), load(chunk, (POSITION, i))
-            pi = w if moving else load(chunk, (PROPAGATOR, i))
-            p, r, horizon = load(chunk, (PRODUCT, i)), load(chunk, (FEEDBACK, i)), load(chunk, (HORIZON, i))
-            c1, c0 = _coefficients(w, p, s, r, pi, horizon, bits, readout)
-            low, high, imaginary = _eigenvalues(c1, c0)
-            store(kind, (0, i), _kind(c1, c0, imaginary))
-            # The last chunk's results go through a buffer: eight lanes may reach past the end.
-            target, place = (eigenvalues, begin + i) if i + WIDTH <= size else (tail, 0)
-            if whole:
-                store(target, (0, place), low)
-                store(target, (1, place), high)
-                store(target, (2, place), imaginary)
-            else:
-                store(target, (0, place), -high)
-        for i in range(size):
-            kinds[begin + i] = np.int8(kind[0, i])
-        left = size % WIDTH
-        for part in range(len(eigenvalues)):
-            for i in range(left):
-                eigenvalues[part, begin + size - left + i] = tail[part, i]
+        if left == 0:
+            left = locate(first + begin, shape, places, start)
+        if left >= _LONG:
+            # To the end of the row: what does not vary along it is computed once.
+            size = min(size, left)
+        left = find_rows(chunk, found, kept, pool, places, shape, first + begin, start, left, size, _PAST)
+        if not _same_teacher(kept, known):
+            span = quick.teacher_rows(chunk, flat, pool, found, size, code[1] == 1, bits)
+            known[:] = kept
+        _write(ring, chunk, flat, pool, found, span, feedback, size, eigenvalues, kinds, begin, tail, tail_kinds)
+        rest, seen = begin + size - size % WIDTH, 0
+        for i in range(size % WIDTH):
+            kinds[rest + i] = tail_kinds[i]
+            for part in range(len(eigenvalues)):
+                eigenvalues[part, rest + i] = tail[part, i]
+        for kind in kinds[begin : begin + size]:
+            seen |= kind
+        if seen & UNSETTLED:
+            _settle(flat, pool, found, size, code, bits, eigenvalues, kinds, begin, tail, tail_kinds)
+        begin += size
+
+
+@inlined
+def _same_teacher(a, b):
+    same = a[TEACHER] == b[TEACHER] and a[PRODUCT] == b[PRODUCT]
+    return same and a[PROPAGATOR] == b[PROPAGATOR] and a[HORIZON] == b[HORIZON]
 
 
 @inlined

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fastmodes.kernels import lanes, views
+from fastmodes.kernels import lanes, lanes_low, views
 from fastmodes.kernels.products import add_correlation, copy_into, product, product_turned, scale_rows, transpose_into
 
 
@@ -43,6 +43,19 @@ def test_arithmetic(rng):
     assert total == ((y[0] + y[4]) + (y[2] + y[6])) + ((y[1] + y[5]) + (y[3] + y[7]))
     assert third == y[3]
     assert below == sum(1 << i for i in range(8) if y[i] < 0)
+
+
+def test_signs_and_bytes(rng):
+    x = np.array([1.0, -1.0, 0.0, -0.0, np.inf, -np.inf, 1e-300, -1e-300])
+    found = np.full(10, 77, np.int8)
+
+    def body(x, found):
+        lanes_low.fetch(x, (1000,))
+        kind = lanes.select(lanes_low.negative(lanes.load(x, (0,))), 5.0, 2.0)
+        lanes_low.store_bytes(found, (1,), kind)
+
+    run(body, x, found)
+    np.testing.assert_array_equal(found, [77, *np.where(np.signbit(x), 5, 2), 77])
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 4), (5, 4, 7), (4, 100, 3), (9, 50, 16)])

@@ -245,6 +245,53 @@ def test_horizon_as_a_parameter():
         np.testing.assert_array_equal(grid.stability_real.values[..., i], single.stability_real.values)
 
 
+@pytest.mark.parametrize("rule", FOUR + OTHERS, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("shape", [(1,), (7,), (300, 9), (9, 300), (3, 2500)], ids=str)
+def test_a_point_is_the_same_to_the_last_bit_whatever_varies_beside_it(rule, shape):
+    """Rows that are read where they are, rows joined in a chunk, full and broken groups of eight."""
+    rng = np.random.default_rng(13)
+    values = {"teacher_recurrent": rng.uniform(-0.9, 0.9, shape[0]), "position": rng.normal(size=shape[-1])}
+    if len(shape) == 1:
+        values["teacher_recurrent"] = values["teacher_recurrent"][:1]
+    named = {name: xr.DataArray(value, dims=name) for name, value in values.items()}
+    grid = analysis.stability(rule, teacher_product=-0.7, feedback=0.4, **named).isel(rule=0)
+    pairs = [part.ravel() for part in np.meshgrid(*values.values(), indexing="ij")]
+    points = dict(zip(values, pairs, strict=True))
+    points |= {"teacher_product": np.full(pairs[0].size, -0.7), "feedback": np.full(pairs[0].size, 0.4)}
+    alone = analysis.stability(rule, **points).isel(rule=0)
+    for name in ("stability_real", "stability_imag", "kind", "largest_learning_rate"):
+        wanted = grid[name].transpose(..., *values).values
+        np.testing.assert_array_equal(alone[name].values, wanted.reshape(alone[name].shape))
+    rate = analysis.convergence_rate(rule, **points)
+    np.testing.assert_array_equal(rate.values[0], alone.convergence_rate.values)
+    np.testing.assert_array_equal(rate.kind.values[0], alone.kind.values)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-18, 1.0, 1e18, 1e30])
+def test_sizes_far_from_one(size):
+    """Beyond the range of the quick form the general one takes over, point by point."""
+    import mpmath
+
+    s = size * np.array([1.0, -2.0, 0.3])
+    got = analysis.stability(fm.rflo(0.5), 0.6, size, s, feedback=1 / size).isel(rule=0)
+    for i, position in enumerate(s):
+        with mpmath.workdps(80):
+            numbers = [mpmath.mpf(float(x)) for x in (0.6, size, position, 1 / size, 0.5)]
+            c1, c0 = naive_modes.optimal_coefficients("RFLO", *numbers)
+            root = mpmath.sqrt(c1 * c1 / 4 - c0)
+            exact = sorted((-c1 / 2 - root, -c1 / 2 + root), key=mpmath.re)
+        np.testing.assert_allclose(got.stability_real.values[:, i], [float(mpmath.re(x)) for x in exact], rtol=1e-12)
+
+
+def test_no_product_or_no_feedback_is_marginal():
+    points = {"teacher_recurrent": 0.5, "position": np.linspace(0.1, 2, 11)}
+    for rule in (fm.rflo(), fm.eprop()):
+        for zero in ("teacher_product", "feedback"):
+            found = analysis.stability(rule, **({"teacher_product": 1.0, "feedback": 1.0} | points | {zero: 0.0}))
+            assert (found.kind == 5).all()
+            assert (found.stability_real.values[0, 1] == 0).all()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

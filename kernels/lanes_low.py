@@ -1,0 +1,62 @@
+"""Operations on :mod:`~fastmodes.kernels.lanes` that are close to the machine."""
+
+from llvmlite import ir
+from numba.core import cgutils, config, types
+from numba.extending import intrinsic
+
+from .lanes import LANES, MASK, WIDTH, _call_llvm, _is_place, _item_pointer
+
+_BYTE = ir.IntType(8)
+_NUMBER = ir.IntType(32)
+
+
+@intrinsic
+def negative(typingctx, value):
+    """Lanes whose sign bit is set, -0.0 and NaN among them: :func:`select` needs no comparison for these."""
+    if value != LANES:
+        return None
+
+    def codegen(context, builder, sig, args):
+        whole = ir.VectorType(ir.IntType(64), WIDTH)
+        return builder.icmp_signed("<", builder.bitcast(args[0], whole), ir.Constant(whole, None))
+
+    return MASK(value), codegen
+
+
+@intrinsic
+def store_bytes(typingctx, array, index, value):
+    """Write eight lanes, small whole numbers, to ``array[index]`` and its seven neighbours; an array of int8."""
+    fits = isinstance(array, types.Array) and array.dtype == types.int8 and isinstance(index, types.BaseTuple)
+    if not fits or len(index) != array.ndim or value != LANES:
+        return None
+
+    def codegen(context, builder, sig, args):
+        pointer = _item_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1])
+        # Unfenced, LLVM converts what a select chooses from, and then has to turn its mask into one of bytes.
+        fenced = _call_llvm(builder, f"llvm.arithmetic.fence.v{WIDTH}f64", [args[2]])
+        whole, eight = builder.fptosi(fenced, ir.VectorType(_NUMBER, WIDTH)), ir.VectorType(_BYTE, WIDTH)
+        builder.store(builder.trunc(whole, eight), builder.bitcast(pointer, eight.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.none(array, index, value), codegen
+
+
+@intrinsic
+def fetch(typingctx, array, index):
+    """Ask for the cache line of ``array[index]``, which will be read soon; the index may lie outside the array."""
+    if not _is_place(array, index):
+        return None
+
+    def codegen(context, builder, sig, args):
+        pointer = _item_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1])
+        kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), _NUMBER, _NUMBER, _NUMBER])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch")
+        read, close, data = (ir.Constant(_NUMBER, value) for value in (0, 3, 1))
+        builder.call(function, [builder.bitcast(pointer, _BYTE.as_pointer()), read, close, data])
+        return context.get_dummy_value()
+
+    return types.none(array, index), codegen
+
+
+if config.DISABLE_JIT:
+    from .lanes_plain import fetch, negative, store_bytes  # noqa: F401
