@@ -182,7 +182,7 @@ def integrate(rules, grid, times, options, *, observe=False, progress=False, met
         record = np.zeros((stop - start, RECORD))
         record[:, :3], record[:, 8:10] = points[:, :3], -1
         outputs = states[:, i, start:stop]
-        _integrate(points, rules[i], record, outputs[..., :wanted], times, options, observe, method, hand_over)
+        _integrate(points, rules[i], record, tuple(outputs[..., :wanted]), times, options, observe, method, hand_over)
         if wanted == 0:
             outputs[..., 0] = record[:, :3].T
         ends.status[i, start:stop] = record[:, 10]
@@ -259,7 +259,7 @@ def discrete_map(
     def work(block):
         i, (start, stop) = block
         code = np.array([rules[i].feedback == "readout", moves(rules[i])], dtype=np.int64)
-        map_lanes(readers[i](start, stop), counted, code, states[:, i, start:stop], outside[i, start:stop])
+        map_lanes(readers[i](start, stop), counted, code, tuple(states[:, i, start:stop]), outside[i, start:stop])
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
@@ -321,7 +321,7 @@ def _dataset(rules, grid, states, axis):
 
     def work(block):
         i, (start, stop) = block
-        mode_losses(states[:, i, start:stop], read(start, stop), losses[i, start:stop])
+        mode_losses(tuple(states[:, i, start:stop]), read(start, stop), losses[i, start:stop])
 
     run_blocks(work, [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)])
     dims, shape = ("rule", *grid.dims, name), (len(rules), *grid.shape, len(values))

@@ -21,9 +21,9 @@ def _load_eight(points, first, block):
 
 @inlined
 def _store_eight(outputs, first, place, block):
-    for lane in range(min(WIDTH, outputs.shape[1] - first)):
+    for lane in range(min(WIDTH, len(outputs[0]) - first)):
         for v in range(3):
-            outputs[v, first + lane, place] = block[v, lane]
+            outputs[v][first + lane, place] = block[v, lane]
 
 
 @kernel
@@ -37,8 +37,8 @@ def map_lanes(points, epochs, code, outputs, outside):
         Ascending; the states after so many updates are wanted.
     code : int64 array (2,)
         1 if the feedback is the readout, 1 if the propagator is w.
-    outputs : float64 array (variable, point, epoch)
-        Results; a mode that left the domain keeps its first state outside.
+    outputs : three float64 arrays (point, epoch)
+        Results: w, a and b; a mode that left the domain keeps its first state outside.
     outside : float64 array (point,)
         Result: the update that led out of the domain, -1 where none did.
     """

@@ -98,7 +98,7 @@ def _rest(lane, work):
 
 
 @inlined
-def _first_step(lane, options, end, work):
+def _first_step(lane, options, pace, end, work):
     """A first step from the sizes of state and velocity, where the record holds none."""
     if work[STEP * WIDTH + lane] > 0.0:
         return
@@ -107,12 +107,12 @@ def _first_step(lane, options, end, work):
         scale = options[1] + options[0] * abs(work[(STATE + variable) * WIDTH + lane])
         size += (work[(STATE + variable) * WIDTH + lane] / scale) ** 2
         speed += (work[(SLOPE + variable) * WIDTH + lane] / scale) ** 2
-    step = 0.5 * options[0] ** 0.2 * np.sqrt(size / speed) if speed > 0.0 else end
+    step = pace * np.sqrt(size / speed) if speed > 0.0 else end
     work[STEP * WIDTH + lane] = options[3] if options[3] > 0.0 else min(max(step, 1e-8 * end), end)
 
 
 @inlined
-def _begin(filled, rule, kind, options, end, observing, work):
+def _begin(filled, rule, kind, options, pace, end, observing, work):
     """Velocity, first step and first loss of the lanes that were filled."""
     w, a, b = get(work, STATE), get(work, STATE + 1), get(work, STATE + 2)
     fw, fa, fb, _ = velocity(w, a, b, modes(work), rule, kind)
@@ -121,7 +121,7 @@ def _begin(filled, rule, kind, options, end, observing, work):
     put(work, SLOPE + 2, fb)
     for lane in range(WIDTH):
         if filled >> lane & 1:
-            _first_step(lane, options, end, work)
+            _first_step(lane, options, pace, end, work)
     if observing:
         loss, learnt = get(work, LOSS), get(work, LEARNT)
         unknown, now = less(loss, 0.0), relative_loss(STATE, work)
@@ -259,7 +259,8 @@ def _integrate(points, todo, times, code, options, records, outputs, kind):
     for point in todo:
         longest = max(longest, points[point, POINT - 1])
     rule = (float(code[1]), float(code[2]), digit_count(longest))
-    dense_wanted = outputs.shape[2] > 0
+    pace = 0.5 * options[0] ** 0.2
+    dense_wanted = outputs[0].shape[1] > 0
     flags = (code[0] == 1, code[3] == 1, code[4] == 1, dense_wanted, options[3] == 0.0)
     end, times = times[len(times) - 1], padded(times if dense_wanted else times[:0])
     work, lanes, reasons = np.zeros(ROWS * WIDTH), np.zeros(WIDTH, np.int64), np.zeros(5, np.int64)
@@ -277,7 +278,7 @@ def _integrate(points, todo, times, code, options, records, outputs, kind):
         if not active:
             return
         if filled:
-            _begin(filled, rule, kind, options, end, flags[1], work)
+            _begin(filled, rule, kind, options, pace, end, flags[1], work)
         done = 0
         while not done:
             put(work, H, smaller(end - get(work, TIME), get(work, STEP)))
@@ -317,8 +318,8 @@ def _flow_lanes(kind):
             Relative and absolute tolerance, largest number of steps, fixed step (0: adaptive), loss threshold.
         records : float64 array (point, RECORD)
             Where every trajectory stands; changed in place.
-        outputs : float64 array (variable, point, time)
-            States at the times; no time at all: only the end is wanted.
+        outputs : three float64 arrays (point, time)
+            w, a and b at the times; no time at all: only the end is wanted.
         """
         # As a plain number: a literal one would compile every function below anew for each kind.
         _integrate(points, todo, times, code, options, records, outputs, np.int64(kind))

@@ -56,7 +56,8 @@ def mode_losses(states, teachers, losses):
 
     Parameters
     ----------
-    states : float64 array (variable, point, time)
+    states : three float64 arrays (point, time)
+        w, a and b.
     teachers : float64 array (point, 2)
         w* and p.
     losses : float64 array (point, time)
@@ -66,7 +67,7 @@ def mode_losses(states, teachers, losses):
         goal, product = teachers[point, 0], teachers[point, 1]
         power = product * product / (1.0 - goal * goal)
         for i in range(losses.shape[1]):
-            w, own = states[0, point, i], 1.0 - states[0, point, i] ** 2
-            e, d = states[1, point, i] * states[2, point, i] - product, w - goal
+            w, q = states[0][point, i], states[1][point, i] * states[2][point, i]
+            own, e, d = 1.0 - w * w, q - product, w - goal
             shared = (2.0 * e * product * w * d + power * d * d * (1.0 + w * goal)) / (1.0 - w * goal)
             losses[point, i] = (e * e + shared) / (2.0 * own) if own > 0.0 else np.inf

@@ -37,15 +37,15 @@ def write_outputs(due, lanes, times, outputs, work):
 def _interpolate(lane, point, place, passed, times, outputs, work):
     """Outputs of a lane at eight times, those from ``place`` on, of which ``passed`` are wanted."""
     x = (times - _spread(TIME, lane, work)) / _spread(H, lane, work)
-    if place + WIDTH <= outputs.shape[2]:
+    if place + WIDTH <= outputs[0].shape[1]:
         for variable in range(3):
-            store(outputs, (variable, point, place), _value(variable, lane, x, work))
+            store(outputs[variable], (point, place), _value(variable, lane, x, work))
     else:
         # The last places of a row.
         for variable in range(3):
             put(work, BUFFER, _value(variable, lane, x, work))
             for i in range(passed):
-                outputs[variable, point, place + i] = work[BUFFER * WIDTH + i]
+                outputs[variable][point, place + i] = work[BUFFER * WIDTH + i]
 
 
 @always_inlined
@@ -64,7 +64,7 @@ def _spread(row, lane, work):
 @inlined
 def fill_rest(lane, point, outputs, work):
     """The last state at the times that are left; the last output is the end itself, not the interpolant's rounding."""
-    begin, count = int(work[NEXT * WIDTH + lane]), outputs.shape[2]
+    begin, count = int(work[NEXT * WIDTH + lane]), outputs[0].shape[1]
     for variable in range(3):
         for i in range(max(0, min(begin, count - 1)), count):
-            outputs[variable, point, i] = work[(STATE + variable) * WIDTH + lane]
+            outputs[variable][point, i] = work[(STATE + variable) * WIDTH + lane]

@@ -24,8 +24,8 @@ EIGHTH_ROOT_BITS = 0x37F2000000000000
 
 _DOUBLE = ir.DoubleType()
 _VECTOR = ir.VectorType(_DOUBLE, WIDTH)
-#: A truth value is as wide as a number, all ones or all zeros: it stays in the registers that comparing fills, where
-#: single bits would be packed and spread again around every use.
+#: A truth value is the sign of a word as wide as a number: it stays in the registers that comparing fills, where single
+#: bits would be packed and spread again around every use.
 _WORDS = ir.VectorType(ir.IntType(64), WIDTH)
 
 

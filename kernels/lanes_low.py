@@ -4,7 +4,7 @@ from llvmlite import ir
 from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
-from .lanes import LANES, MASK, WIDTH, _call_llvm, _is_place, _item_pointer
+from .lanes import LANES, MASK, WIDTH, _WORDS, _call_llvm, _is_place, _item_pointer
 
 _BYTE = ir.IntType(8)
 _NUMBER = ir.IntType(32)
@@ -17,8 +17,7 @@ def negative(typingctx, value):
         return None
 
     def codegen(context, builder, sig, args):
-        whole = ir.VectorType(ir.IntType(64), WIDTH)
-        return builder.icmp_signed("<", builder.bitcast(args[0], whole), ir.Constant(whole, None))
+        return builder.bitcast(args[0], _WORDS)
 
     return MASK(value), codegen
 

@@ -212,7 +212,7 @@ def test_loss_formula_is_half_the_squared_impulse_response():
     ):
         direct = 0.5 * ((a * b * w**k - product * goal**k) ** 2).sum()
         loss = np.empty((1, 1))
-        mode_losses(np.array([w, a, b]).reshape(3, 1, 1), np.array([[goal, product]]), loss)
+        mode_losses(tuple(np.array([w, a, b]).reshape(3, 1, 1)), np.array([[goal, product]]), loss)
         assert loss.item() == pytest.approx(direct, rel=1e-6, abs=1e-30)
 
 
