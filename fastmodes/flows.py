@@ -1,13 +1,11 @@
 """Flows and discrete maps of modes on parameter grids."""
 
-from typing import NamedTuple
-
 import numpy as np
 import xarray as xr
 
 from .grids import check_range
 from .kernels.discrete import map_lanes
-from .kernels.flow import FLOW_LANES, LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, RECORD, STATUSES, STIFF
+from .kernels.flow import FLOW_LANES, LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, STATUSES, Ends
 from .kernels.flow_observe import mode_losses
 from .kernels.parallel import run_blocks
 from .kernels.vector_field import FINITE, FIXED, MOVING, ZERO
@@ -131,17 +129,6 @@ def write_flow(
     return write_slabs(path, compute, grid, slab_points=slab_points, progress=progress)
 
 
-class Ends(NamedTuple):
-    """How trajectories ended, each an array (rule, point)."""
-
-    status: np.ndarray
-    time: np.ndarray
-    evaluations: np.ndarray
-    path_length: np.ndarray
-    learning_time: np.ndarray
-    loss: np.ndarray
-
-
 def integrate(rules, grid, times, options, *, observe=False, progress=False, method="explicit", hand_over=True):
     """Integrate every point of a grid under every rule.
 
@@ -150,7 +137,6 @@ def integrate(rules, grid, times, options, *, observe=False, progress=False, met
     rules, grid
         From :func:`fastmodes.modes.rule_grid`.
     times : float64 array (time,)
-        A single time: only the end is wanted.
     options : float64 array
         See :func:`fastmodes.kernels.flow.flow_lanes`.
     observe : bool
@@ -165,33 +151,17 @@ def integrate(rules, grid, times, options, *, observe=False, progress=False, met
     ends : Ends
         How every trajectory ended; the last three only where observed.
     """
-    wanted = len(times) if len(times) > 1 else 0
-    shape = len(rules), grid.size
-    states = np.empty((3, *shape, max(wanted, 1)))
-    ends = Ends(
-        np.empty(shape, np.int8),
-        np.empty(shape),
-        np.empty(shape, np.int32),
-        *np.empty((3, *(shape if observe else (0, 0)))),
-    )
+    shape, observed = (len(rules), grid.size), (len(rules), grid.size if observe else 0)
+    states = np.empty((3, *shape, len(times)))
+    ends = Ends(np.empty(shape, np.int8), np.empty(shape), np.empty(shape, np.int32), *np.empty((3, *observed)))
     readers = [_reader(grid, i, rule) for i, rule in enumerate(rules)]
 
     def work(block):
         i, (start, stop) = block
-        points = readers[i](start, stop)
-        record = np.zeros((stop - start, RECORD))
-        record[:, :3], record[:, 8:10] = points[:, :3], -1
-        outputs = states[:, i, start:stop]
-        _integrate(points, rules[i], record, tuple(outputs[..., :wanted]), times, options, observe, method, hand_over)
-        if wanted == 0:
-            outputs[..., 0] = record[:, :3].T
-        ends.status[i, start:stop] = record[:, 10]
-        ends.time[i, start:stop] = record[:, 3]
-        ends.evaluations[i, start:stop] = record[:, 6]
-        if observe:
-            ends.path_length[i, start:stop] = record[:, 7]
-            ends.learning_time[i, start:stop] = record[:, 8]
-            ends.loss[i, start:stop] = record[:, 9]
+        outputs, own = tuple(states[:, i, start:stop]), Ends(*(values[i, start:stop] for values in ends))
+        code = np.array([method == "stiff", rules[i].feedback == "readout", moves(rules[i]), hand_over], dtype=np.int64)
+        for kind, todo, points in _kinds(readers[i](start, stop), code):
+            FLOW_LANES[kind](points, todo, times, code * [1, 1, kind != ZERO, 1], options, outputs, own)
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
@@ -199,21 +169,16 @@ def integrate(rules, grid, times, options, *, observe=False, progress=False, met
     return states, ends
 
 
-def _integrate(points, rule, record, outputs, times, options, observe, method, hand_over):
-    """Integrate a block of points, the stiff ones after the others."""
-    code = np.array([method == "stiff", rule.feedback == "readout", moves(rule), observe, hand_over], dtype=np.int64)
+def _kinds(points, code):
+    """Points by the kind of their propagator: (kind, which, points), the points changed in place where it is 0."""
     horizon = points[:, 7].copy()
+    endless = MOVING if code[2] else FIXED
+    if not horizon.any():
+        return [(endless, np.arange(len(points)), points)]
     # One step of horizon sums to 1, as the endless sum does where the propagator is 0.
     points[horizon == 1, 6:8] = 0.0
-    for kind, some in ((ZERO, horizon == 1), (FINITE, horizon > 1), (MOVING if code[2] else FIXED, horizon == 0)):
-        todo = np.flatnonzero(some)
-        own = code * [1, 1, kind != ZERO, 1, 1]
-        if todo.size == 0:
-            continue
-        FLOW_LANES[kind](points, todo, times, own, options, record, outputs)
-        todo = todo[record[todo, 10] == STIFF]
-        own = own * [0, 1, 1, 1, 0] + [1, 0, 0, 0, 0]
-        FLOW_LANES[kind](points, todo, times, own, options, record, outputs)
+    which = ((ZERO, horizon == 1), (FINITE, horizon > 1), (endless, horizon == 0))
+    return [(kind, np.flatnonzero(some), points) for kind, some in which if some.any()]
 
 
 def discrete_map(

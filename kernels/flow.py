@@ -5,6 +5,8 @@ serves two methods, chosen by a number: an explicit 5(4) pair and, for what that
 method. The step controller does without ``pow``, which has no lane form.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from . import flow_explicit, flow_stiff
@@ -20,7 +22,6 @@ from .flow_work import (
     LOSS,
     MODE,
     NEW_TIME,
-    NEXT,
     NEXT_TIME,
     PATH,
     ROWS,
@@ -40,9 +41,11 @@ from .lanes import WIDTH, bits, both, either, fma, larger, less, less_equal, sel
 from .propagation import digit_count
 from .vector_field import FINITE, FIXED, MOVING, ZERO, velocity
 
-#: How a trajectory ended; STIFF, handed over to the other method, is never a final result.
+#: How a trajectory ended.
 STATUSES = ("reached_end", "optimal", "non_optimal", "left_domain", "step_limit")
-REACHED_END, OPTIMAL, NON_OPTIMAL, LEFT_DOMAIN, STEP_LIMIT, STIFF = range(6)
+REACHED_END, OPTIMAL, NON_OPTIMAL, LEFT_DOMAIN, STEP_LIMIT = range(5)
+# It has not: the other method goes on.
+_STIFF = 5
 
 #: Reasons to end a trajectory.
 _OUTSIDE, _REACHED, _STUCK, _LIMITED, _ARRIVED = range(5)
@@ -50,41 +53,62 @@ _OUTSIDE, _REACHED, _STUCK, _LIMITED, _ARRIVED = range(5)
 #: Columns of a point: w, a, b, then teacher w* and p, feedback r, fixed propagator, horizon (0: endless).
 POINT = 8
 
-#: Columns of a record: w, a, b, time, step (0: choose), steps, right-hand sides, path length, learning time (-1: not
-#: yet), loss (-1: unknown), status, next output.
-RECORD = 12
-_STATUS, _NEXT = 10, 11
-
 # Steps limited by stability rather than accuracy, in a row, that make a trajectory stiff; 3.25 is about the length of
 # the explicit method's stability interval.
 _STIFF_STEPS, _STABILITY = 2.0, 3.25
 
 
+class Ends(NamedTuple):
+    """How trajectories ended, arrays (point,): status, time, right-hand sides; the last three only where observed.
+
+    Path length, time at which the loss fell to the threshold (-1: never), loss over the teacher's power.
+    """
+
+    status: Any
+    time: Any
+    evaluations: Any
+    path_length: Any
+    learning_time: Any
+    loss: Any
+
+
 @inlined
-def _enter(lane, point, points, records, times, work):
+def _enter(lane, point, points, times, work):
     """Put a point into a lane."""
+    for row in range(ROWS):
+        work[row * WIDTH + lane] = 0.0
     for variable in range(3):
-        work[(STATE + variable) * WIDTH + lane] = records[point, variable]
+        work[(STATE + variable) * WIDTH + lane] = points[point, variable]
     for i in range(5):
         work[(MODE + i) * WIDTH + lane] = points[point, 3 + i]
-    for i in range(7):
-        work[(TIME + i) * WIDTH + lane] = records[point, 3 + i]
-    work[GROWN * WIDTH + lane], work[STIFFNESS * WIDTH + lane] = GROWTH, 0.0
-    work[NEXT * WIDTH + lane] = records[point, _NEXT]
-    work[NEXT_TIME * WIDTH + lane] = times[int(records[point, _NEXT])]
+    work[GROWN * WIDTH + lane], work[NEXT_TIME * WIDTH + lane] = GROWTH, times[0]
+    work[LEARNT * WIDTH + lane], work[LOSS * WIDTH + lane] = -1.0, -1.0
 
 
 @inlined
-def _leave(lane, point, status, records, outputs, work):
-    """Write a lane back to its record and let a mode at rest take its place."""
-    for variable in range(3):
-        records[point, variable] = work[(STATE + variable) * WIDTH + lane]
-    for i in range(7):
-        records[point, 3 + i] = work[(TIME + i) * WIDTH + lane]
-    records[point, _STATUS], records[point, _NEXT] = status, work[NEXT * WIDTH + lane]
-    if status != STIFF:
-        fill_rest(lane, point, outputs, work)
-    _rest(lane, work)
+def _suspend(lane, record, work):
+    """Copy a lane, to go on with it by the other method."""
+    for row in range(ROWS):
+        record[row] = work[row * WIDTH + lane]
+
+
+@inlined
+def _resume(lane, record, work):
+    """Put a suspended trajectory into a lane."""
+    for row in range(ROWS):
+        work[row * WIDTH + lane] = record[row]
+    work[GROWN * WIDTH + lane] = GROWTH
+
+
+@inlined
+def _finish(lane, point, status, outputs, ends, work):
+    """Write the results of a lane."""
+    fill_rest(lane, point, outputs, work)
+    ends.status[point], ends.time[point] = status, work[TIME * WIDTH + lane]
+    ends.evaluations[point] = int(work[CALLS * WIDTH + lane])
+    if len(ends.loss) > 0:
+        ends.path_length[point], ends.loss[point] = work[PATH * WIDTH + lane], work[LOSS * WIDTH + lane]
+        ends.learning_time[point] = work[LEARNT * WIDTH + lane]
 
 
 @inlined
@@ -169,7 +193,7 @@ def _final_status(lane, reasons, work):
         return NON_OPTIMAL if resting and a == 0.0 and b == 0.0 else (OPTIMAL if resting else REACHED_END)
     if reasons[_STUCK] >> lane & 1:
         return LEFT_DOMAIN if 1.0 - w * w < 1e-3 else STEP_LIMIT
-    return STEP_LIMIT if reasons[_LIMITED] >> lane & 1 else STIFF
+    return STEP_LIMIT if reasons[_LIMITED] >> lane & 1 else _STIFF
 
 
 @always_inlined
@@ -253,36 +277,45 @@ def _ended(room, accepted, scales, flags, rule, options, end, reasons, work):
 
 
 @always_inlined
-def _integrate(points, todo, times, code, options, records, outputs, kind):
+def _integrate(points, todo, times, code, options, outputs, ends, kind):
     """What :func:`flow_lanes` does, for one kind of propagator."""
     longest = 0.0
     for point in todo:
         longest = max(longest, points[point, POINT - 1])
     rule = (float(code[1]), float(code[2]), digit_count(longest))
-    pace = 0.5 * options[0] ** 0.2
-    dense_wanted = outputs[0].shape[1] > 0
-    flags = (code[0] == 1, code[3] == 1, code[4] == 1, dense_wanted, options[3] == 0.0)
-    end, times = times[len(times) - 1], padded(times if dense_wanted else times[:0])
+    suspended, records = np.empty(len(todo), np.int64), np.empty((len(todo) if code[3] == 1 else 0, ROWS))
+    dense_wanted, observing, adaptive = len(times) > 1, len(ends.loss) > 0, options[3] == 0.0
+    pace, end, times = 0.5 * options[0] ** 0.2, times[len(times) - 1], padded(times if dense_wanted else times[:0])
     work, lanes, reasons = np.zeros(ROWS * WIDTH), np.zeros(WIDTH, np.int64), np.zeros(5, np.int64)
+    stiff_method, hand_over, resumed = code[0] == 1, code[3] == 1, False
     for lane in range(WIDTH):
         _rest(lane, work)
-    upcoming, active = 0, 0
+    upcoming, active, count = 0, 0, 0
     while True:
         filled = 0
         for lane in range(WIDTH):
             if not active >> lane & 1 and upcoming < len(todo):
                 lanes[lane] = todo[upcoming]
-                _enter(lane, lanes[lane], points, records, times, work)
+                if resumed:
+                    _resume(lane, records[upcoming], work)
+                else:
+                    _enter(lane, lanes[lane], points, times, work)
                 upcoming, filled = upcoming + 1, filled | 1 << lane
         active |= filled
         if not active:
-            return
+            if count == 0:
+                return
+            # Now those that were handed over, by the other method.
+            todo, upcoming, count = suspended[:count], 0, 0
+            stiff_method, hand_over, resumed = True, False, True
+            continue
         if filled:
-            _begin(filled, rule, kind, options, pace, end, flags[1], work)
+            _begin(filled, rule, kind, options, pace, end, observing, work)
+        flags = (stiff_method, observing, hand_over, dense_wanted, adaptive)
         done = 0
         while not done:
             put(work, H, smaller(end - get(work, TIME), get(work, STEP)))
-            if flags[0]:
+            if stiff_method:
                 room, stretch, distance = flow_stiff.stiff_step(rule, kind, work), splat(0.0), splat(1.0)
             else:
                 room, stretch, distance = flow_explicit.explicit_step(rule, kind, work)
@@ -293,7 +326,14 @@ def _integrate(points, todo, times, code, options, records, outputs, kind):
                 done = active & _ended(room, accepted, scales, flags, rule, options, end, reasons, work)
         for lane in range(WIDTH):
             if done >> lane & 1:
-                _leave(lane, lanes[lane], _final_status(lane, reasons, work), records, outputs, work)
+                status = _final_status(lane, reasons, work)
+                if status == _STIFF:
+                    _suspend(lane, records[count], work)
+                    suspended[count] = lanes[lane]
+                    count += 1
+                else:
+                    _finish(lane, lanes[lane], status, outputs, ends, work)
+                _rest(lane, work)
         active &= ~done
 
 
@@ -301,8 +341,8 @@ def _flow_lanes(kind):
     """The kernel of one kind: its constant leaves one formula of velocity in the innermost loop."""
 
     @kernel
-    def flow_lanes(points, todo, times, code, options, records, outputs):
-        """Integrate many modes from their records to the last of the times.
+    def flow_lanes(points, todo, times, code, options, outputs, ends):
+        """Integrate many modes to the last of the times.
 
         Parameters
         ----------
@@ -311,18 +351,18 @@ def _flow_lanes(kind):
             Points to integrate.
         times : float64 array (time,)
             Ascending, the last one is the end.
-        code : int64 array (5,)
-            1 for the stiff method, 1 if the feedback is the readout, 1 if the propagator is w, 1 to observe path length
-            and learning time, 1 to hand stiff trajectories over.
+        code : int64 array (4,)
+            1 for the stiff method from the start, 1 if the feedback is the readout, 1 if the propagator is w, 1 to go
+            on with the stiff method where the flow is stiff.
         options : float64 array (5,)
             Relative and absolute tolerance, largest number of steps, fixed step (0: adaptive), loss threshold.
-        records : float64 array (point, RECORD)
-            Where every trajectory stands; changed in place.
         outputs : three float64 arrays (point, time)
-            w, a and b at the times; no time at all: only the end is wanted.
+            Results: w, a and b at the times.
+        ends : Ends
+            Results. Path length, learning time and loss are observed if their arrays are not empty.
         """
         # As a plain number: a literal one would compile every function below anew for each kind.
-        _integrate(points, todo, times, code, options, records, outputs, np.int64(kind))
+        _integrate(points, todo, times, code, options, outputs, ends, np.int64(kind))
 
     return flow_lanes
 

@@ -9,7 +9,8 @@ from .lanes import WIDTH, load, store
 #: First of three rows (w, a, b) each: the state, its velocity (which is also the explicit method's first stage), the
 #: stages, the step's result with its velocity and error; then the interpolant's four coefficients for each variable.
 STATE, SLOPE, STAGES, FRESH, SLOPE_NEW, ERROR, DENSE = 0, 3, 6, 30, 33, 36, 39
-#: The mode (five rows, see :mod:`fastmodes.kernels.vector_field`), and what a record holds in columns 3 to 9.
+#: The mode (five rows, see :mod:`fastmodes.kernels.vector_field`), and where the trajectory stands: path length,
+#: learning time (-1: not yet), loss (-1: unknown).
 MODE, TIME, STEP, STEPS, CALLS, PATH, LEARNT, LOSS = 51, *range(56, 63)
 #: Largest growth of the next step, steps limited by stability, the next output's place and time.
 GROWN, STIFFNESS, NEXT, NEXT_TIME = range(63, 67)

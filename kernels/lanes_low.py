@@ -4,7 +4,7 @@ from llvmlite import ir
 from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
-from .lanes import LANES, MASK, WIDTH, _WORDS, _call_llvm, _is_place, _item_pointer
+from .lanes import _WORDS, LANES, MASK, WIDTH, _call_llvm, _is_place, _item_pointer
 
 _BYTE = ir.IntType(8)
 _NUMBER = ir.IntType(32)
