@@ -5,8 +5,9 @@ import xarray as xr
 
 from .grids import check_range
 from .kernels.discrete import map_lanes
-from .kernels.flow import FLOW_LANES, LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, STATUSES, Ends
+from .kernels.flow import FLOW_LANES, LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, STATUSES
 from .kernels.flow_observe import mode_losses
+from .kernels.flow_trajectories import Ends
 from .kernels.parallel import run_blocks
 from .kernels.vector_field import FINITE, FIXED, MOVING, ZERO
 from .modes import STATE, TEACHER, mode_entries, moves, rule_grid

@@ -5,22 +5,20 @@ serves two methods, chosen by a number: an explicit 5(4) pair and, for what that
 method. The step controller does without ``pow``, which has no lane form.
 """
 
-from typing import Any, NamedTuple
-
 import numpy as np
 
 from . import flow_explicit, flow_stiff
 from .compile import always_inlined, inlined, kernel
-from .flow_control import BOUNDARY, GROWTH, arrived, error_ratio, restlessness, step_factor
+from .flow_control import BOUNDARY, arrived, error_ratio, restlessness, step_factor
 from .flow_observe import arc_length, relative_loss
-from .flow_outputs import fill_rest, padded, write_outputs
+from .flow_outputs import padded, write_outputs
+from .flow_trajectories import enter, finish, first_step, rest, resume, suspend
 from .flow_work import (
     CALLS,
     FRESH,
     GROWN,
     LEARNT,
     LOSS,
-    MODE,
     NEW_TIME,
     NEXT_TIME,
     PATH,
@@ -58,83 +56,6 @@ POINT = 8
 _STIFF_STEPS, _STABILITY = 2.0, 3.25
 
 
-class Ends(NamedTuple):
-    """How trajectories ended, arrays (point,): status, time, right-hand sides; the last three only where observed.
-
-    Path length, time at which the loss fell to the threshold (-1: never), loss over the teacher's power.
-    """
-
-    status: Any
-    time: Any
-    evaluations: Any
-    path_length: Any
-    learning_time: Any
-    loss: Any
-
-
-@inlined
-def _enter(lane, point, points, times, work):
-    """Put a point into a lane."""
-    for row in range(ROWS):
-        work[row * WIDTH + lane] = 0.0
-    for variable in range(3):
-        work[(STATE + variable) * WIDTH + lane] = points[point, variable]
-    for i in range(5):
-        work[(MODE + i) * WIDTH + lane] = points[point, 3 + i]
-    work[GROWN * WIDTH + lane], work[NEXT_TIME * WIDTH + lane] = GROWTH, times[0]
-    work[LEARNT * WIDTH + lane], work[LOSS * WIDTH + lane] = -1.0, -1.0
-
-
-@inlined
-def _suspend(lane, record, work):
-    """Copy a lane, to go on with it by the other method."""
-    for row in range(ROWS):
-        record[row] = work[row * WIDTH + lane]
-
-
-@inlined
-def _resume(lane, record, work):
-    """Put a suspended trajectory into a lane."""
-    for row in range(ROWS):
-        work[row * WIDTH + lane] = record[row]
-    work[GROWN * WIDTH + lane] = GROWTH
-
-
-@inlined
-def _finish(lane, point, status, outputs, ends, work):
-    """Write the results of a lane."""
-    fill_rest(lane, point, outputs, work)
-    ends.status[point], ends.time[point] = status, work[TIME * WIDTH + lane]
-    ends.evaluations[point] = int(work[CALLS * WIDTH + lane])
-    if len(ends.loss) > 0:
-        ends.path_length[point], ends.loss[point] = work[PATH * WIDTH + lane], work[LOSS * WIDTH + lane]
-        ends.learning_time[point] = work[LEARNT * WIDTH + lane]
-
-
-@inlined
-def _rest(lane, work):
-    """An empty lane: a mode at rest, whose time never ends."""
-    for variable in range(3):
-        work[(STATE + variable) * WIDTH + lane], work[(SLOPE + variable) * WIDTH + lane] = 0.0, 0.0
-    for i in range(ROWS):
-        work[i * WIDTH + lane] = 0.0
-    work[STEP * WIDTH + lane], work[TIME * WIDTH + lane], work[NEXT_TIME * WIDTH + lane] = 1.0, -1e300, np.inf
-
-
-@inlined
-def _first_step(lane, options, pace, end, work):
-    """A first step from the sizes of state and velocity, where the record holds none."""
-    if work[STEP * WIDTH + lane] > 0.0:
-        return
-    size, speed = 0.0, 0.0
-    for variable in range(3):
-        scale = options[1] + options[0] * abs(work[(STATE + variable) * WIDTH + lane])
-        size += (work[(STATE + variable) * WIDTH + lane] / scale) ** 2
-        speed += (work[(SLOPE + variable) * WIDTH + lane] / scale) ** 2
-    step = pace * np.sqrt(size / speed) if speed > 0.0 else end
-    work[STEP * WIDTH + lane] = options[3] if options[3] > 0.0 else min(max(step, 1e-8 * end), end)
-
-
 @inlined
 def _begin(filled, rule, kind, options, pace, end, observing, work):
     """Velocity, first step and first loss of the lanes that were filled."""
@@ -145,7 +66,7 @@ def _begin(filled, rule, kind, options, pace, end, observing, work):
     put(work, SLOPE + 2, fb)
     for lane in range(WIDTH):
         if filled >> lane & 1:
-            _first_step(lane, options, pace, end, work)
+            first_step(lane, options, pace, end, work)
     if observing:
         loss, learnt = get(work, LOSS), get(work, LEARNT)
         unknown, now = less(loss, 0.0), relative_loss(STATE, work)
@@ -289,7 +210,7 @@ def _integrate(points, todo, times, code, options, outputs, ends, kind):
     work, lanes, reasons = np.zeros(ROWS * WIDTH), np.zeros(WIDTH, np.int64), np.zeros(5, np.int64)
     stiff_method, hand_over, resumed = code[0] == 1, code[3] == 1, False
     for lane in range(WIDTH):
-        _rest(lane, work)
+        rest(lane, work)
     upcoming, active, count = 0, 0, 0
     while True:
         filled = 0
@@ -297,9 +218,9 @@ def _integrate(points, todo, times, code, options, outputs, ends, kind):
             if not active >> lane & 1 and upcoming < len(todo):
                 lanes[lane] = todo[upcoming]
                 if resumed:
-                    _resume(lane, records[upcoming], work)
+                    resume(lane, records[upcoming], work)
                 else:
-                    _enter(lane, lanes[lane], points, times, work)
+                    enter(lane, lanes[lane], points, times, work)
                 upcoming, filled = upcoming + 1, filled | 1 << lane
         active |= filled
         if not active:
@@ -328,12 +249,12 @@ def _integrate(points, todo, times, code, options, outputs, ends, kind):
             if done >> lane & 1:
                 status = _final_status(lane, reasons, work)
                 if status == _STIFF:
-                    _suspend(lane, records[count], work)
+                    suspend(lane, records[count], work)
                     suspended[count] = lanes[lane]
                     count += 1
                 else:
-                    _finish(lane, lanes[lane], status, outputs, ends, work)
-                _rest(lane, work)
+                    finish(lane, lanes[lane], status, outputs, ends, work)
+                rest(lane, work)
         active &= ~done
 
 

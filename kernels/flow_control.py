@@ -2,7 +2,8 @@
 
 from .compile import always_inlined
 from .flow_work import ERROR, FRESH, SLOPE, STATE, H, get, modes
-from .lanes import absolute, both, fma, larger, less, less_equal, rough_eighth_root, select, smaller
+from .lanes import absolute, both, fma, larger, less, less_equal, select, smaller
+from .lanes_low import rough_eighth_root
 from .stability import slowest_rate
 
 #: Closer to |w| = 1 than this (of 1 - w^2), what remains of a diverging trajectory lasts less than 1e-15.

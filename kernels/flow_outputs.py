@@ -4,7 +4,8 @@ import numpy as np
 
 from .compile import always_inlined, inlined
 from .flow_work import BUFFER, DENSE, NEW_TIME, NEXT, NEXT_TIME, STATE, TIME, H, put
-from .lanes import WIDTH, fma, less_equal, load, lowest, select, spread, store, total
+from .lanes import WIDTH, fma, less_equal, load, select, spread, store, total
+from .lanes_low import lowest
 
 
 @inlined

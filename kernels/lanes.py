@@ -19,9 +19,6 @@ from numba.extending import intrinsic, lower_builtin
 
 WIDTH = 8
 
-#: Seven eighths of the bits of 1.0.
-EIGHTH_ROOT_BITS = 0x37F2000000000000
-
 _DOUBLE = ir.DoubleType()
 _VECTOR = ir.VectorType(_DOUBLE, WIDTH)
 #: A truth value is the sign of a word as wide as a number: it stays in the registers that comparing fills, where single
@@ -131,17 +128,6 @@ def _is_place(array, index):
 
 
 @intrinsic
-def out_of_line(typingctx):
-    """Keep the function that calls this from being inlined: large loops used in many places compile once."""
-
-    def codegen(context, builder, sig, args):
-        builder.function.attributes.add("noinline")
-        return context.get_dummy_value()
-
-    return types.none(), codegen
-
-
-@intrinsic
 def load(typingctx, array, index):
     """Eight neighbours along the last axis of a float64 array, the first at ``array[index]``."""
     if not _is_place(array, index):
@@ -216,23 +202,6 @@ def _extremum(symbol):
 
 
 @intrinsic
-def rough_eighth_root(typingctx, value):
-    """The eighth root of numbers >= 0, never too low and at most 6.1 % too high; a tiny number for 0.
-
-    An eighth of the bits is about an eighth of the logarithm. Two cheap instructions, where square roots of square
-    roots of square roots would hold up all that follows.
-    """
-    if value != LANES:
-        return None
-
-    def codegen(context, builder, sig, args):
-        words = builder.lshr(builder.bitcast(args[0], _WORDS), ir.Constant(_WORDS, [3] * WIDTH))
-        return builder.bitcast(builder.add(words, ir.Constant(_WORDS, [EIGHTH_ROOT_BITS] * WIDTH)), _VECTOR)
-
-    return LANES(value), codegen
-
-
-@intrinsic
 def bits(typingctx, mask):
     """The eight truth values as the bits of one integer, lane 0 lowest; 0 means none, 255 means all."""
     if mask != MASK:
@@ -242,30 +211,6 @@ def bits(typingctx, mask):
         return builder.zext(builder.bitcast(_as_bits(builder, args[0]), ir.IntType(WIDTH)), ir.IntType(64))
 
     return types.intp(mask), codegen
-
-
-@intrinsic
-def lowest(typingctx, bits):
-    """Position of the lowest one among the bits of an integer that is not 0."""
-    if not isinstance(bits, types.Integer):
-        return None
-
-    def codegen(context, builder, sig, args):
-        return builder.cttz(context.cast(builder, args[0], sig.args[0], types.intp), ir.Constant(ir.IntType(1), 1))
-
-    return types.intp(bits), codegen
-
-
-@intrinsic
-def lane(typingctx, value, position):
-    """The number in one lane."""
-    if value != LANES or not isinstance(position, types.Integer):
-        return None
-
-    def codegen(context, builder, sig, args):
-        return builder.extract_element(args[0], context.cast(builder, args[1], sig.args[1], types.int32))
-
-    return types.float64(value, position), codegen
 
 
 @intrinsic
@@ -292,8 +237,7 @@ fma = _elementwise("fma", 3)
 sqrt = _elementwise("sqrt", 1)
 absolute = _elementwise("fabs", 1)
 minimum = _elementwise("minnum", 2)
-maximum = _elementwise("maxnum", 2)
-# The second operand where the two do not compare (NaN): one instruction each, unlike minimum and maximum.
+# The second operand where the two do not compare (NaN): one instruction each, unlike minimum.
 smaller = _extremum("<")
 larger = _extremum(">")
 less = _comparison("<")
@@ -311,12 +255,6 @@ def either(typingctx, a, b):
 def both(typingctx, a, b):
     """Lanes where both masks hold."""
     return (MASK(a, b), lambda c, builder, s, args: builder.and_(*args)) if a == MASK and b == MASK else None
-
-
-@intrinsic
-def invert(typingctx, mask):
-    """Lanes where the mask does not hold (also where a comparison met NaN)."""
-    return (MASK(mask), lambda c, builder, s, args: builder.not_(args[0])) if mask == MASK else None
 
 
 def _register_operator(symbol, build):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .lanes import EIGHTH_ROOT_BITS, WIDTH
+from .lanes import WIDTH
 
 
 def out_of_line():
@@ -48,11 +48,6 @@ def lowest(bits):
     return (bits & -bits).bit_length() - 1
 
 
-def lane(value, position):
-    """As in :mod:`~fastmodes.kernels.lanes`."""
-    return value[position]
-
-
 def total(value):
     """As in :mod:`~fastmodes.kernels.lanes`."""
     return ((value[0] + value[4]) + (value[2] + value[6])) + ((value[1] + value[5]) + (value[3] + value[7]))
@@ -70,7 +65,7 @@ def larger(a, b):
 
 def rough_eighth_root(value):
     """As in :mod:`~fastmodes.kernels.lanes`."""
-    return ((np.asarray(value).view(np.int64) >> 3) + EIGHTH_ROOT_BITS).view(np.float64)
+    return ((np.asarray(value).view(np.int64) >> 3) + 0x37F2000000000000).view(np.float64)
 
 
 def bits(mask):
@@ -80,4 +75,4 @@ def bits(mask):
 
 negative, select, sqrt, absolute, minimum, maximum = np.signbit, np.where, np.sqrt, np.abs, np.fmin, np.fmax
 less, less_equal, equal = np.less, np.less_equal, np.equal
-either, both, invert = np.logical_or, np.logical_and, np.logical_not
+either, both = np.logical_or, np.logical_and

@@ -10,7 +10,8 @@ the inner index in order, in registers: a result depends on nothing but its own 
 """
 
 from .compile import by_dimensions, inlined
-from .lanes import WIDTH, fma, load, out_of_line, splat, spread, store, total
+from .lanes import WIDTH, fma, load, splat, spread, store, total
+from .lanes_low import out_of_line
 from .views import alone, flattened
 
 #: Inner indices handled before an output tile goes back to memory: both factors' pieces stay in the first cache.

@@ -133,9 +133,10 @@ def dispatchers():
     found = {}
     for name in MODULES:
         if name.startswith("fastmodes.kernels"):
-            for key, value in vars(importlib.import_module(name)).items():
-                if hasattr(value, "signatures") and not value.targetoptions.get("no_cpython_wrapper"):
-                    found[f"{value.py_func.__module__}.{key}"] = value
+            for key, values in vars(importlib.import_module(name)).items():
+                for i, value in enumerate(values if isinstance(values, tuple) else (values,)):
+                    if hasattr(value, "signatures") and not value.targetoptions.get("no_cpython_wrapper"):
+                        found[f"{value.py_func.__module__}.{key}{i or ''}"] = value
     return found
 
 
@@ -177,11 +178,18 @@ for hidden in (3, 14):
                     updates=updates, optimizer=optimizer, loss=loss, clip_norm=1.0, progress=False,
                 )
 
+rules = (fm.bptt(), fm.rflo(0.5), fm.tbptt(1), fm.tbptt(3))
+for size, times in ((1, 1.0), (1, [0.5, 1.0]), (700, 1.0), (700, [0.5, 1.0])):
+    modes = fm.Modes(np.full(size, 0.1), 1.0, 0.8), fm.Modes(0.6, 1.0, 1.0)
+    fm.flow(rules, *modes, times)
+    fm.discrete_map(rules, *modes, [1, 2][: np.size(times)], learning_rate=0.1)
+
 counts = {}
 for name in sys.argv[1:]:
-    for key, value in vars(importlib.import_module(name)).items():
-        if hasattr(value, "signatures") and not value.targetoptions.get("no_cpython_wrapper"):
-            counts[f"{value.py_func.__module__}.{key}"] = [str(s) for s in value.signatures]
+    for key, values in vars(importlib.import_module(name)).items():
+        for i, value in enumerate(values if isinstance(values, tuple) else (values,)):
+            if hasattr(value, "signatures") and not value.targetoptions.get("no_cpython_wrapper"):
+                counts[f"{value.py_func.__module__}.{key}{i or ''}"] = [str(s) for s in value.signatures]
 print(json.dumps(counts))
 """
 
@@ -191,7 +199,8 @@ def test_one_compiled_signature_per_kernel_and_layout():
     done = subprocess.run([sys.executable, "-c", VARIED, *names], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout)
-    for name in ("sampled.sampled_update", "expected.expected_update", "online.online_update"):
+    called = ("sampled.sampled_update", "expected.expected_update", "online.online_update", "discrete.map_lanes")
+    for name in (*called, *(f"flow.FLOW_LANES{i or ''}" for i in range(4))):
         assert counts[f"fastmodes.kernels.{name}"], name
     for name, signatures in counts.items():
         # Kernels of expected updates are compiled for one network and for eight side by side.

@@ -27,22 +27,39 @@ def test_arithmetic(rng):
         lanes.store(out, (5, 0), lanes.fma(a, b, 1.0))
         lanes.store(out, (6, 0), lanes.sqrt(lanes.absolute(a)))
         lanes.store(out, (7, 0), lanes.select(lanes.less(a, b), a, b))
-        lanes.store(out, (8, 0), lanes.select(lanes.invert(lanes.less(a, b)), 1.0, 0.0))
-        lanes.store(out, (9, 0), lanes.minimum(a, b))
-        lanes.store(out, (10, 0), lanes.maximum(a, b))
-        return lanes.total(b), lanes.lane(b, 3), lanes.bits(lanes.less(b, 0.0))
+        lanes.store(out, (8, 0), lanes.minimum(a, b))
+        lanes.store(out, (9, 0), lanes.smaller(a, b))
+        lanes.store(out, (10, 0), lanes.larger(b, a))
+        below = lanes.bits(lanes.less(b, 0.0))
+        return lanes.total(b), below, lanes_low.lowest(below)
 
     out = np.empty((11, 8))
-    total, third, below = run(body, x, y, out)
+    total, below, first = run(body, x, y, out)
     with np.errstate(all="ignore"):
         wanted = [
             x + y, x - 2.0, 3 * y, x / y, -x, x * y + 1.0, np.sqrt(np.abs(x)), np.where(x < y, x, y),
-            (~(x < y)).astype(float), np.fmin(x, y), np.fmax(x, y),
+            np.fmin(x, y), np.where(x < y, x, y), np.where(y > x, y, x),
         ]  # fmt: skip
     np.testing.assert_allclose(out, wanted, rtol=1e-15, atol=1e-15)
     assert total == ((y[0] + y[4]) + (y[2] + y[6])) + ((y[1] + y[5]) + (y[3] + y[7]))
-    assert third == y[3]
     assert below == sum(1 << i for i in range(8) if y[i] < 0)
+    assert first == np.flatnonzero(y < 0)[0]
+
+
+def test_rough_eighth_root():
+    x = np.geomspace(1e-13, 1e13, 8000).reshape(-1, 8)
+
+    def body(x, out):
+        for i in range(len(x)):
+            lanes.store(out, (i, 0), lanes_low.rough_eighth_root(lanes.load(x, (i, 0))))
+
+    out = np.empty_like(x)
+    run(body, x, out)
+    assert (out >= x**0.125 * (1 - 1e-15)).all()
+    assert (out <= 1.061 * x**0.125).all()
+    zeros = np.empty((1, 8))
+    run(body, np.zeros((1, 8)), zeros)
+    assert (zeros < 1e-30).all()
 
 
 def test_signs_and_bytes(rng):
