@@ -1,5 +1,7 @@
 """Every job of a sweep computes what the package's own functions compute, bit for bit."""
 
+import math
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -98,7 +100,22 @@ FLOW_AXES = {
 }
 
 
-@pytest.mark.skipif(not hasattr(fm, "flow"), reason="needs fastmodes.flow")
+@pytest.mark.parametrize("endless", ["inf", math.inf])
+def test_infinitely_many_steps(tmp_path, endless):
+    document = {
+        "job": "expected",
+        "fixed": {"teacher_recurrent": [0.9, 0.5], "hidden": 3},
+        "axes": {"rule": ["bptt", "rflo"], "steps": [7, endless]},
+    }
+    for found in (0, 1):
+        assert sweep(document, tmp_path / "out", progress=False).found == found
+    done = open_sweep(tmp_path / "out").load()
+    np.testing.assert_array_equal(done.steps, [7.0, math.inf])
+    for name in done.data_vars:
+        assert np.isfinite(done[name]).all()
+        assert (done[name].isel(steps=0) != done[name].isel(steps=1)).any()
+
+
 @pytest.mark.parametrize("size", [None, 1, 7])
 def test_flows_are_those_of_flow(tmp_path, size):
     plan = {
@@ -118,7 +135,6 @@ def test_flows_are_those_of_flow(tmp_path, size):
             np.testing.assert_array_equal(found.values, expected.values, err_msg=name)
 
 
-@pytest.mark.skipif(not hasattr(fm, "flow"), reason="needs fastmodes.kernels.stability")
 def test_stability_is_that_of_the_analysis(tmp_path):
     plan = {
         "job": "stability",

@@ -89,7 +89,9 @@ def coordinates(plan):
         for name in dimension.columns:
             values = dimension.array(name)
             if values.dtype == object:
-                values = np.array([_label(plan, name, value) for value in values])
+                # Whole numbers and infinity, or what has a label only.
+                numbers = all(isinstance(value, int | float) for value in values)
+                values = np.array(values.tolist() if numbers else [_label(plan, name, value) for value in values])
             attributes = {} if name in schema.VARIABLES else {"long_name": name.replace("_", " "), "units": "1"}
             found[name] = xr.Variable((dimension.name,), values, attributes)
     return found

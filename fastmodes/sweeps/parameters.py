@@ -50,10 +50,7 @@ def _whole(value):
 
 
 def _steps(value):
-    return math.inf if value == "inf" else _whole(value)
-
-
-def _check_steps(value):
+    value = math.inf if value == "inf" else _whole(value)
     if value != math.inf and not (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10**9):
         raise ValueError('steps must be a whole number from 1 to 10**9, or "inf"')
     return value
@@ -67,7 +64,7 @@ Inside = Annotated[float, Field(allow_inf_nan=False, gt=-1, lt=1)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=10**9)]
 Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]
 Steps = Annotated[
-    Any, BeforeValidator(_steps), BeforeValidator(_check_steps),
+    Any, BeforeValidator(_steps),
     PlainSerializer(lambda value: "inf" if value == math.inf else value),
 ]  # fmt: skip
 Numbers = Annotated[list[Number], Field(min_length=1, max_length=100_000)]
