@@ -175,7 +175,7 @@ def stiff_evaluations(name):
         # Held to the explicit pair, a part of the time is enough to count by.
         end = END if hand_over else END / 20
         _, ends = integrate(rules, grid, np.array([end]), options, hand_over=hand_over)
-        calls, reached = ends.evaluations[0, 0], ends.time[0, 0]
+        calls, reached = int(ends.evaluations[0, 0]), float(ends.time[0, 0])
         counts.append(calls if hand_over else calls * END / reached)
     return counts
 

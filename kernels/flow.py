@@ -36,6 +36,7 @@ from .flow_work import (
     put,
 )
 from .lanes import WIDTH, bits, both, either, fma, larger, less, less_equal, select, smaller, splat
+from .lanes_low import aligned_stack
 from .propagation import digit_count
 from .vector_field import FINITE, FIXED, MOVING, ZERO, velocity
 
@@ -282,6 +283,7 @@ def _flow_lanes(kind):
         ends : Ends
             Results. Path length, learning time and loss are observed if their arrays are not empty.
         """
+        aligned_stack()
         # As a plain number: a literal one would compile every function below anew for each kind.
         _integrate(points, todo, times, code, options, outputs, ends, np.int64(kind))
 

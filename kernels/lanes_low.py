@@ -15,6 +15,19 @@ EIGHTH_ROOT_BITS = 0x37F2000000000000
 
 
 @intrinsic
+def aligned_stack(typingctx):
+    """Align the stack of the function that calls this to a cache line: what is kept there never lies across two."""
+
+    def codegen(context, builder, sig, args):
+        builder.function.attributes.alignstack = 64
+        # llvmlite writes the alignment only beside another attribute.
+        builder.function.attributes.add("nounwind")
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+@intrinsic
 def out_of_line(typingctx):
     """Keep the function that calls this from being inlined: large loops used in many places compile once."""
 
@@ -102,4 +115,4 @@ def fetch(typingctx, array, index):
 
 
 if config.DISABLE_JIT:
-    from .lanes_plain import fetch, lowest, negative, out_of_line, rough_eighth_root, store_bytes  # noqa: F401
+    from .lanes_plain import aligned_stack, fetch, lowest, negative, out_of_line, rough_eighth_root, store_bytes  # noqa: F401
