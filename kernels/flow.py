@@ -172,7 +172,8 @@ def _advance(room, stretch, distance, active, flags, options, end, lanes, times,
         smaller(options[2] + 0.5 - steps, select(accepted, room - BOUNDARY, 1.0)),
     )
     if adaptive:
-        urgent = smaller(urgent, restlessness(work, scales))
+        # In this order: what is no number leaves the other reasons in force.
+        urgent = smaller(restlessness(work, scales), urgent)
     if hand_over:
         urgent = smaller(urgent, _STIFF_STEPS - 0.1 - _count_stiff(accepted, stretch, distance, work))
     return accepted, scales, urgent

@@ -266,6 +266,15 @@ def test_rest_on_the_non_optimal_line_and_on_the_optimal_one():
     assert fm.flow(fm.rflo(), fm.Modes(0.3, 0.0, 0.0), fm.Modes(0.8, 1.0, 1.0), 50.0).status.item() != NON_OPTIMAL
 
 
+@pytest.mark.parametrize("size", [1e150, 1e200, 1e300])
+def test_overflow_ends(size):
+    rules = [*FOUR, fm.tbptt(3)]
+    for modes in (fm.Modes(0.1, size, 1.0), fm.Modes(0.1, 1.0, -size), fm.Modes(0.1, size, size)):
+        result = fm.flow(rules, modes, fm.Modes(0.8, 1.0, 1.0), [1.0, 50.0])
+        assert (result.status != NON_OPTIMAL).all()
+        assert (result.time_reached <= 50.0).all()
+
+
 def test_step_limit_is_a_result():
     result = fm.flow(fm.bptt(), fm.Modes(0.1, 1.0, 1.0), fm.Modes(0.8, 1.0, 1.0), 50.0, step_limit=3)
     assert STATUSES[result.status.item()] == "step_limit"
