@@ -4,7 +4,7 @@ import numpy as np
 
 from .compile import always_inlined, inlined
 from .flow_work import BUFFER, DENSE, NEW_TIME, NEXT, NEXT_TIME, STATE, TIME, H, put
-from .lanes import WIDTH, fma, less_equal, load, select, spread, store, total
+from .lanes import WIDTH, bits, fma, less_equal, load, spread, store
 from .lanes_low import lowest
 
 
@@ -28,7 +28,8 @@ def write_outputs(due, lanes, times, outputs, work):
         t_new, place, passed = _spread(NEW_TIME, lane, work), int(work[NEXT * WIDTH + lane]), WIDTH
         while passed == WIDTH:
             eight = load(times, (place,))
-            passed = int(total(select(less_equal(eight, t_new), 1.0, 0.0)))
+            # The times ascend: how many have passed, is the place of the first one that has not.
+            passed = lowest(bits(less_equal(eight, t_new)) ^ ((2 << WIDTH) - 1))
             _interpolate(lane, lanes[lane], place, passed, eight, outputs, work)
             place += passed
         work[NEXT * WIDTH + lane], work[NEXT_TIME * WIDTH + lane] = place, times[place]
