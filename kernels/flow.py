@@ -149,7 +149,7 @@ def _advance(room, stretch, distance, active, flags, options, end, lanes, times,
     t_new = select(accepted, select(less_equal(end - t, get(work, STEP)), splat(end), t + h), t)
     put(work, NEW_TIME, t_new)
     if dense_wanted:
-        due = active & bits(less_equal(get(work, NEXT_TIME), t_new))
+        due = active & bits(both(accepted, less_equal(get(work, NEXT_TIME), t_new)))
         if due:
             if stiff_method:
                 flow_stiff.stiff_dense(work)

@@ -270,9 +270,12 @@ def test_rest_on_the_non_optimal_line_and_on_the_optimal_one():
 def test_overflow_ends(size):
     rules = [*FOUR, fm.tbptt(3)]
     for modes in (fm.Modes(0.1, size, 1.0), fm.Modes(0.1, 1.0, -size), fm.Modes(0.1, size, size)):
-        result = fm.flow(rules, modes, fm.Modes(0.8, 1.0, 1.0), [1.0, 50.0])
+        result = fm.flow(rules, modes, fm.Modes(0.8, 1.0, 1.0), [0.0, 50.0])
         assert (result.status != NON_OPTIMAL).all()
         assert (result.time_reached <= 50.0).all()
+        # Steps that were rejected must not write outputs.
+        for name, start in zip("wab", modes, strict=True):
+            assert (result[name].isel(time=0) == start).all()
 
 
 def test_step_limit_is_a_result():
