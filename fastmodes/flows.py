@@ -161,7 +161,8 @@ def integrate(rules, grid, times, options, *, observe=False, progress=False, met
         i, (start, stop) = block
         outputs, own = tuple(states[:, i, start:stop]), Ends(*(values[i, start:stop] for values in ends))
         code = np.array([method == "stiff", rules[i].feedback == "readout", moves(rules[i]), hand_over], dtype=np.int64)
-        for kind, todo, points in _kinds(readers[i](start, stop), code):
+        points = readers[i](start, stop)
+        for kind, todo in _kinds(points, code):
             FLOW_LANES[kind](points, todo, times, code * [1, 1, kind != ZERO, 1], options, outputs, own)
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
@@ -171,15 +172,15 @@ def integrate(rules, grid, times, options, *, observe=False, progress=False, met
 
 
 def _kinds(points, code):
-    """Points by the kind of their propagator: (kind, which, points), the points changed in place where it is 0."""
+    """Which points are of which kind of propagator: (kind, which); they are changed in place where it is 0."""
     horizon = points[:, 7].copy()
     endless = MOVING if code[2] else FIXED
     if not horizon.any():
-        return [(endless, np.arange(len(points)), points)]
+        return [(endless, np.arange(len(points)))]
     # One step of horizon sums to 1, as the endless sum does where the propagator is 0.
     points[horizon == 1, 6:8] = 0.0
     which = ((ZERO, horizon == 1), (FINITE, horizon > 1), (endless, horizon == 0))
-    return [(kind, np.flatnonzero(some), points) for kind, some in which if some.any()]
+    return [(kind, np.flatnonzero(some)) for kind, some in which if some.any()]
 
 
 def discrete_map(

@@ -19,7 +19,7 @@ import numpy as np
 
 from .compile import always_inlined, inlined
 from .gridded import source
-from .lanes import WIDTH, absolute, either, fma, less, load, select, splat, sqrt, store
+from .lanes import WIDTH, absolute, either, fma, less, load, select, smaller, splat, sqrt, store
 from .lanes_low import negative
 from .propagation import truncated
 
@@ -105,8 +105,7 @@ def _polynomials(ring, i, chunk, j, s, f):
     store(ring, (_HALF, i), half)
     store(ring, (_MINORS, i), minors)
     store(ring, (_DENOMINATOR, i), ss * load(chunk, (_SCALE, j)))
-    # One instruction, unlike ``minimum``.
-    store(ring, (_MARGIN, i), select(less(ss, absolute(fs)), ss, absolute(fs)) - _SMALL)
+    store(ring, (_MARGIN, i), smaller(ss, absolute(fs)) - _SMALL)
 
 
 @always_inlined

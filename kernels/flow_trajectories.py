@@ -80,16 +80,14 @@ def finish(lane, point, status, outputs, ends, work):
 @inlined
 def rest(lane, work):
     """An empty lane: a mode at rest, whose time never ends."""
-    for variable in range(3):
-        work[(STATE + variable) * WIDTH + lane], work[(SLOPE + variable) * WIDTH + lane] = 0.0, 0.0
-    for i in range(ROWS):
-        work[i * WIDTH + lane] = 0.0
+    for row in range(ROWS):
+        work[row * WIDTH + lane] = 0.0
     work[STEP * WIDTH + lane], work[TIME * WIDTH + lane], work[NEXT_TIME * WIDTH + lane] = 1.0, -1e300, np.inf
 
 
 @inlined
 def first_step(lane, options, pace, end, work):
-    """A first step from the sizes of state and velocity, where the record holds none."""
+    """A first step from the sizes of state and velocity, where the trajectory has none yet."""
     if work[STEP * WIDTH + lane] > 0.0:
         return
     size, speed = 0.0, 0.0

@@ -82,6 +82,11 @@ def _call_llvm(builder, name, values, result=_VECTOR):
     return builder.call(function, values)
 
 
+def _fenced(builder, value):
+    """The same lanes, kept by LLVM apart from what is done with them."""
+    return _call_llvm(builder, f"llvm.arithmetic.fence.v{WIDTH}f64", [value])
+
+
 def _elementwise(name, count):
     """An intrinsic that calls the LLVM function ``name`` on ``count`` operands, numbers being spread over the lanes."""
 
@@ -164,7 +169,7 @@ def store(typingctx, array, index, value):
         value = _as_vector(context, builder, args[2], sig.args[2])
         # Kept apart from the store: a select that keeps what is there would become a masked store, which takes an AMD
         # processor dozens of cycles and stalls the load that follows.
-        builder.store(_call_llvm(builder, f"llvm.arithmetic.fence.v{WIDTH}f64", [value]), pointer, align=8)
+        builder.store(_fenced(builder, value), pointer, align=8)
         return context.get_dummy_value()
 
     return types.none(array, index, value), codegen

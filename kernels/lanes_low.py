@@ -4,7 +4,7 @@ from llvmlite import ir
 from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
-from .lanes import _VECTOR, _WORDS, LANES, MASK, WIDTH, _call_llvm, _is_place, _item_pointer
+from .lanes import _VECTOR, _WORDS, LANES, MASK, WIDTH, _fenced, _is_place, _item_pointer
 
 _BYTE = ir.IntType(8)
 _NUMBER = ir.IntType(32)
@@ -89,8 +89,8 @@ def store_bytes(typingctx, array, index, value):
     def codegen(context, builder, sig, args):
         pointer = _item_pointer(context, builder, sig.args[0], args[0], sig.args[1], args[1])
         # Unfenced, LLVM converts what a select chooses from, and then has to turn its mask into one of bytes.
-        fenced = _call_llvm(builder, f"llvm.arithmetic.fence.v{WIDTH}f64", [args[2]])
-        whole, eight = builder.fptosi(fenced, ir.VectorType(_NUMBER, WIDTH)), ir.VectorType(_BYTE, WIDTH)
+        eight = ir.VectorType(_BYTE, WIDTH)
+        whole = builder.fptosi(_fenced(builder, args[2]), ir.VectorType(_NUMBER, WIDTH))
         builder.store(builder.trunc(whole, eight), builder.bitcast(pointer, eight.as_pointer()), align=1)
         return context.get_dummy_value()
 

@@ -31,10 +31,10 @@ def velocity(w, a, b, mode, rule, kind):
         da = b (e D* + c w) / (D D*),   db = f (e E* + c pi) / (E E*)
         dw = f b [e w D* E* + c (1 - pi w^2 w*)] / (D D* E E*)
     """
-    goal, product, feedback, pi, _ = mode
-    f = fma(rule[0], a - feedback, feedback)
     if kind == FINITE:
-        return _velocity_within(w, a, b, f, mode, rule)
+        return _velocity_within(w, a, b, mode, rule)
+    goal, product, _, pi, _ = mode
+    f, _ = _choices(w, a, mode, rule)
     e, c, square = fma(-a, b, product), product * (goal - w), w * w
     d, d_star = fma(-w, w, 1.0), fma(-w, goal, 1.0)
     shift = fma(e, d_star, c * w)
@@ -57,10 +57,10 @@ def velocity(w, a, b, mode, rule, kind):
 
 
 @always_inlined
-def _velocity_within(w, a, b, f, mode, rule):
+def _velocity_within(w, a, b, mode, rule):
     """As :func:`velocity` where some horizons are finite."""
     goal, product, _, _, horizon = mode
-    pi = fma(rule[1], w - mode[3], mode[3])
+    f, pi = _choices(w, a, mode, rule)
     d, d_star = fma(-w, w, 1.0), fma(-w, goal, 1.0)
     # A finite horizon sums at any |pi w|: its lanes must not spoil the common reciprocal.
     endless = less(horizon, 0.5)
