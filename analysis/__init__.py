@@ -6,25 +6,28 @@ name of a function: loading it would hide the function.
 
 import importlib
 
+if __name__ != "fastmodes.analysis":
+    raise ImportError("the folder 'analysis' is imported as fastmodes.analysis; install the package and import that")
+
 _HOME = {
-    "fixed_points": "manifolds",
-    "stability": "linear_stability",
-    "saddle_stability": "linear_stability",
-    "convergence_rate": "linear_stability",
-    "largest_learning_rate": "linear_stability",
-    "wrong_branch_window": "window",
-    "write_stability": "linear_stability",
-    "predict_from_epoch": "prediction",
-    "theory_error": "prediction",
-    "rank": "learned_rank",
-    "spectrum": "learned_rank",
-    "principal_angles": "learned_rank",
-    "learning_rate_limits": "learning_rates",
-    "unit_rate": "learning_rates",
-    "claims": "claim_table",
-    "reproduce": "reproduction",
-    "basins": "maps",
-    "learning_map": "maps",
+    "fixed_points": "theory.manifolds",
+    "stability": "theory.linear_stability",
+    "saddle_stability": "theory.linear_stability",
+    "convergence_rate": "theory.linear_stability",
+    "largest_learning_rate": "theory.linear_stability",
+    "wrong_branch_window": "theory.stable_window",
+    "write_stability": "theory.linear_stability",
+    "predict_from_epoch": "trained.prediction",
+    "theory_error": "trained.prediction",
+    "rank": "trained.learned_rank",
+    "spectrum": "trained.learned_rank",
+    "principal_angles": "trained.learned_rank",
+    "learning_rate_limits": "trained.learning_rates",
+    "unit_rate": "trained.learning_rates",
+    "claims": "report.claims",
+    "reproduce": "report.reproduction",
+    "basins": "theory.learning_maps",
+    "learning_map": "theory.learning_maps",
 }
 
 __all__ = sorted(_HOME)

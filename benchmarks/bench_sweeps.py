@@ -77,9 +77,9 @@ class Clock:
 
 def flow(folder):
     """Memory and time outside the kernels for ten million points."""
-    from fastmodes.kernels.parallel import thread_count
-
-    from fastmodes import flows, grids
+    from fastmodes.modes import flow as flows
+    from fastmodes.modes import grid as grids
+    from fastmodes.parallel import thread_count
 
     sweep({**FLOW, "axes": {"rule": FLOW["axes"]["rule"], "recurrent": [0.1], "readout": [1.0]}}, folder / "warm")
     clock = Clock()

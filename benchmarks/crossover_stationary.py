@@ -2,7 +2,7 @@
 
 Both compute the same expected update over T steps; the number of steps at which they take equally long is found by
 bisection in log T, for networks of spectral radius one, the worst case for doubling (no power is ever spent). The rule
-that ``fm.expected_update`` decides by, :func:`fastmodes.stationary.doubling_is_faster`, is printed beside the
+that ``fm.expected_update`` decides by, :func:`fastmodes.updates.infinite.doubling_is_faster`, is printed beside the
 measurement. Writes ``results/crossover_stationary.md``. Times are of one thread.
 """
 
@@ -12,10 +12,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from fastmodes.kernels.parallel import run_blocks
 
 import fastmodes as fm
-from fastmodes import stationary, updates
+from fastmodes.parallel import run_blocks
+from fastmodes.updates import infinite as stationary
+from fastmodes.updates import one as updates
 
 RULES = (fm.bptt(), fm.rflo(0.5), fm.eprop())
 SIZES = ((4, 4), (8, 4), (16, 4), (16, 16), (32, 4), (64, 4), (64, 64), (128, 4))

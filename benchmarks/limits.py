@@ -3,8 +3,9 @@
 import time
 
 from fastmodes.kernels.compile import kernel
-from fastmodes.kernels.lanes import fma, splat, sqrt, total
-from fastmodes.kernels.parallel import run_blocks
+from fastmodes.kernels.simd.lanes import fma, splat, sqrt, total
+
+from fastmodes.parallel import run_blocks
 
 
 @kernel

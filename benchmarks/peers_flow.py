@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-from fastmodes.kernels.parallel import run_blocks, thread_count
-from fastmodes.kernels.stability import optimal_stability
+from fastmodes.kernels.modes.stability import optimal_stability
 from scipy.integrate import solve_ivp
 
 import fastmodes as fm
-from fastmodes.flows import flow_grid, integrate
+from fastmodes.modes.flow import flow_grid, integrate
+from fastmodes.parallel import run_blocks, thread_count
 
 from .measure import machine
 

@@ -30,7 +30,7 @@ _SEED = 0
 
 def training_parts():
     """(name, parameters of fm.train, rule, number of updates) of every training in ``fastmodes reproduce``."""
-    from fastmodes.analysis.experiments import _OPTIMIZERS, _SWEEP_SEEDS
+    from fastmodes.analysis.report.experiments import _OPTIMIZERS, _SWEEP_SEEDS
 
     parts = []
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import scipy.linalg
-from fastmodes.kernels import stationary as kernel
-from fastmodes.kernels.parallel import run_blocks, thread_count
+from fastmodes.kernels.updates import infinite as kernel
 
 import fastmodes as fm
-from fastmodes import stationary
+from fastmodes.parallel import run_blocks, thread_count
+from fastmodes.updates import infinite as stationary
 
 from .measure import interleaved, machine
 from .peers import matrices, peer

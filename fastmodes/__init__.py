@@ -6,18 +6,18 @@ feedback; w, a, b, r their entries for one mode; a star marks the teacher.
 
 import importlib
 
-from .batches import expected_updates
-from .coloured_input import InputFilter, autoregressive_input, coloured_update
-from .estimates import alignment, estimate_modes
-from .files import read_netcdf, write_netcdf
-from .flows import discrete_map, flow, write_flow
-from .impulses import impulse_expectation
-from .matrix_flows import matrix_flow
-from .modes import mode_jacobian, mode_update
-from .networks import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
+from .files.netcdf import read_netcdf, write_netcdf
+from .modes.flow import discrete_map, flow, write_flow
+from .modes.update import mode_jacobian, mode_update
+from .networks.network import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
 from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
-from .training import train
-from .updates import Update, expected_update, sampled_update
+from .training.estimates import alignment, estimate_modes
+from .training.network_flow import matrix_flow
+from .training.train import train
+from .updates.coloured import InputFilter, autoregressive_input, coloured_update
+from .updates.impulses import impulse_expectation
+from .updates.many import expected_updates
+from .updates.one import Update, expected_update, sampled_update
 
 __all__ = [
     "InputFilter",

@@ -11,8 +11,8 @@ import time
 import click
 
 from . import __version__
-from .options import axis_of, numbers_of, rule_option, steps_of, whole_numbers
-from .sweeps import commands as sweep_commands
+from .commands import sweeps as sweep_commands
+from .commands.options import axis_of, numbers_of, rule_option, steps_of, whole_numbers
 
 _HELP = {
     "help_option_names": ["-h", "--help"],
@@ -49,7 +49,7 @@ def demo(out, seeds, epochs):
     weights, by exact expected updates.
     """
     from . import train, write_netcdf
-    from .files import make_folder
+    from .files.netcdf import make_folder
     from .presets import Demo
 
     parameters = Demo(seeds=seeds, epochs=epochs).parameters()
@@ -70,7 +70,7 @@ def _check_picture(name, value, other):
     """Path of a picture, checked before computing: its folder, its format, and that it is not the data's."""
     from matplotlib.backend_bases import FigureCanvasBase
 
-    from .files import check_writable
+    from .files.netcdf import check_writable
     from .validation import check_choice
 
     path = check_writable(name, value)
@@ -133,7 +133,7 @@ def train(rules, teacher, teacher_basis, teacher_seed, seeds, figure, out, **par
     """Train students under several rules and write one dataset."""
     from . import Modes, aligned_teacher, parse_rule, write_netcdf
     from . import train as train_students
-    from .files import check_writable
+    from .files.netcdf import check_writable
 
     path = check_writable("out", out)
     picture = None if figure is None else _check_picture("figure", figure, path)
@@ -169,7 +169,7 @@ def flow(rules, start_w, start_a, start_b, teacher, product, feedback, times, ou
 
     from . import Modes, parse_rule, write_flow, write_netcdf
     from . import flow as follow
-    from .files import check_writable
+    from .files.netcdf import check_writable
 
     path = check_writable("out", out)
     problem = {
@@ -198,7 +198,7 @@ def figures(names, out, kind):
     fastmodes figures sweep DIR draws what a finished sweep found, into DIR/figure.png unless --out says otherwise.
     """
     from .analysis.figures import FIGURES, standard_figure
-    from .files import make_folder
+    from .files.netcdf import make_folder
 
     if names[:1] == ("sweep",):
         click.echo(_draw_sweep(names[1:], out, kind))
@@ -213,7 +213,7 @@ def figures(names, out, kind):
 def _draw_sweep(folders, out, kind):
     from fastmodes.analysis.figures.sweeps import sweep_figure
 
-    from .files import check_writable, local_path
+    from .files.netcdf import check_writable, local_path
     from .sweeps import open_sweep
 
     if len(folders) != 1:
@@ -224,7 +224,7 @@ def _draw_sweep(folders, out, kind):
 
 def _save(figure, path, kind):
     """Write a picture, complete or absent; return its path."""
-    from .files import replacing
+    from .files.netcdf import replacing
 
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150, format=kind)
@@ -234,7 +234,7 @@ def _save(figure, path, kind):
 @commands.command()
 def doctor():
     """Check this installation: versions, threads, compiled code, files, and the kernels against a self-check."""
-    from .diagnosis import diagnose
+    from .commands.diagnosis import diagnose
 
     healthy = True
     for name, value, good in diagnose():
@@ -252,7 +252,7 @@ def reproduce(out, quick):
 
     About two minutes on two cores. Interrupted, it goes on where it was: datasets already there are used again.
     """
-    from fastmodes.analysis.reproduction import reproduce as reproduce_all
+    from fastmodes.analysis.report.reproduction import reproduce as reproduce_all
 
     outcome = reproduce_all(out, quick=quick, progress=True)
     for claim in outcome.claims:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .networks import LinearRNN, Modes, aligned_teacher
+from .networks.network import LinearRNN, Modes, aligned_teacher
 from .rules import LearningRule, bptt, eprop, rflo, tbptt
 
 #: Eigenvalues of the paper's four-mode teacher (App. I.1).
@@ -90,7 +90,7 @@ class Preset:
         -------
         xarray.Dataset
         """
-        from .training import train
+        from .training.train import train
 
         return train(**self.parameters(**changes))
 

@@ -4,9 +4,9 @@ Every compiled function of the package is made by :func:`kernel`, :func:`inlined
 :func:`apart`.
 
 * ``error_model="numpy"``: a division by zero gives inf or NaN (divergence is a result here), and loops vectorise.
-* ``nogil=True``: blocks of work run side by side in plain threads, see :mod:`fastmodes.kernels.parallel`.
+* ``nogil=True``: blocks of work run side by side in plain threads, see :mod:`fastmodes.parallel`.
 * No ``fastmath`` that assumes finite numbers, ever. Fused multiply-adds are written out with
-  :func:`fastmodes.kernels.lanes.fma`.
+  :func:`fastmodes.kernels.simd.lanes.fma`.
 * Compiled code is kept on disk in a private folder (mode 0700) named after the numba version, the processor and the
   SHA-256 of all kernel sources: numba's own index ignores edits in other files, the folder's name does not.
 
@@ -30,9 +30,9 @@ _POLICY = {"error_model": "numpy", "nogil": True}
 
 
 def _source_digest():
-    digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    digest, here = hashlib.sha256(), Path(__file__).parent
+    for source in sorted(here.rglob("*.py")):
+        digest.update(source.relative_to(here).as_posix().encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -9,9 +9,18 @@ import numba
 import numpy as np
 import xarray as xr
 
-from fastmodes import schema
-from fastmodes.sweeps.jobs import Job, register
-from fastmodes.sweeps.parameters import FIXED, Count, NotNegative, Number, Numbers, RuleParameters, Seed, rule_of
+from fastmodes.files import schema
+from fastmodes.sweeps.jobs.registry import Job, register
+from fastmodes.sweeps.plan.parameters import (
+    FIXED,
+    Count,
+    NotNegative,
+    Number,
+    Numbers,
+    RuleParameters,
+    Seed,
+    rule_of,
+)
 
 
 class ToyParameters(RuleParameters):

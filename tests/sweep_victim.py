@@ -12,7 +12,8 @@ import time
 
 import sweep_toy  # noqa: F401
 
-from fastmodes.sweeps import blocks, sweep
+from fastmodes.sweeps import sweep
+from fastmodes.sweeps.store import blocks
 
 
 def tell(*words):

@@ -10,10 +10,13 @@ import tracemalloc
 import numpy as np
 import pytest
 import xarray as xr
-from fastmodes.kernels import expected, online, sampled, training
+from fastmodes.kernels.training import loop as training
+from fastmodes.kernels.updates import online, sampled
+from fastmodes.kernels.updates import recursion as expected
 
 import fastmodes as fm
-from fastmodes import results, runs, validation
+from fastmodes import validation
+from fastmodes.training import results, runs
 
 TEACHER = fm.aligned_teacher(fm.Modes([0.9, 0.5], 1.0, 1.0))
 STUDENT = fm.random_student(3, TEACHER, scale=0.5, seed=0)

@@ -5,10 +5,10 @@ import inspect
 
 import numpy as np
 import pytest
-from fastmodes.analysis.claims_modes import mode_claims
-from fastmodes.analysis.intervals import count_interval, median_interval
-from fastmodes.analysis.learning_rates import learning_rate_limits, power_of_gap, unit_rate
-from fastmodes.analysis.verdicts import Claim
+from fastmodes.analysis.report.claims_modes import mode_claims
+from fastmodes.analysis.report.verdicts import Claim
+from fastmodes.analysis.trained.intervals import count_interval, median_interval
+from fastmodes.analysis.trained.learning_rates import learning_rate_limits, power_of_gap, unit_rate
 
 import fastmodes as fm
 from fastmodes.presets import FIG6, PRESETS, UNALIGNED, family, ten_mode_teacher, variations

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import fastmodes as fm
-from fastmodes import cli, diagnosis
+from fastmodes import cli
+from fastmodes.commands import diagnosis
 
 COMMAND = [sys.executable, "-c", "from fastmodes.cli import main; main()"]
 SMALL = ("--epochs", "5", "--seeds", "2", "--steps", "6", "--hidden", "3", "--batch-size", "4")
@@ -233,7 +234,8 @@ def test_a_full_standard_output_is_code_3():
 # Says on stderr when the first block of a training computes.
 ANNOUNCED = """
 import sys, threading
-from fastmodes import cli, runs
+from fastmodes import cli
+from fastmodes.training import runs
 
 advances = {name: getattr(runs, name).advance for name in ("_ExpectedBlock", "_SampledBlock")}
 for name, advance in advances.items():

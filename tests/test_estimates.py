@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import fastmodes as fm
-from fastmodes.estimates import MATCHES, history_estimates
-from fastmodes.teachers import teacher_modes
-from fastmodes.tracks import follow
+from fastmodes.networks.teacher_modes import teacher_modes
+from fastmodes.training.estimates import MATCHES, history_estimates
+from fastmodes.training.tracks import follow
 
 CLEAR, DEGENERATE, UNCERTAIN, CROSSING, MISSING = range(len(MATCHES))
 

@@ -82,7 +82,7 @@ def test_stability_written_in_slabs_is_the_whole(tmp_path):
 
 
 def test_slabs_are_complete_or_absent(tmp_path):
-    from fastmodes.slabs import write_slabs
+    from fastmodes.files.large_grids import write_slabs
 
     def compute(x):
         if x.values[0] > 3:

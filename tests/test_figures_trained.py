@@ -3,12 +3,12 @@
 import sys
 
 import pytest
-from fastmodes.analysis.experiments import QUICK, _sweep, without_weights
 from fastmodes.analysis.figures import FIGURES, alignment, learning_rates, performance, prediction, rank, trained
 from fastmodes.analysis.figures.learning import learning_summary
 from fastmodes.analysis.figures.style import rule_style
-from fastmodes.analysis.learning_rates import learning_rate_limits
-from fastmodes.analysis.prediction import theory_error
+from fastmodes.analysis.report.experiments import QUICK, _sweep, without_weights
+from fastmodes.analysis.trained.learning_rates import learning_rate_limits
+from fastmodes.analysis.trained.prediction import theory_error
 
 import fastmodes as fm
 from fastmodes.presets import FAMILY, FIG6, UNALIGNED

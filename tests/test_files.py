@@ -14,8 +14,8 @@ import pytest
 import xarray as xr
 
 import fastmodes as fm
-from fastmodes import files
-from fastmodes.schema import VARIABLES
+from fastmodes.files import netcdf as files
+from fastmodes.files.schema import VARIABLES
 
 TEACHER = fm.aligned_teacher(fm.Modes([0.9, 0.4], 1.0, [1.0, 2.0]))
 RULES = (

@@ -4,14 +4,14 @@ import naive_modes
 import numpy as np
 import pytest
 import xarray as xr
-from fastmodes.kernels.flow import STATUSES
-from fastmodes.kernels.flow_observe import mode_losses
-from fastmodes.kernels.parallel import run_blocks
+from fastmodes.kernels.flow.driver import STATUSES
+from fastmodes.kernels.flow.observables import mode_losses
 from scipy.integrate import solve_ivp
 
 import fastmodes as fm
-from fastmodes.flows import integrate
-from fastmodes.modes import mode_entries, rule_grid
+from fastmodes.modes.flow import integrate
+from fastmodes.modes.update import mode_entries, rule_grid
+from fastmodes.parallel import run_blocks
 
 FOUR = [fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop()]
 REACHED_END, OPTIMAL, NON_OPTIMAL, LEFT_DOMAIN, STEP_LIMIT = range(5)
@@ -302,7 +302,7 @@ def test_results_do_not_depend_on_threads_or_on_the_split(monkeypatch):
     starts = random_starts(5000, seed=10)
     rules = [*FOUR, fm.tbptt(5)]
     whole = fm.flow(rules, **starts, times=[1.0, 5.0])
-    monkeypatch.setattr("fastmodes.flows.run_blocks", lambda *a, **k: run_blocks(*a, threads=1, **k))
+    monkeypatch.setattr("fastmodes.modes.flow.run_blocks", lambda *a, **k: run_blocks(*a, threads=1, **k))
     single = fm.flow(rules, **starts, times=[1.0, 5.0])
     xr.testing.assert_equal(whole, single)
     some = {
@@ -348,7 +348,7 @@ def test_grids_carry_their_coordinates():
 
 
 def test_result_survives_a_file(tmp_path):
-    from fastmodes.files import read_netcdf, write_netcdf
+    from fastmodes.files.netcdf import read_netcdf, write_netcdf
 
     result = fm.flow(FOUR, fm.Modes(0.2, 1.0, 0.8), fm.Modes(0.6, 1.0, 1.0), [0.0, 1.0])
     xr.testing.assert_identical(read_netcdf(write_netcdf(result, tmp_path / "flow.nc")), result)

@@ -2,8 +2,16 @@
 
 import numpy as np
 import pytest
-from fastmodes.kernels import lanes, lanes_low, views
-from fastmodes.kernels.products import add_correlation, copy_into, product, product_turned, scale_rows, transpose_into
+from fastmodes.kernels.arrays.products import (
+    add_correlation,
+    copy_into,
+    product,
+    product_turned,
+    scale_rows,
+    transpose_into,
+)
+from fastmodes.kernels.simd import lanes, views
+from fastmodes.kernels.simd import machine as lanes_low
 
 
 def run(function, *arguments):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
-from fastmodes.analysis.maps import BASINS
+from fastmodes.analysis.theory.learning_maps import BASINS
 
 import fastmodes as fm
 from fastmodes import analysis

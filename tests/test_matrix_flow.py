@@ -6,7 +6,7 @@ import naive_stationary
 import numpy as np
 import pytest
 import scipy.integrate
-from fastmodes.analysis import matrix_fixed_points
+from fastmodes.analysis.theory import network_fixed_points as matrix_fixed_points
 from problems import matrices
 
 import fastmodes as fm

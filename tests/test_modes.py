@@ -7,11 +7,11 @@ import naive_modes
 import numpy as np
 import pytest
 import xarray as xr
-from fastmodes.kernels.homogeneous import homogeneous
-from fastmodes.kernels.modes import mode_updates
+from fastmodes.kernels.modes.polynomials import homogeneous
+from fastmodes.kernels.modes.update import mode_updates
 
 import fastmodes as fm
-from fastmodes.modes import mode_jacobian, mode_update
+from fastmodes.modes.update import mode_jacobian, mode_update
 
 RULES = [
     fm.bptt(),

@@ -5,7 +5,7 @@ import pytest
 from problems import matrices, random_network
 
 import fastmodes as fm
-from fastmodes.networks import random_stream, teacher_bases
+from fastmodes.networks.network import random_stream, teacher_bases
 
 
 @pytest.mark.parametrize("basis", ["identity", "random"])

@@ -74,7 +74,8 @@ def test_a_wheel_runs_the_main_job_in_an_empty_environment(wheel, tmp_path):
 
 REPORT = """
 import fastmodes as fm
-from fastmodes.kernels import compile, expected
+from fastmodes.kernels import compile
+from fastmodes.kernels.updates import recursion as expected
 teacher = fm.aligned_teacher(fm.Modes(0.5, 1.0, 1.0))
 fm.expected_update(fm.bptt(), teacher, teacher, 3)
 stats = expected.expected_update.stats

@@ -4,7 +4,8 @@ import threading
 
 import scipy.linalg.cython_blas  # noqa: F401
 import threadpoolctl
-from fastmodes.kernels.parallel import run_blocks
+
+from fastmodes.parallel import run_blocks
 
 
 def threads_of_linear_algebra():

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from fastmodes.analysis.prediction import STATUS, predict_from_epoch, theory_error
+from fastmodes.analysis.trained.prediction import STATUS, predict_from_epoch, theory_error
 from scipy.integrate import solve_ivp
 
 import fastmodes as fm

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
-from fastmodes.analysis.learned_rank import MEASURES, principal_angles, rank, rank_measures, spectrum
+from fastmodes.analysis.trained.learned_rank import MEASURES, principal_angles, rank, rank_measures, spectrum
 
 import fastmodes as fm
 from fastmodes.presets import ten_mode_teacher

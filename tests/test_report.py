@@ -10,13 +10,13 @@ import subprocess
 import numpy as np
 import pytest
 import xarray as xr
-from fastmodes.analysis.experiments import FULL, QUICK, Experiment
 from fastmodes.analysis.figures.style import new_figure
-from fastmodes.analysis.gallery import PICTURES, Picture
-from fastmodes.analysis.report import html_report
-from fastmodes.analysis.verdicts import Claim
+from fastmodes.analysis.report.experiments import FULL, QUICK, Experiment
+from fastmodes.analysis.report.gallery import PICTURES, Picture
+from fastmodes.analysis.report.html import html_report
+from fastmodes.analysis.report.verdicts import Claim
 
-from fastmodes.schema import annotate
+from fastmodes.files.schema import annotate
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CLAIMS = [
@@ -135,7 +135,7 @@ def test_screenshot_is_not_blank(report, tmp_path):
 @pytest.fixture
 def small(monkeypatch):
     """Reproducing with two tiny experiments; the list that it returns holds what was computed."""
-    module = importlib.import_module("fastmodes.analysis.reproduction")
+    module = importlib.import_module("fastmodes.analysis.report.reproduction")
     computed = []
 
     def first(size, datasets, progress):

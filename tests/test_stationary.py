@@ -7,13 +7,14 @@ import naive_stationary
 import numpy as np
 import pytest
 import scipy.linalg
-from fastmodes.kernels import doubling
-from fastmodes.kernels import stationary as kernel
+from fastmodes.kernels.updates import doubling
+from fastmodes.kernels.updates import infinite as kernel
 from problems import family, feedback_for, matrices, random_network, worst
 
 import fastmodes as fm
-from fastmodes import stationary, updates
-from fastmodes.error_norm import error_loss, power_loss
+from fastmodes.updates import infinite as stationary
+from fastmodes.updates import one as updates
+from fastmodes.updates.loss import error_loss, power_loss
 
 #: (n_out, n_hidden, n_in, teacher's n_hidden): rectangular, single, equal, more outputs than units (and than their
 #: padding), more than one lane.

@@ -5,10 +5,15 @@ import numpy as np
 import pytest
 import xarray as xr
 from fastmodes.analysis.figures.sweeps import sweep_figure
-from fastmodes.analysis.sweeps import convergence_fraction, most_frequent, outcome_fractions, over_seeds
+from fastmodes.analysis.trained.sweep_statistics import (
+    convergence_fraction,
+    most_frequent,
+    outcome_fractions,
+    over_seeds,
+)
 from scipy.stats import binomtest
 
-from fastmodes.schema import flag_attributes
+from fastmodes.files.schema import flag_attributes
 
 SEEDS = 12
 

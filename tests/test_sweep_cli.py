@@ -7,8 +7,9 @@ import sweep_toy  # noqa: F401
 import xarray as xr
 
 from fastmodes.cli import run
-from fastmodes.sweeps import Plan, estimate
-from fastmodes.sweeps.wording import byte_count, duration
+from fastmodes.commands.wording import byte_count, duration
+from fastmodes.sweeps import Plan
+from fastmodes.sweeps.run import estimate
 
 PLAN = """
 job = "toy"

@@ -12,9 +12,9 @@ from sweep_toy import document
 
 from fastmodes.cli import run as command_line
 from fastmodes.sweeps import Plan, open_sweep, sweep, verify
-from fastmodes.sweeps.distributed import on_client
-from fastmodes.sweeps.store import Store
-from fastmodes.sweeps.worker import orders
+from fastmodes.sweeps.run.distributed import on_client
+from fastmodes.sweeps.run.worker import orders
+from fastmodes.sweeps.store.folder import Store
 
 distributed = pytest.importorskip("dask.distributed", reason="needs the extra 'dask'")
 

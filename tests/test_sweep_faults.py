@@ -14,7 +14,7 @@ import xarray as xr
 from sweep_toy import document
 
 from fastmodes.sweeps import merge, open_sweep, sweep, verify
-from fastmodes.sweeps.store import Store
+from fastmodes.sweeps.store.folder import Store
 
 CALLS = [
     (os, "open"), (os, "write"), (os, "fsync"), (os, "replace"), (os, "close"), (os, "listdir"), (os, "unlink"),

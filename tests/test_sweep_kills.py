@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from sweep_toy import document
 
-from fastmodes.sweeps import backends, open_sweep, sweep, verify
+from fastmodes.sweeps import open_sweep, sweep, verify
+from fastmodes.sweeps.run import backends
 
 THREADS = 2
 #: Some 60 ms of work in each of 12 blocks.

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sweep_toy import document
 
 from fastmodes.sweeps import Plan, PlanError
-from fastmodes.sweeps.config import Range, parse_toml
-from fastmodes.sweeps.points import Points
+from fastmodes.sweeps.plan.config import Range, parse_toml
+from fastmodes.sweeps.plan.points import Points
 
 
 def toy(**changes):

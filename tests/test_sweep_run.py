@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from sweep_toy import document
 
 from fastmodes.sweeps import Plan, PlanError, merge, open_sweep, status, sweep, verify
-from fastmodes.sweeps import blocks as blocks_module
-from fastmodes.sweeps.merging import chunks, rectangles
-from fastmodes.sweeps.store import Store
-from fastmodes.sweeps.worker import carry_out, orders
+from fastmodes.sweeps.run.worker import carry_out, orders
+from fastmodes.sweeps.store import blocks as blocks_module
+from fastmodes.sweeps.store.folder import Store
+from fastmodes.sweeps.store.merging import chunks, rectangles
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
 

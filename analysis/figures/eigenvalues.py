@@ -5,7 +5,7 @@ import xarray as xr
 
 import fastmodes as fm
 
-from ..linear_stability import stability
+from ..theory.linear_stability import stability
 from .style import new_figure, rule_style
 
 

@@ -4,8 +4,8 @@ import numpy as np
 
 import fastmodes as fm
 
-from ..linear_stability import stability
-from ..manifolds import fixed_points
+from ..theory.linear_stability import stability
+from ..theory.manifolds import fixed_points
 from .style import new_figure
 
 

@@ -5,9 +5,9 @@ import xarray as xr
 
 import fastmodes as fm
 
-from ..linear_stability import convergence_rate, stability
-from ..maps import BASINS, learning_map
-from ..window import wrong_branch_window
+from ..theory.learning_maps import BASINS, learning_map
+from ..theory.linear_stability import convergence_rate, stability
+from ..theory.stable_window import wrong_branch_window
 from .style import axis_label, new_figure
 
 _KIND_COLOURS = ("#0072B2", "#56B4E9", "#F0E442", "#D55E00", "#E8A27C", "#999999")

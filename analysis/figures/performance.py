@@ -53,7 +53,7 @@ def convergence(dataset, ax=None):
     -------
     matplotlib Axes
     """
-    from ..intervals import count_interval
+    from ..trained.intervals import count_interval
 
     ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
     names = [str(name) for name in dataset["rule"].values]
@@ -118,7 +118,7 @@ def theory_over_choices(sweep):
     -------
     matplotlib Figure
     """
-    from ..experiments import after_transient
+    from ..report.experiments import after_transient
 
     errors = sweep["theory_error"].isel(mode=[0, 1]).mean("mode")
     figure = choices(
@@ -146,7 +146,7 @@ def rank_over_choices(sweep):
     -------
     matplotlib Figure
     """
-    from ..learned_rank import rank_measures
+    from ..trained.learned_rank import rank_measures
 
     ratio = rank_measures(sweep["change_singular_value"], dim="unit")["participation_ratio"]
     figure = choices(

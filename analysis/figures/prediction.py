@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..prediction import predict_from_epoch
+from ..trained.prediction import predict_from_epoch
 from .alignment import alignments
 from .bands import draw_band, mode_colour
 from .style import axis_label, new_figure

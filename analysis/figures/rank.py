@@ -22,7 +22,7 @@ def spectra(dataset):
     -------
     matplotlib Figure
     """
-    from ..learned_rank import spectrum
+    from ..trained.learned_rank import spectrum
 
     values = spectrum(dataset)
     figure, axes = new_figure(1, 2, figsize=(9.5, 4), sharey=True)
@@ -118,7 +118,7 @@ def what_limits_rank(dataset):
     -------
     matplotlib Figure
     """
-    from ..experiments import final_loss
+    from ..report.experiments import final_loss
 
     figure, axes = new_figure(1, 3, figsize=(14, 4.2))
     ratio, loss = dataset["participation_ratio"].sel(matrix="recurrent"), final_loss(dataset)

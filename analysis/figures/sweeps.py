@@ -3,7 +3,7 @@
 import textwrap
 
 import numpy as np
-from fastmodes.analysis.sweeps import convergence_fraction, most_frequent
+from fastmodes.analysis.trained.sweep_statistics import convergence_fraction, most_frequent
 
 from .style import axis_label, new_figure, rule_style
 

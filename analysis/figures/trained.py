@@ -7,8 +7,8 @@ import functools
 
 from fastmodes.presets import FAMILY, FIG5, FIG6, FIG8, FIG9
 
-from ..experiments import without_weights
-from ..prediction import theory_error
+from ..report.experiments import without_weights
+from ..trained.prediction import theory_error
 
 
 @functools.cache

@@ -1,10 +1,12 @@
 """Kernels alone: one expected update in each layout of memory, one sampled update."""
 
 import numpy as np
-from fastmodes.kernels import expected, layout, sampled
+from fastmodes.kernels.arrays import layout
+from fastmodes.kernels.updates import recursion as expected
+from fastmodes.kernels.updates import sampled
 
 import fastmodes as fm
-from fastmodes.updates import impulse_response, kernel_rule, loss_weights, student_matrices, teacher_outputs
+from fastmodes.updates.one import impulse_response, kernel_rule, loss_weights, student_matrices, teacher_outputs
 
 RULES = {rule.name: rule for rule in (fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop())}
 

@@ -3,16 +3,16 @@
 import importlib
 
 _HOMES = {
-    "Plan": "plan",
-    "PlanError": "config",
-    "Report": "checks",
-    "Status": "checks",
-    "Summary": "runner",
-    "merge": "merging",
-    "open_sweep": "dataset",
-    "status": "checks",
-    "sweep": "runner",
-    "verify": "checks",
+    "Plan": "plan.plan",
+    "PlanError": "plan.config",
+    "Report": "store.checks",
+    "Status": "store.checks",
+    "Summary": "run.runner",
+    "merge": "store.merging",
+    "open_sweep": "store.dataset",
+    "status": "store.checks",
+    "sweep": "run.runner",
+    "verify": "store.checks",
 }
 
 __all__ = sorted(_HOMES)

@@ -1,0 +1,1 @@
+"""The paper's experiments and claims, judged by their numbers, in one report."""

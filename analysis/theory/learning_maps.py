@@ -1,0 +1,103 @@
+"""Maps over starts and parameters: where learning goes, how far round it goes, and how long it takes."""
+
+import numpy as np
+import xarray as xr
+from fastmodes.kernels.flow.driver import LEFT_DOMAIN, NON_OPTIMAL, STATUSES
+
+from fastmodes.files.schema import annotate, flag_attributes
+from fastmodes.modes.flow import flow_configuration, flow_grid, integrate
+from fastmodes.validation import check_number
+
+#: Where a trajectory goes: the branch of the optimal manifold with readout a > 0 or a < 0, the line a = b = 0, out of
+#: the domain, or nowhere within the time.
+BASINS = ("positive_branch", "negative_branch", "non_optimal", "left_domain", "undecided")
+
+
+def learning_map(
+    rules, modes, teacher_modes, *, feedback=None, decay=None, horizon=None, end=1000.0, threshold=0.01,
+    rtol=1e-6, atol=1e-9, progress=False,
+) -> xr.Dataset:  # fmt: skip
+    """Follow every point of a grid to the end, and measure where and how it went.
+
+    Parameters
+    ----------
+    rules, modes, teacher_modes, feedback, decay, horizon, rtol, atol, progress
+        As for :func:`fastmodes.flow`.
+    end : float
+        Flow time at which undecided trajectories are given up.
+    threshold : float
+        Share of the teacher's power p^2 / (2 (1 - w*^2)); learning is done when the loss has fallen to it.
+
+    Returns
+    -------
+    xarray.Dataset
+        On (rule, grid): ``basin`` and ``status`` (CF flags), ``time_reached``, the end ``w``, ``a``, ``b``,
+        ``learning_time`` (infinite where the loss never fell to the threshold), ``path_length`` in (w, a, b), and
+        ``detour``, the path's length over the distance between its ends, at least 1 (1 for a mode at rest).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+    """
+    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon)
+    end, threshold = check_number("end", end, above=0), check_number("threshold", threshold, above=0, below=1)
+    options = np.array(
+        [check_number("rtol", rtol, 1e-13, 0.1), check_number("atol", atol, 1e-15, 0.1), 1e5, 0.0, threshold]
+    )
+    states, ends = integrate(rules, grid, np.array([end]), options, observe=True, progress=progress)
+    start = grid.reader(("recurrent", "readout", "input"))()
+    product = grid.reader(("teacher_product",))()[:, 0]
+    w, a, b = states[..., 0]
+    length, learnt = ends.path_length, ends.learning_time
+    distance = np.linalg.norm(np.stack([w, a, b], axis=-1) - start, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        detour = np.where(distance > 0, np.maximum(length / distance, 1.0), 1.0)
+    results = {
+        "basin": _basin(a, ends.status, ends.loss <= threshold),
+        "status": ends.status,
+        "time_reached": ends.time,
+        "w": w,
+        "a": a,
+        "b": b,
+        "learning_time": np.where((learnt < 0) | (product == 0), np.inf, learnt),
+        "path_length": length,
+        "detour": detour,
+    }
+    dims, shape = ("rule", *grid.dims), (len(rules), *grid.shape)
+    dataset = xr.Dataset(
+        {name: (dims, values.reshape(shape)) for name, values in results.items()},
+        coords=grid.coords | {"rule": [rule.name for rule in rules]},
+    )
+    dataset["basin"].attrs = flag_attributes(BASINS)
+    dataset["status"].attrs = flag_attributes(STATUSES)
+    configuration = flow_configuration(rules, grid) | {"end": end, "threshold": threshold, "rtol": rtol, "atol": atol}
+    return annotate(dataset, title="Learning of modes, from start to end", configuration=configuration)
+
+
+def _basin(a, status, learnt):
+    branch = np.where(a > 0, 0, 1)
+    basin = np.where((status == 1) | learnt, branch, 4)
+    basin = np.where(status == NON_OPTIMAL, 2, basin)
+    return np.where(status == LEFT_DOMAIN, 3, basin).astype(np.int8)
+
+
+def basins(rules, modes, teacher_modes, **options) -> xr.DataArray:
+    """Where learning goes from each start: which branch, out of the domain, or nowhere within the time.
+
+    Parameters
+    ----------
+    rules, modes, teacher_modes, **options
+        As for :func:`learning_map`.
+
+    Returns
+    -------
+    xarray.DataArray (rule, grid)
+        CF flags, see BASINS.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+    """
+    return learning_map(rules, modes, teacher_modes, **options)["basin"]

@@ -1,0 +1,202 @@
+"""Where the flow of whole networks ends: is it an optimal network, is it stable? (Beyond the paper.)
+
+A network is optimal when its error system is silent: M_k = A W^k B - A* W*^k B* = 0 for all k. Every rule rests there.
+With E(z) = Ab (I - z Wb)^{-1} Bb = sum_k z^k M_k, the error's transfer function, and W = sum_i lambda_i v_i u_i^T
+diagonalisable, b_i = B^T u_i, the other fixed points are interpolations:
+
+    Delta A = 0    E(lambda_i) b_i = 0 for every i (all rules)
+    Delta B = 0    random feedback of full rank, P = w_hat I:  E(w_hat) = 0
+                   random feedback, P = diag(W):               r_i^T E(W_ii) = 0 for every i
+    Delta W = 0    follows from both, as long as no lambda_i equals the propagator's entry.
+
+RFLO's conditions number n_out (n + n_in), a network has n (n_out + n_in) parameters up to a change of basis: with fewer
+outputs than hidden units at least (n - n_out) n_in dimensions of fixed points remain that match the teacher at w_hat
+and at the student's own eigenvalues only. e-prop has as many conditions as parameters.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse.linalg
+import xarray as xr
+
+from ...files.schema import annotate, flag_attributes
+from ...networks.network import LinearRNN, check_pair
+from ...rules import check_rules
+from ...updates.infinite import Slope, spectral_radius
+from ...updates.loss import error_loss, joint_system, power_loss
+from ...updates.one import check_feedback, check_rule
+from ...validation import check_number
+
+#: An end point is optimal if its loss is below this share of the teacher's output power.
+OPTIMAL = 1e-8
+
+#: A fixed point is stable if no eigenvalue's real part exceeds this share of the largest eigenvalue's modulus.
+_ZERO = 1e-6
+
+#: Length of the differences, in units of the largest weight: fourth order leaves 1e-12, rounding 1e-13.
+_DIFFERENCE = 1e-3
+
+#: Dimensions up to which eigenvalues come from the full matrix.
+_SMALL = 24
+
+KINDS = ("not_at_rest", "optimal", "not_optimal")
+
+
+class Stability(NamedTuple):
+    """Largest real part of the flow's eigenvalues (``growth``), their largest modulus (``fastest``), ``stable``."""
+
+    growth: float
+    fastest: float
+    stable: bool
+
+
+def error_transfer(network, teacher, z) -> np.ndarray:
+    """E(z) = Ab (I - z Wb)^{-1} Bb = sum_k z^k M_k, shape (n_out, n_in).
+
+    Parameters
+    ----------
+    network, teacher : LinearRNN
+    z : complex
+        Within the inverse of both spectral radii.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the networks do not fit together.
+    """
+    check_pair(network, teacher)
+    a, w, b = joint_system(network, teacher)
+    return a @ np.linalg.solve(np.eye(len(w)) - z * w, b)
+
+
+def flow_jacobian(rule, network, teacher, *, feedback=None) -> scipy.sparse.linalg.LinearOperator:
+    """Jacobian of d theta / ds = -Delta theta at a network, theta = (A, W, B) row by row, without its matrix.
+
+    A product with a vector costs four updates: differences of fourth order, right to about 1e-10 of the largest entry.
+
+    Parameters
+    ----------
+    rule : LearningRule
+    network, teacher : LinearRNN
+        Spectral radii below 1.
+    feedback : array (n_out, n_hidden), optional
+        R, for rules with random feedback.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+    """
+    check_rule(rule)
+    check_pair(network, teacher)
+    feedback = check_feedback(rule, feedback, network.n_out, network.n_hidden)
+    radius = spectral_radius(network.recurrent)
+    if radius >= 1:
+        raise ValueError(f"network must have a spectral radius below 1; got {radius:.17g}")
+    slope = Slope(rule, network, teacher, feedback)
+    weights = np.concatenate([network.readout.ravel(), network.recurrent.ravel(), network.input.ravel()])
+    length = _DIFFERENCE * min(max(np.abs(weights).max(), 1e-3), 1.0) * (1.0 - radius)
+
+    def product(direction):
+        direction = np.ravel(direction)
+        size = np.abs(direction).max()
+        if size == 0.0:
+            return np.zeros(len(weights))
+        step = direction * (length / size)
+        near = slope(weights + step) - slope(weights - step)
+        far = slope(weights + 2.0 * step) - slope(weights - 2.0 * step)
+        return (8.0 * near - far) / 12.0 * (size / length)
+
+    return scipy.sparse.linalg.LinearOperator((len(weights), len(weights)), matvec=product, dtype=float)
+
+
+def stability_at(rule, network, teacher, *, feedback=None) -> Stability:
+    """Stability of a fixed point of the flow, by Arnoldi's method (ARPACK) on :func:`flow_jacobian`.
+
+    Optimal networks form manifolds (any change of basis of the hidden space), along which eigenvalues are zero.
+
+    Parameters
+    ----------
+    rule : LearningRule
+    network, teacher : LinearRNN
+    feedback : array (n_out, n_hidden), optional
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+    """
+    jacobian = flow_jacobian(rule, network, teacher, feedback=feedback)
+    count = jacobian.shape[0]
+    if count <= _SMALL:
+        values = np.linalg.eigvals(jacobian @ np.eye(count))
+    else:
+        values = np.concatenate([_extreme(jacobian, "LM"), _extreme(jacobian, "LR")])
+    growth, fastest = float(values.real.max()), float(np.abs(values).max())
+    return Stability(growth, fastest, growth <= _ZERO * fastest)
+
+
+def _extreme(jacobian, which):
+    """A few eigenvalues of largest modulus ("LM") or real part ("LR"), from a fixed start."""
+    count = jacobian.shape[0]
+    start = np.cos(np.arange(count))
+    try:
+        return scipy.sparse.linalg.eigs(
+            jacobian, k=4, which=which, v0=start, ncv=min(count, 48), tol=1e-8, return_eigenvectors=False
+        )
+    except scipy.sparse.linalg.ArpackNoConvergence as partial:
+        return partial.eigenvalues
+
+
+def end_points(flow, rules, teacher, *, at_rest=1e-4) -> xr.Dataset:
+    """Where a flow of whole networks has ended: at rest, optimal, stable?
+
+    Parameters
+    ----------
+    flow : xarray.Dataset
+        From :func:`fastmodes.matrix_flow`.
+    rules : LearningRule or sequence of LearningRule
+        The rules of the flow.
+    teacher : LinearRNN
+    at_rest : float
+        Largest entry of an update below which a network is at rest.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``rule, seed``: ``relative_loss`` (loss over the teacher's output power), ``update_size`` (largest entry),
+        ``growth``, ``fastest`` and ``end_stable`` (NaN and 0 where not at rest), ``end_kind``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+    """
+    rules = check_rules(rules)
+    at_rest = check_number("at_rest", at_rest, above=0.0)
+    whole = power_loss(teacher, np.inf)
+    shape = (len(rules), flow.sizes["seed"])
+    names = ("relative_loss", "update_size", "growth", "fastest")
+    arrays = {name: np.full(shape, np.nan) for name in names}
+    arrays |= {name: np.zeros(shape, np.int8) for name in ("end_stable", "end_kind")}
+    for i, rule in enumerate(rules):
+        for j in range(shape[1]):
+            run = flow.sel(rule=rule.name).isel(seed=j)
+            network = LinearRNN(*(run[f"final_{part}_weights"].values for part in ("readout", "recurrent", "input")))
+            feedback = None if rule.feedback == "readout" else run["feedback_weights"].values
+            loss = error_loss(network, teacher, np.inf) / whole
+            slope = Slope(rule, network, teacher, feedback)
+            size = np.abs(
+                slope(np.concatenate([np.ravel(m) for m in (network.readout, network.recurrent, network.input)]))
+            )
+            arrays["relative_loss"][i, j], arrays["update_size"][i, j] = loss, size.max()
+            if size.max() <= at_rest:
+                found = stability_at(rule, network, teacher, feedback=feedback)
+                arrays["end_kind"][i, j] = 1 if loss <= OPTIMAL else 2
+                arrays["growth"][i, j], arrays["fastest"][i, j], arrays["end_stable"][i, j] = found
+    variables = {name: (("rule", "seed"), values) for name, values in arrays.items()}
+    dataset = xr.Dataset(variables, coords={"rule": [rule.name for rule in rules], "seed": flow["seed"].values})
+    dataset["end_kind"].attrs = flag_attributes(KINDS)
+    dataset["end_stable"].attrs = flag_attributes(("no", "yes"))
+    return annotate(dataset, title="End points of the flow of whole networks", configuration={"at_rest": at_rest})

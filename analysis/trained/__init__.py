@@ -1,0 +1,1 @@
+"""What trained networks show: their modes against theory, rank, learning rates, statistics over seeds."""

@@ -1,0 +1,242 @@
+"""Rank of what is learned: spectra of the changes W_k - W_0, B_k - B_0 and how they lie to R and A (Sec. 3.6, Fig. 6).
+
+With s_1 >= s_2 >= .. the singular values of a change, four measures of its rank:
+
+    numeric rank         number of s_i > tolerance s_1
+    participation ratio  (sum s_i^2)^2 / sum s_i^4
+    stable rank          sum s_i^2 / s_1^2
+    effective rank       exp(- sum q_i log q_i),  q_i = s_i / sum s_j
+
+all between 1 and the number of non-zero s_i; NaN for no change. The share of a change D inside the row space of R is
+||Pi D||^2 / ||D||^2, with Pi the projector on the columns of R^T; the same for A at that epoch.
+
+RFLO with plain gradient descent changes W by R^T Q with Q (n_out, n_hidden) (Prop. 3.1), so that its rank is at most
+n_out; Q is the factor that :func:`rank` keeps instead of the change. Clipping by norm keeps this, a scalar. An
+elementwise optimiser does not: Adam raises the rank of RFLO's change as soon as n_out > 1. With one output it keeps
+rank 1, up to its epsilon, because every gradient is r_i q_j and Adam divides it by |r_i| sqrt(V_j).
+"""
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from fastmodes.files.schema import annotate
+
+MATRICES = ("recurrent", "input")
+MEASURES = ("numeric_rank", "participation_ratio", "stable_rank", "effective_rank")
+_SHARES = {"share_in_feedback_rows": "feedback", "share_in_readout_rows": "readout"}
+
+
+def rank(dataset, *, tolerance=1e-6) -> xr.Dataset:
+    """Spectra, rank measures, shares and RFLO's factors at every recorded epoch.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From :func:`fastmodes.train` with ``keep_weights=True``.
+    tolerance : float
+        For the numeric rank, relative to the largest singular value.
+
+    Returns
+    -------
+    xarray.Dataset
+        On (rule, seed, epoch, matrix): ``numeric_rank``, ``participation_ratio``, ``stable_rank``, ``effective_rank``,
+        ``share_in_feedback_rows`` (NaN for rules that do not read R), ``share_in_readout_rows``,
+        ``outside_factors``, the share of the change's norm that RFLO's factors leave over (NaN for other rules);
+        ``change_singular_value``, ``change_eigenvalue_real``, ``change_eigenvalue_imag`` (.., unit) of W, and
+        ``change_input_singular_value`` (.., rank_place) of B; ``factor_recurrent`` (.., output, unit) and
+        ``factor_input`` (.., output, channel).
+
+    Raises
+    ------
+    ValueError
+        If the dataset holds no weights.
+    """
+    weights = _weights(dataset)
+    configuration = json.loads(dataset.attrs["configuration"])
+    out = {name: dataset[name] for name in dataset if str(name).startswith("change_")}
+    parts = [_measures(weights[f"{matrix}_weights"], tolerance) for matrix in MATRICES]
+    for name in MEASURES:
+        out[name] = _by_matrix([part[name] for part in parts])
+    singular = parts[1]["singular"]
+    out["change_input_singular_value"] = (("rule", "seed", "epoch", "rank_place"), singular.values)
+    for name, value in _inside(dataset, weights, configuration["rules"]).items():
+        out[name] = value
+    result = xr.Dataset(out)
+    return annotate(
+        result,
+        title="Rank of what is learned",
+        configuration={"command": "rank", "tolerance": tolerance, "training": configuration},
+    )
+
+
+def _weights(dataset):
+    if "recurrent_weights" not in dataset:
+        raise ValueError("dataset must hold weights: fastmodes.train(.., keep_weights=True)")
+    return {name: dataset[name] for name in ("readout_weights", "recurrent_weights", "input_weights")}
+
+
+def change(weights):
+    """Change of a weight matrix since the first record, (.., epoch, row, column)."""
+    return weights - weights.isel(epoch=0)
+
+
+def _by_matrix(arrays):
+    return xr.concat(arrays, dim=xr.IndexVariable("matrix", list(MATRICES))).transpose(..., "matrix")
+
+
+def _measures(weights, tolerance):
+    values = change(weights)
+    finite = np.isfinite(values).all(values.dims[-2:])
+    singular = np.linalg.svd(np.where(np.isfinite(values), values, 0.0), compute_uv=False)
+    singular = xr.DataArray(singular, dims=("rule", "seed", "epoch", "place")).assign_coords(finite.coords)
+    return {"singular": singular.where(finite)} | {
+        name: value.where(finite & (singular.isel(place=0) > 0))
+        for name, value in rank_measures(singular, tolerance).items()
+    }
+
+
+def rank_measures(singular_values, tolerance=1e-6, dim="place"):
+    """The four measures of rank from singular values.
+
+    Parameters
+    ----------
+    singular_values : DataArray
+        With the dimension ``dim``.
+    tolerance : float
+    dim : str
+
+    Returns
+    -------
+    dict of str to DataArray
+    """
+    largest = singular_values.max(dim)
+    s = singular_values / largest.where(largest > 0, 1.0)
+    squares = (s**2).sum(dim)
+    q = s / s.sum(dim).where(largest > 0, 1.0)
+    entropy = -(q * np.log(q.where(q > 0, 1.0))).sum(dim)
+    return {
+        "numeric_rank": (s > tolerance).sum(dim).astype(float),
+        "participation_ratio": squares**2 / (s**4).sum(dim).where(largest > 0, 1.0),
+        "stable_rank": squares,
+        "effective_rank": np.exp(entropy),
+    }
+
+
+def _inside(dataset, weights, rules):
+    """Shares inside the row spaces of R and A, and the factors of rules whose credit is R^T Q."""
+    reads_feedback = np.array([rule["feedback"] == "random" for rule in rules])
+    factored = reads_feedback & np.array([rule["propagator"] == "scalar" for rule in rules])
+    by_name = {name: [] for name in (*_SHARES, "outside_factors")}
+    factors = {}
+    r = dataset["feedback_weights"].values[np.newaxis, :, np.newaxis]
+    a = weights["readout_weights"].values
+    for matrix in MATRICES:
+        values = change(weights[f"{matrix}_weights"])
+        d = np.where(np.isfinite(values), values, np.nan)
+        left = np.linalg.pinv(r).swapaxes(-1, -2) @ d  # Q = (R^T)^+ D
+        inside_r = _energy(r.swapaxes(-1, -2) @ left)
+        pinv_a = np.linalg.pinv(np.where(np.isfinite(a), a, 0.0))
+        inside_a = _energy(a.swapaxes(-1, -2) @ (pinv_a.swapaxes(-1, -2) @ d))
+        whole = _energy(d)
+        whole = np.where(whole > 0, whole, np.nan)
+        dims = values.dims[:3]
+        rest = np.sqrt(_energy(d - r.swapaxes(-1, -2) @ left) / whole)
+        pick = reads_feedback[:, np.newaxis, np.newaxis]
+        for name, array in (
+            ("share_in_feedback_rows", np.where(pick, inside_r / whole, np.nan)),
+            ("share_in_readout_rows", inside_a / whole),
+            ("outside_factors", np.where(factored[:, np.newaxis, np.newaxis], rest, np.nan)),
+        ):
+            by_name[name].append(xr.DataArray(array, dims=dims, coords={d: values[d] for d in dims}))
+        place = "unit" if matrix == "recurrent" else "channel"
+        kept = np.where(factored.reshape(-1, 1, 1, 1, 1), left, np.nan)
+        factors[f"factor_{matrix}"] = ((*dims, "output", place), kept)
+    return {name: _by_matrix(arrays) for name, arrays in by_name.items()} | factors
+
+
+def _energy(matrices):
+    return (matrices**2).sum((-2, -1))
+
+
+def spectrum(dataset, epoch=None) -> xr.Dataset:
+    """Spectra of the change of W as Fig. 6 shows them: divided by the largest modulus of the run.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From :func:`fastmodes.train` or :func:`rank`.
+    epoch : int, optional
+        The recorded epoch nearest to it; default: the last.
+
+    Returns
+    -------
+    xarray.Dataset (rule, seed, unit)
+        ``normalised_singular_value``, ``normalised_eigenvalue`` (moduli, decreasing), and
+        ``eigenvalue_imaginary_share``, the largest imaginary part over the largest modulus (rule, seed).
+
+    Raises
+    ------
+    ValueError
+        If the dataset holds no spectra.
+    """
+    if "change_singular_value" not in dataset:
+        raise ValueError("dataset must hold change_singular_value, as fastmodes.train writes it")
+    at = dataset.isel(epoch=-1) if epoch is None else dataset.sel(epoch=epoch, method="nearest")
+    real, imaginary = at["change_eigenvalue_real"], at["change_eigenvalue_imag"]
+    modulus = np.hypot(real, imaginary)
+    ordered = xr.apply_ufunc(
+        lambda v: -np.sort(-v, axis=-1), modulus, input_core_dims=[["unit"]], output_core_dims=[["unit"]]
+    )
+    largest = ordered.max("unit")
+    singular = at["change_singular_value"]
+    out = xr.Dataset(
+        {
+            "normalised_singular_value": singular / singular.max("unit").where(lambda v: v > 0),
+            "normalised_eigenvalue": ordered / largest.where(largest > 0),
+            "eigenvalue_imaginary_share": np.abs(imaginary).max("unit") / largest.where(largest > 0),
+        }
+    )
+    return annotate(out, title="Normalised spectra of the change of W", configuration={"command": "spectrum"})
+
+
+def principal_angles(dataset, *, dimensions=None) -> xr.Dataset:
+    """Angles between the subspaces in which two rules change W, at the last epoch.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From :func:`fastmodes.train` with ``keep_weights=True``.
+    dimensions : int, optional
+        Leading left singular vectors of the change that span a rule's subspace; default n_out.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``principal_angle`` (rule, other_rule, seed, angle), in radians, increasing; NaN for diverged runs.
+
+    Raises
+    ------
+    ValueError
+        If the dataset holds no weights.
+    """
+    from scipy.linalg import subspace_angles
+
+    values = change(_weights(dataset)["recurrent_weights"]).isel(epoch=-1).transpose("rule", "seed", ...).values
+    n_rules, n_seeds, n, _ = values.shape
+    dimensions = dataset.sizes["output"] if dimensions is None else min(int(dimensions), n)
+    angles = np.full((n_rules, n_rules, n_seeds, dimensions), np.nan)
+    finite = np.isfinite(values).all((2, 3))
+    bases = np.linalg.svd(np.where(finite[..., np.newaxis, np.newaxis], values, 0.0))[0][..., :dimensions]
+    for seed in range(n_seeds):
+        for i in range(n_rules):
+            for j in range(n_rules):
+                if finite[i, seed] and finite[j, seed]:
+                    angles[i, j, seed] = np.sort(subspace_angles(bases[i, seed], bases[j, seed]))
+    names = dataset["rule"].values
+    out = xr.Dataset(
+        {"principal_angle": (("rule", "other_rule", "seed", "angle"), angles)},
+        coords={"rule": names, "other_rule": names, "seed": dataset["seed"], "angle": np.arange(dimensions)},
+    )
+    return annotate(out, title="Principal angles between changes of W", configuration={"dimensions": dimensions})

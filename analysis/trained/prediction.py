@@ -1,0 +1,204 @@
+"""Theory started from an epoch of a student that need not be aligned (Secs. 2.6, 3.5; Fig. 5).
+
+The flow of the modes starts from the student's estimated modes at epoch k; its time is s = eta (epoch - k).
+"""
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from fastmodes.files.schema import annotate, flag_attributes
+from fastmodes.networks.network import Modes
+from fastmodes.rules import LearningRule
+from fastmodes.validation import check_integer
+
+ENTRIES = ("recurrent", "readout", "input")
+#: Values of ``prediction_status``.
+STATUS = ("followed", "left_domain", "no_start")
+
+
+def training_rules(dataset):
+    """The learning rules on a training dataset's ``rule`` axis, which may be a part of those trained, as values.
+
+    Raises
+    ------
+    ValueError
+        If it is no training dataset.
+    """
+    configuration = _configuration(dataset)
+    listed = [dict(rule) for rule in configuration["rules"]]
+    for rule in listed:
+        if isinstance(rule["decay"], list):
+            rule["decay"] = tuple(rule["decay"])
+    by_name = {rule["name"]: LearningRule(**rule) for rule in listed}
+    return tuple(by_name[str(name)] for name in np.atleast_1d(dataset["rule"].values))
+
+
+def _configuration(dataset):
+    configuration = json.loads(dataset.attrs.get("configuration", "{}"))
+    if configuration.get("command") != "train":
+        raise ValueError("dataset must be one of fastmodes.train; its configuration says otherwise")
+    return configuration
+
+
+def _clock(dataset):
+    """Flow time of one epoch; the flow describes plain gradient descent alone."""
+    configuration = _configuration(dataset)
+    if configuration["optimizer"] != "sgd" or configuration["clip_norm"] is not None:
+        raise ValueError(
+            "dataset must be trained by plain gradient descent (optimizer 'sgd', no clip_norm) to be compared with the "
+            f"flow; got optimizer {configuration['optimizer']!r}, clip_norm {configuration['clip_norm']}"
+        )
+    for rule in training_rules(dataset):
+        if rule.propagator == "diagonal":
+            raise ValueError(f"dataset must hold rules that have modes; {rule.name!r} has a fixed diagonal propagator")
+    return configuration["learning_rate"]
+
+
+def predict_from_epoch(dataset, epoch, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
+    """Start the mode flow from the student's estimated modes at one epoch and follow it to the end of training.
+
+    The flow is the one of T = infinity. Imaginary parts of the estimates are dropped (they are in the dataset beside).
+    e-prop's modes are exact only where the student's eigenbasis is the neuron basis; elsewhere this is an approximation
+    that the error measures.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From :func:`fastmodes.train` with plain gradient descent.
+    epoch : int
+        One of the recorded epochs, or the nearest recorded one is taken.
+    rtol, atol : float
+        Tolerances of the flow.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``predicted_recurrent``, ``predicted_readout``, ``predicted_input`` (rule, seed, epoch, mode), NaN before
+        the start and from where the flow leaves |w| < 1; ``prediction_status`` (rule, seed, mode); coordinate
+        ``start_epoch``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the dataset was not trained by plain gradient descent, or the epoch lies outside of it.
+    """
+    rate = _clock(dataset)
+    epochs = dataset["epoch"].values
+    epoch = check_integer("epoch", epoch, int(epochs[0]), int(epochs[-1]))
+    place = int(np.abs(epochs - epoch).argmin())
+    if place == len(epochs) - 1:
+        raise ValueError(f"epoch must lie before the last recorded one, {epochs[-1]}; got {epoch}")
+    shape = tuple(dataset.sizes[d] for d in ("rule", "seed", "epoch", "mode"))
+    predicted = {name: np.full(shape, np.nan) for name in ENTRIES}
+    status = np.full((shape[0], shape[1], shape[3]), STATUS.index("no_start"), dtype=np.int8)
+    times = rate * (epochs[place:] - epochs[place]).astype(float)
+    for i, rule in enumerate(training_rules(dataset)):
+        start = dataset.isel(rule=i, epoch=place).transpose("seed", "mode", ...)
+        curves, ended = _flow(rule, start, times, rtol, atol)
+        for name in ENTRIES:
+            predicted[name][i, :, place:] = curves[name]
+        status[i] = ended
+    variables = {f"predicted_{name}": (("rule", "seed", "epoch", "mode"), v) for name, v in predicted.items()}
+    out = xr.Dataset(
+        variables | {"prediction_status": (("rule", "seed", "mode"), status)},
+        coords={**_coordinates(dataset), "start_epoch": int(epochs[place])},
+    )
+    out["prediction_status"].attrs = flag_attributes(STATUS)
+    return annotate(
+        out,
+        title="Modes predicted from one epoch of training",
+        configuration={"command": "predict_from_epoch", "epoch": int(epochs[place]), "rtol": rtol, "atol": atol},
+    )
+
+
+def _coordinates(dataset):
+    return {
+        name: dataset[name] for name in dataset.coords if set(dataset[name].dims) <= {"rule", "seed", "epoch", "mode"}
+    }
+
+
+def _flow(rule, start, times, rtol, atol):
+    """Curves (seed, time, mode) of each entry from one record of the training, and their status (seed, mode)."""
+    import fastmodes as fm
+
+    entries = {name: start[f"mode_{name}"].values for name in ENTRIES}
+    r = start["mode_feedback"].values if rule.feedback == "random" else np.ones_like(entries["recurrent"])
+    usable = np.isfinite(r) & np.all([np.isfinite(v) for v in entries.values()], axis=0)
+    usable &= np.abs(np.nan_to_num(entries["recurrent"], nan=1.0)) < 1 - 1e-9
+    teacher = Modes(*(np.broadcast_to(start[f"teacher_{name}"].values, usable.shape)[usable] for name in ENTRIES))
+    status = np.where(usable, STATUS.index("followed"), STATUS.index("no_start")).astype(np.int8)
+    curves = {name: np.full((len(usable), len(times), usable.shape[1]), np.nan) for name in ENTRIES}
+    if not usable.any():
+        return curves, status
+    modes = Modes(*(v[usable] for v in entries.values()))
+    flow = fm.flow(rule, modes, teacher, times, feedback=r[usable], rtol=rtol, atol=atol)
+    flow = flow.isel(rule=0).transpose("point", "time", ...)
+    meanings = flow["status"].attrs["flag_meanings"].split()
+    left = flow["status"].values == meanings.index("left_domain")
+    gone = left[:, np.newaxis] & (times > flow["time_reached"].values[:, np.newaxis])
+    status[usable] = np.where(left, STATUS.index("left_domain"), STATUS.index("followed"))
+    seed, mode = np.nonzero(usable)
+    for name, variable in zip(ENTRIES, ("w", "a", "b"), strict=True):
+        curves[name][seed, :, mode] = np.where(gone, np.nan, flow[variable].values)
+    return curves, status
+
+
+def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
+    """Distance of theory from training against the epoch the theory starts from (Fig. 5A).
+
+    For each start, the norm of the difference between predicted and measured (w, a, b) of each mode, averaged over the
+    recorded epochs from there on; and the same for the simplest prediction, that nothing changes any more.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From :func:`fastmodes.train` with plain gradient descent.
+    epochs : sequence of int, optional
+        Start epochs; default: about forty recorded ones. The last recorded epoch leaves nothing to predict.
+    rtol, atol : float
+        Tolerances of the flow.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``theory_error``, ``standstill_error`` (rule, seed, epoch, mode) with ``epoch`` the start; NaN where the flow
+        leaves its domain or the run diverged; ``prediction_status`` (rule, seed, epoch, mode).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the dataset was not trained by plain gradient descent, or an epoch lies outside of it.
+    """
+    recorded = dataset["epoch"].values[:-1]
+    starts = recorded[:: max(1, len(recorded) // 40)] if epochs is None else np.unique(np.atleast_1d(epochs))
+    places = np.unique(np.abs(dataset["epoch"].values - np.atleast_1d(starts)[:, np.newaxis]).argmin(axis=1))
+    measured = np.stack([dataset[f"mode_{name}"].transpose("rule", "seed", "epoch", "mode") for name in ENTRIES])
+    shape = (*measured.shape[1:3], len(places), measured.shape[4])
+    errors, standstill, status = np.empty(shape), np.empty(shape), np.empty(shape, dtype=np.int8)
+    for k, place in enumerate(places):
+        prediction = predict_from_epoch(dataset, int(dataset["epoch"].values[place]), rtol=rtol, atol=atol)
+        theory = np.stack([prediction[f"predicted_{name}"].values[:, :, place:] for name in ENTRIES])
+        after = measured[:, :, :, place:]
+        errors[:, :, k] = _distance(theory, after)
+        standstill[:, :, k] = _distance(after[:, :, :, :1], after)
+        status[:, :, k] = prediction["prediction_status"].values
+    dims = ("rule", "seed", "epoch", "mode")
+    out = xr.Dataset(
+        {
+            "theory_error": (dims, errors),
+            "standstill_error": (dims, standstill),
+            "prediction_status": (dims, status),
+        },
+        coords=_coordinates(dataset.isel(epoch=places)),
+    )
+    out["prediction_status"].attrs = flag_attributes(STATUS)
+    return annotate(
+        out, title="Theory error against the start epoch", configuration={"command": "theory_error", "starts": starts}
+    )
+
+
+def _distance(theory, measured):
+    """Norm over (w, a, b), averaged over epochs; NaN if a value is missing."""
+    return np.sqrt(((theory - measured) ** 2).sum(axis=0)).mean(axis=2)

@@ -1,0 +1,141 @@
+"""Reduce sweep datasets over seeds: medians and quantiles, how runs ended, the fraction that converged."""
+
+import numpy as np
+import xarray as xr
+
+from fastmodes.files.schema import annotate, flag_attributes
+from fastmodes.validation import check_number
+
+
+def over_seeds(dataset, quantiles=(0.25, 0.5, 0.75)) -> xr.Dataset:
+    """Quantiles over seeds of every real-valued variable; runs without a value (NaN) drop out.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        With dim ``seed``.
+    quantiles : sequence of float
+        Between 0 and 1.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``seed`` replaced by ``quantile``, in front.
+
+    Raises
+    ------
+    ValueError
+        If there is no dim ``seed``, or a quantile is out of range.
+    """
+    _check_seeds(dataset)
+    levels = [check_number("quantiles", level, 0.0, 1.0) for level in quantiles]
+    chosen = [name for name, v in dataset.data_vars.items() if "seed" in v.dims and v.dtype.kind == "f"]
+    reduced = {}
+    for name in chosen:
+        variable = dataset[name].load()
+        reduced[name] = variable.quantile(levels, dim="seed", skipna=True, keep_attrs=True)
+    result = xr.Dataset(reduced)
+    result["quantile"].attrs = {"long_name": "quantile over seeds", "units": "1"}
+    return result.assign_attrs(dataset.attrs)
+
+
+def outcome_fractions(dataset) -> xr.Dataset:
+    """Share of the seeds that ended in each status.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        With ``status`` on dim ``seed`` and its CF flags.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``outcome_fraction`` with a dim ``outcome`` in place of ``seed``.
+
+    Raises
+    ------
+    ValueError
+        If there is no dim ``seed``.
+    """
+    _check_seeds(dataset)
+    status = dataset["status"].load()
+    names = status.attrs["flag_meanings"].split()
+    codes = np.atleast_1d(status.attrs["flag_values"])
+    shares = [(status == code).mean("seed") for code in codes]
+    fraction = xr.concat(shares, xr.DataArray(names, dims="outcome", name="outcome"), coords="minimal").drop_attrs()
+    return annotate(
+        xr.Dataset({"outcome_fraction": fraction}),
+        title="How runs ended",
+        configuration={"seeds": dataset.sizes["seed"]},
+    )
+
+
+def convergence_fraction(dataset, *, threshold=1e-2, confidence=0.95) -> xr.Dataset:
+    """Fraction of the seeds whose training converged, with the exact (Clopper-Pearson) binomial interval.
+
+    A run has converged if its status says so, or if its last loss is at most ``threshold`` times its first.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From training: ``loss`` on dims ``seed`` and ``epoch``, and ``status``.
+    threshold : float
+        Share of the first loss, above 0.
+    confidence : float
+        Of the interval, between 0 and 1.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``convergence_fraction``, ``convergence_low``, ``convergence_high``, without ``seed``.
+
+    Raises
+    ------
+    ValueError
+        If there is no dim ``seed``, or a number is out of range.
+    """
+    from scipy.stats import beta
+
+    _check_seeds(dataset)
+    threshold = check_number("threshold", threshold, above=0.0)
+    tail = (1 - check_number("confidence", confidence, above=0.0, below=1.0)) / 2
+    loss, status = dataset["loss"].load(), dataset["status"].load()
+    meanings = status.attrs["flag_meanings"].split()
+    converged = (status == meanings.index("converged")) | (
+        (status != meanings.index("diverged")) & (loss.isel(epoch=-1) <= threshold * loss.isel(epoch=0))
+    )
+    hits = converged.sum("seed").drop_attrs()
+    runs = dataset.sizes["seed"]
+    # The ends of the interval are quantiles of beta distributions; where all or none converged one end is 1 or 0.
+    low = xr.where(hits > 0, beta.ppf(tail, np.maximum(hits, 1), runs - hits + 1), 0.0)
+    high = xr.where(hits < runs, beta.ppf(1 - tail, hits + 1, np.maximum(runs - hits, 1)), 1.0)
+    return annotate(
+        xr.Dataset({"convergence_fraction": hits / runs, "convergence_low": low, "convergence_high": high}),
+        title="Fraction of runs that converged",
+        configuration={"threshold": threshold, "confidence": confidence, "seeds": runs},
+    )
+
+
+def most_frequent(dataset, variable, dims) -> xr.DataArray:
+    """The most frequent flag of a flag variable over ``dims``, the smaller one where two are equally frequent.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+    variable : str
+        With CF flags.
+    dims : sequence of str
+        Dims to reduce; none leaves the variable as it is.
+    """
+    flags = dataset[variable].load()
+    codes = np.atleast_1d(flags.attrs["flag_values"])
+    counts = xr.concat([(flags == code).sum(dims) for code in codes], "flag", coords="minimal")
+    chosen = counts.argmax("flag")
+    attributes = flag_attributes(flags.attrs["flag_meanings"].split())
+    result = xr.apply_ufunc(lambda index: codes[index].astype(np.int8), chosen)
+    return result.assign_attrs({k: v for k, v in flags.attrs.items() if k in ("long_name", "units")} | attributes)
+
+
+def _check_seeds(dataset):
+    if "seed" not in dataset.dims:
+        raise ValueError(f"dataset must have a dim 'seed'; it has {tuple(dataset.dims)}")

@@ -1,0 +1,1 @@
+"""Updates, flows and maps of single modes, on parameter grids."""

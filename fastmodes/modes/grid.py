@@ -1,0 +1,175 @@
+"""Parameter grids: numbers, arrays and DataArrays that broadcast by the names of their dimensions."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import xarray as xr
+
+from ..kernels.arrays.grid import gather
+from ..parallel import thread_count
+from ..validation import check_array
+
+#: Dimension of plain one-dimensional arrays; arrays of more axes get point_0, point_1 ..
+POINT = "point"
+#: Fewer points are not worth a second thread.
+_WORTH_SHARING = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Parameters broadcast against each other, read piece by piece without ever being copied whole.
+
+    Attributes
+    ----------
+    dims, shape : tuple
+        Names and lengths of the axes.
+    coords : dict
+        Coordinates of the axes, from the DataArrays.
+    values : dict of str to array
+        Read-only views of the full shape.
+    labelled : bool
+        True where at least one parameter came as a DataArray.
+    """
+
+    dims: tuple
+    shape: tuple
+    coords: dict
+    values: dict
+    labelled: bool
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    def layout(self, names):
+        """Where the parameters lie, for kernels that read the grid without a copy of the broadcast whole.
+
+        Returns
+        -------
+        pool : float64 array
+            Every parameter's own numbers, one after the other.
+        places : int64 array (parameter, 1 + axis)
+            Offset into the pool, then the stride along each axis of the grid (0: the parameter does not vary).
+        shape : int64 array (axis,)
+        """
+        parts, places, offset = [], np.zeros((len(names), 1 + len(self.shape)), np.int64), 0
+        for i, name in enumerate(names):
+            view = self.values[name]
+            varies = [step != 0 and length > 1 for step, length in zip(view.strides, self.shape, strict=True)]
+            own = np.ascontiguousarray(view[tuple(slice(None) if v else 0 for v in varies)])
+            places[i, 0] = offset
+            places[i, 1:][varies] = np.array(own.strides[: sum(varies)], dtype=np.int64) // own.itemsize
+            parts.append(own.ravel())
+            offset += own.size
+        return np.concatenate(parts), places, np.array(self.shape, dtype=np.int64)
+
+    def reader(self, names):
+        """A function (start, stop) -> array (point, name) of the points ``start`` to ``stop`` in C order."""
+        layout = self.layout(names)
+
+        def columns(start=0, stop=self.size):
+            values = np.empty((stop - start, len(names)))
+            gather(*layout, start, values)
+            return values
+
+        return columns
+
+    def blocks(self, size):
+        """Even ranges (start, stop) of at most ``size`` points that cover the grid, as many for every thread."""
+        threads = thread_count() if self.size >= _WORTH_SHARING else 1
+        count = threads * -(-self.size // (size * threads))
+        edges = [i * self.size // count for i in range(count + 1)]
+        return list(itertools.pairwise(edges))
+
+    def wrap(self, flat, dims=(), coords=()):
+        """A DataArray on the grid's axes from an array (point, ..) with further axes ``dims``."""
+        shape = self.shape + flat.shape[1:]
+        return xr.DataArray(flat.reshape(shape), dims=self.dims + tuple(dims), coords=self.coords | dict(coords))
+
+
+def broadcast(parameters, reserved=("rule", "time")) -> Grid:
+    """Broadcast parameters by name.
+
+    Parameters
+    ----------
+    parameters : dict of str to number, array or DataArray
+        Plain arrays broadcast against each other by position, as in NumPy, along the dimension "point" (point_0,
+        point_1 .. where they have several axes); DataArrays by the names of their dimensions.
+    reserved : tuple of str
+        Names of dimensions that the result will have itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter does not hold finite real numbers, shapes or coordinates do not fit, or a name is reserved.
+    """
+    for name, value in parameters.items():
+        check_array(name, np.asarray(value))
+    plain = {k: np.asarray(v, dtype=float) for k, v in parameters.items() if not isinstance(v, xr.DataArray)}
+    named = {k: v.astype(float) for k, v in parameters.items() if isinstance(v, xr.DataArray)}
+    try:
+        shape = np.broadcast_shapes(*(array.shape for array in plain.values()))
+    except ValueError:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in plain.items() if array.ndim)
+        raise ValueError(f"arrays must broadcast together; got shapes {shapes}") from None
+    dims = (POINT,) if len(shape) == 1 else tuple(f"{POINT}_{i}" for i in range(len(shape)))
+    arrays = {k: xr.DataArray(v, dims=dims[len(dims) - v.ndim :] if v.ndim else ()) for k, v in plain.items()}
+    arrays = {k: _stretched(v, dims, shape) if v.ndim else v for k, v in arrays.items()} | named
+    for name, array in arrays.items():
+        for dim in array.dims:
+            if dim in reserved:
+                raise ValueError(f"{name} must not have a dimension named {dim!r}: the result has its own")
+            if array.sizes[dim] == 0:
+                raise ValueError(f"{name} must hold at least one point along {dim!r}; got none")
+    try:
+        full = xr.broadcast(*xr.align(*(arrays[name] for name in parameters), join="exact", copy=False))
+    except ValueError as error:
+        raise ValueError(f"{', '.join(parameters)} must have equal coordinates on shared dims: {error}") from None
+    coords: dict = {}
+    for array in full:
+        coords |= {k: v.variable for k, v in array.coords.items()}
+    views = {name: array.values for name, array in zip(parameters, full, strict=True)}
+    return Grid(full[0].dims, full[0].shape, coords, views, bool(named))
+
+
+def _stretched(array, dims, shape):
+    missing = [dim for dim in dims if dim not in array.dims]
+    array = array.expand_dims(missing) if missing else array
+    array = array.transpose(*dims)
+    return xr.DataArray(np.broadcast_to(array.values, shape), dims=dims)
+
+
+def own_values(view):
+    """A broadcast view without its repetitions: of length 1 along the axes on which it does not vary."""
+    return view[tuple(slice(None) if step != 0 else slice(0, 1) for step in view.strides)]
+
+
+def check_range(grid, name, low, high):
+    """Check that a parameter of the grid lies strictly between ``low`` and ``high`` everywhere.
+
+    Raises
+    ------
+    ValueError
+        Naming the first offending value and its place.
+    """
+    values = own_values(grid.values[name])
+    if not (values.min() > low and values.max() < high):
+        place = tuple(int(i) for i in np.argwhere(~((values > low) & (values < high)))[0])
+        where = ", ".join(f"{dim}={i}" for dim, i in zip(grid.dims, place, strict=True))
+        raise ValueError(
+            f"{name} must be > {low} and < {high} everywhere; got {values[place]}{f' at {where}' if where else ''}"
+        )
+
+
+def check_non_zero(grid, name):
+    """Check that a parameter of the grid is zero nowhere.
+
+    Raises
+    ------
+    ValueError
+        If it is.
+    """
+    if not own_values(grid.values[name]).all():
+        raise ValueError(f"{name} must be non-zero everywhere; got 0")

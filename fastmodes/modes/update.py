@@ -1,0 +1,230 @@
+"""Updates of single modes (w, a, b) under any rule, on parameter grids."""
+
+import math
+
+import numpy as np
+import xarray as xr
+
+from ..kernels.modes.update import mode_updates
+from ..networks.aligned import modes_of
+from ..networks.network import LinearRNN, Modes
+from ..parallel import run_blocks
+from ..rules import LearningRule, check_rules
+from ..validation import check_array, check_choice, check_steps
+from .grid import Grid, broadcast, check_range, own_values
+
+STATE = ("recurrent", "readout", "input")
+TEACHER = ("teacher_recurrent", "teacher_product")
+_BLOCK = 4096
+
+
+def rule_decay(rule, grid_values):
+    """The rule's fixed propagator as a grid parameter: a number, or one per mode along the axis of modes.
+
+    Several numbers (propagator "diagonal") belong to the dimension "mode" of DataArrays, or to the last axis of plain
+    arrays. A propagator that moves with w has no decay of its own: 0.
+    """
+    if rule.propagator == "scalar":
+        return rule.decay
+    if rule.propagator != "diagonal":
+        return 0.0
+    if len(rule.decay) == 1:
+        return rule.decay[0]
+    decay = np.array(rule.decay)
+    return xr.DataArray(decay, dims="mode") if any(isinstance(v, xr.DataArray) for v in grid_values) else decay
+
+
+def moves(rule):
+    """Whether the propagator of a mode is its own w: propagator W, or its diagonal in the neuron basis."""
+    return rule.propagator in ("recurrent", "recurrent_diagonal")
+
+
+def mode_entries(rules, modes, teacher_modes, feedback) -> dict:
+    """Parameters of a grid: student, teacher and feedback of the modes.
+
+    Parameters
+    ----------
+    rules : sequence of LearningRule
+        Whoever feeds back at random needs ``feedback``; whoever reads a diagonal needs a student in the neuron basis.
+    modes, teacher_modes : Modes, or LinearRNN both
+        Two networks are taken apart into their modes, if the student is aligned with the teacher.
+    feedback : number, array, DataArray or None
+        r of every mode; for two networks also the matrix R.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter does not fit, or a network has no modes under one of the rules.
+    """
+    if isinstance(modes, LinearRNN) or isinstance(teacher_modes, LinearRNN):
+        neuron_basis = any("diagonal" in rule.propagator for rule in rules)
+        modes, teacher_modes, feedback = modes_of(modes, teacher_modes, feedback, neuron_basis=neuron_basis)
+    for name, value in (("modes", modes), ("teacher_modes", teacher_modes)):
+        if not (isinstance(value, tuple) and len(value) == 3):
+            raise TypeError(f"{name} must be fastmodes.Modes(recurrent, readout, input); got {value!r}")
+    needing = [rule.name for rule in rules if rule.feedback == "random"]
+    if feedback is None and needing:
+        raise ValueError(f"feedback must be r of every mode for rule {needing[0]!r} (random feedback); got None")
+    entries = dict(zip(STATE, modes, strict=True))
+    entries["teacher_recurrent"], a, b = teacher_modes
+    for name, value in (("teacher_readout", a), ("teacher_input", b)):
+        check_array(name, np.asarray(value))
+    entries["teacher_product"] = a * b if isinstance(a, xr.DataArray) else b * a
+    return entries | {"feedback": 0.0 if feedback is None else feedback}
+
+
+def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, with_jacobian):
+    (rule,) = check_rules(rule)
+    steps = check_steps("steps", steps, infinite=True)
+    sequence = check_choice("loss", loss, ("final", "sequence")) == "sequence"
+    entries = mode_entries((rule,), modes, teacher_modes, feedback)
+    grid = broadcast(entries | {"decay": rule_decay(rule, entries.values())})
+    if steps == math.inf:
+        for name in ("recurrent", "teacher_recurrent"):
+            check_range(grid, name, -1, 1)
+            _check_convergence(grid, name, rule)
+    code = np.array(
+        [
+            0 if steps == math.inf else steps,
+            rule.horizon or 0,
+            2 if sequence else 1,
+            rule.feedback == "readout",
+            moves(rule),
+        ],
+        dtype=np.int64,
+    )
+    updates = np.empty((grid.size, 3))
+    jacobians = np.empty((grid.size, 3, 3) if with_jacobian else (grid.size, 0, 0))
+
+    read_state, read_parameters = grid.reader(STATE), grid.reader((*TEACHER, "feedback", "decay"))
+
+    def work(block):
+        piece = slice(*block)
+        mode_updates(read_state(*block), read_parameters(*block), code, updates[piece], jacobians[piece])
+
+    run_blocks(work, grid.blocks(_BLOCK))
+    return grid, updates, jacobians
+
+
+def mode_update(rule: LearningRule, modes, teacher_modes, steps=math.inf, *, feedback=None, loss="final") -> Modes:
+    """Expected update (Delta w, Delta a, Delta b) of modes under any rule (Eqs. 19-22, 74-86, 105, 128).
+
+    Parameters
+    ----------
+    rule : LearningRule
+        Any rule of the family. A rule that reads a diagonal (e-prop) has modes only where the student's eigenbasis is
+        the neuron basis: of Modes that is taken for granted, of networks it is checked.
+    modes, teacher_modes : Modes, or LinearRNN both
+        w, a, b of student and teacher, each a number, an array or a DataArray; they broadcast by name.
+    steps : int or math.inf
+        Time steps T.
+    feedback : number, array or DataArray
+        r, needed by rules with random feedback.
+    loss : {"final", "sequence"}
+        The error of the last step, or the mean over all steps.
+
+    Returns
+    -------
+    Modes
+        Delta w, Delta a, Delta b, to be subtracted times the learning rate. DataArrays if a parameter was one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range; with T = infinity also for |w| >= 1, where the sums diverge.
+
+    Examples
+    --------
+    >>> import fastmodes as fm
+    >>> fm.mode_update(fm.bptt(), fm.Modes(0.5, 1.0, 1.0), fm.Modes(0.5, 1.0, 2.0), 2)
+    Modes(recurrent=-0.5, readout=-1.25, input=-1.25)
+    """
+    grid, updates, _ = _evaluate(rule, modes, teacher_modes, steps, feedback, loss, False)
+    return Modes(*(_like_input(grid, updates[:, i]) for i in range(3)))
+
+
+def mode_jacobian(rule: LearningRule, modes, teacher_modes, steps=math.inf, *, feedback=None, loss="final"):
+    """Derivatives of :func:`mode_update` by (w, a, b), hand-derived (Eqs. 107-116 and their finite-T relatives).
+
+    Parameters
+    ----------
+    rule, modes, teacher_modes, steps, feedback, loss
+        As for :func:`mode_update`.
+
+    Returns
+    -------
+    array or DataArray (.., update, variable)
+        Entry [.., i, j]: the derivative of Delta i by variable j, both in the order w, a, b. The flow's Jacobian is its
+        negative.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`mode_update`.
+    """
+    grid, _, jacobians = _evaluate(rule, modes, teacher_modes, steps, feedback, loss, True)
+    if grid.labelled:
+        names = list(STATE)
+        return grid.wrap(jacobians, ("update", "variable"), {"update": names, "variable": names})
+    return jacobians.reshape(*grid.shape, 3, 3)
+
+
+def _like_input(grid, flat):
+    if grid.labelled:
+        return grid.wrap(flat)
+    return flat.reshape(grid.shape) if grid.shape else float(flat[0])
+
+
+def rule_grid(rules, entries, decay=None, horizon=None, reserved=("rule", "time", "eigenvalue")) -> Grid:
+    """One grid for several rules: ``entries``, and for rule i its "decay i" and "horizon i" (0: endless).
+
+    Parameters
+    ----------
+    rules : tuple of LearningRule
+    entries : dict of str to number, array or DataArray
+    reserved : tuple of str
+        Dimensions that the result has itself.
+    decay : number, array or DataArray, optional
+        Replaces the decay of every rule with a scalar propagator.
+    horizon : number, array or DataArray, optional
+        Replaces the horizon of every rule that has one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter does not fit, or no rule has the one that is to be replaced.
+    """
+    scalar = [rule.propagator == "scalar" for rule in rules]
+    if decay is not None and not any(scalar):
+        raise ValueError("decay must be None where no rule has a scalar propagator (RFLO has); got a value")
+    finite = [rule.horizon is not None for rule in rules]
+    if horizon is not None:
+        if not any(finite):
+            raise ValueError("horizon must be None where no rule has a finite horizon (tBPTT has); got a value")
+        whole = np.asarray(horizon, dtype=float)
+        if not (np.isfinite(whole).all() and (whole >= 1).all() and (whole == np.round(whole)).all()):
+            raise ValueError(f"horizon must hold whole numbers >= 1; got {whole.ravel()[:3]} ..")
+    entries = dict(entries)
+    for i, rule in enumerate(rules):
+        own = decay if decay is not None and scalar[i] else rule_decay(rule, tuple(entries.values()))
+        entries[f"decay {i}"] = own
+        entries[f"horizon {i}"] = horizon if horizon is not None and finite[i] else float(rule.horizon or 0)
+    grid = broadcast(entries, reserved)
+    for name in ("recurrent", "teacher_recurrent"):
+        if name in grid.values:
+            check_range(grid, name, -1, 1)
+            for i, rule in enumerate(rules):
+                _check_convergence(grid, name, rule, f"decay {i}")
+    return grid
+
+
+def _check_convergence(grid, name, rule, decay="decay"):
+    """The sum over the endless horizon converges: |decay w| < 1."""
+    if moves(rule) or rule.horizon is not None:
+        return
+    product = np.abs(own_values(grid.values[decay]) * own_values(grid.values[name]))
+    if (product >= 1).any():
+        raise ValueError(
+            f"decay must keep |decay {name}| below 1 for rule {rule.name!r}, whose horizon is endless; got "
+            f"{product.max():.6g}"
+        )

@@ -1,0 +1,97 @@
+"""From two aligned networks to their modes, or a clear refusal."""
+
+import numpy as np
+
+from ..validation import check_array
+from .network import LinearRNN, Modes, check_network, check_pair, teacher_bases
+
+
+def modes_of(student, teacher, feedback=None, *, neuron_basis=False, tolerance=1e-8):
+    """Modes of a student aligned with its teacher, and the teacher's, by decreasing teacher eigenvalue (Eqs. 11-16).
+
+    Parameters
+    ----------
+    student, teacher : LinearRNN
+        ``W = P Wbar P^T``, ``A = U Abar P^T``, ``B = P Bbar V^T`` with the teacher's U and V.
+    feedback : None, number, array of one r per mode, or matrix (n_out, n_hidden)
+        A matrix must be aligned as well: ``R = U Rbar P^T``.
+    neuron_basis : bool
+        Also demand that P is the neuron basis: a rule that reads diag(W) (e-prop) or a diagonal of neurons mixes the
+        modes of any other basis, because it does not commute with rotations of hidden space.
+
+    Returns
+    -------
+    modes, teacher_modes : Modes
+        Arrays (mode,).
+    feedback : None, number or array (mode,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the networks are not aligned, so that they have no modes under the rule.
+    """
+    check_network("modes", student)
+    check_network("teacher_modes", teacher)
+    check_pair(student, teacher)
+    p, u, v = teacher_bases(teacher)
+    n, count = student.n_hidden, teacher.n_hidden
+    if n != count:
+        raise ValueError(f"modes must be a student with the teacher's n_hidden={count} to be mode by mode; got {n}")
+    goal = Modes(
+        *(np.diagonal(m) for m in (p.T @ teacher.recurrent @ p, u.T @ teacher.readout @ p, p.T @ teacher.input @ v))
+    )
+    basis = _student_basis(student, u, v, n)
+    if basis is None:
+        raise ValueError(
+            "modes must be a student aligned with the teacher (see aligned_student): one orthogonal basis in which its "
+            "recurrent, readout and input weights are diagonal; got none. Modes of a network that is not aligned: "
+            "estimate_modes"
+        )
+    parts = (basis.T @ student.recurrent @ basis, u.T @ student.readout @ basis, basis.T @ student.input @ v)
+    if neuron_basis and not np.allclose(np.abs(basis).max(axis=0), 1, rtol=0, atol=tolerance):
+        raise ValueError(
+            "modes must be a student whose eigenbasis is the neuron basis (a diagonal recurrent matrix) for a rule "
+            "that reads a diagonal, such as e-prop: in any other basis its update mixes the modes"
+        )
+    if feedback is not None and np.ndim(feedback) == 2:
+        matrix = check_array("feedback", feedback, (student.n_out, n), dims=("n_out", "n_hidden"))
+        feedback = _diagonal("feedback", u.T @ matrix @ basis, tolerance)
+    return Modes(*(np.diagonal(part) for part in parts)), goal, feedback
+
+
+def _student_basis(student: LinearRNN, u, v, n):
+    """Orthogonal P with W, U^T A and B V all diagonal in it, its columns in the order of the teacher's modes."""
+    readout, inputs = (u.T @ student.readout)[:n], (student.input @ v)[:, :n]
+    size = max(np.abs(student.recurrent).max(), np.abs(readout).max(), np.abs(inputs).max(), 1e-300)
+    # Rows of U^T A and columns of B V are multiples of P's columns; their sum's polar factor is P where none vanishes.
+    rows = readout.T
+    larger = np.where(np.linalg.norm(rows, axis=0) >= np.linalg.norm(inputs, axis=0), rows, inputs)
+    norms = np.linalg.norm(larger, axis=0)
+    if (norms < 1e-10 * size).any():
+        _, basis = np.linalg.eigh((student.recurrent + student.recurrent.T) / 2)
+        strength = np.abs(rows.T @ basis) + np.abs(inputs.T @ basis)
+        basis = basis[:, _matched(strength)]
+    else:
+        basis = larger / norms
+    scale = 1e-7 * (1 + size)
+    if np.abs(basis.T @ basis - np.eye(n)).max() > 1e-7:
+        return None
+    for part in (basis.T @ student.recurrent @ basis, readout @ basis, basis.T @ inputs):
+        if np.abs(part - np.diag(np.diagonal(part))).max() > scale:
+            return None
+    return basis
+
+
+def _matched(strength):
+    """Column of the basis for each mode: the strongest pairs first."""
+    from scipy.optimize import linear_sum_assignment
+
+    return linear_sum_assignment(-strength)[1]
+
+
+def _diagonal(name, matrix, tolerance):
+    off = matrix.copy()
+    np.fill_diagonal(off, 0)
+    if np.abs(off).max() > tolerance * (1 + np.abs(matrix).max()):
+        raise ValueError(f"{name} must be aligned too, R = U Rbar P^T (random_feedback(.., aligned=True)); it is not")
+    return np.diagonal(matrix)

@@ -1,0 +1,64 @@
+"""The modes and bases of a teacher, which estimates of students refer to."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .network import check_network, teacher_bases
+
+
+class TeacherModes(NamedTuple):
+    """Teacher's modes by decreasing eigenvalue, and the bases U (n_out, .), V (n_in, .) that estimates refer to."""
+
+    recurrent: np.ndarray
+    readout: np.ndarray
+    input: np.ndarray
+    output_basis: np.ndarray
+    input_basis: np.ndarray
+
+
+def teacher_modes(teacher) -> TeacherModes:
+    """Modes and bases of a teacher; of a teacher that is not mode-aligned, the nearest thing.
+
+    There, the columns of U and V are the normalised columns of A* P* and of (P*^{-1} B*)^T, not orthogonal.
+
+    Raises
+    ------
+    TypeError
+        If ``teacher`` is no LinearRNN.
+    """
+    check_network("teacher", teacher)
+    try:
+        p, u, v = teacher_bases(teacher)
+        values = np.einsum("ik,ij,jk->k", p, teacher.recurrent, p)
+        inverse = p.T
+    except ValueError:
+        values, p = np.linalg.eig(teacher.recurrent)
+        if np.array_equal(teacher.recurrent, teacher.recurrent.T):
+            values, p = np.linalg.eigh(teacher.recurrent)
+            if not np.any(teacher.recurrent - np.diag(np.diagonal(teacher.recurrent))):
+                values, p = np.diagonal(teacher.recurrent), np.eye(teacher.n_hidden)
+        order = np.lexsort((-values.imag, -values.real))
+        values, p = values[order], p[:, order]
+        inverse = np.linalg.pinv(p)
+        u, v = _unit_columns(teacher.readout @ p), _unit_columns((inverse @ teacher.input).T)
+    n = teacher.n_hidden
+    a = np.einsum("oi,oj,ji->i", u[:, :n].conj(), teacher.readout, p)
+    b = np.einsum("ij,jk,ki->i", inverse, teacher.input, v[:, :n].conj())
+    return TeacherModes(values, a, b, u, v)
+
+
+def _unit_columns(matrix):
+    norms = np.linalg.norm(matrix, axis=0)
+    return matrix / np.where(norms > 0, norms, 1.0)
+
+
+def mode_coordinates(modes):
+    """Coordinates on ``mode``: its number and the teacher's w, a, b."""
+    return {
+        "mode": ("mode", np.arange(len(modes.recurrent))),
+        "teacher_recurrent": ("mode", np.real(modes.recurrent)),
+        "teacher_recurrent_imag": ("mode", np.imag(modes.recurrent)),
+        "teacher_readout": ("mode", np.real(modes.readout)),
+        "teacher_input": ("mode", np.real(modes.input)),
+    }

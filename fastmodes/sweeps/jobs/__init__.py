@@ -1,0 +1,1 @@
+"""What a sweep can compute: one file for each job."""

@@ -1,0 +1,51 @@
+"""The job "stability": eigenvalues of the flow on the optimal manifold at every point of a grid, in closed form."""
+
+import numpy as np
+import xarray as xr
+
+from ...files.schema import flag_attributes
+from ..plan.parameters import Inside, Number, RuleParameters
+from .flow import columns, replaced
+from .registry import Job, register
+
+VARIABLES = ("stability_real", "stability_imag", "kind", "convergence_rate")
+
+
+class StabilityParameters(RuleParameters):
+    """Teacher (w*, p), place s on the manifold (w*, s, p/s), and feedback r."""
+
+    teacher_recurrent: Inside
+    teacher_product: Number = 1.0
+    position: Number
+    feedback: Number = 1.0
+
+
+def compute(points):
+    """Evaluate all points of a rule by one call of the kernel."""
+    from ...kernels.modes.stability import KINDS, optimal_stability
+    from ...modes.update import moves, rule_grid
+
+    real, imaginary = np.empty((points.size, 2)), np.empty((points.size, 2))
+    kinds = np.empty(points.size, dtype=np.int8)
+    names = ("teacher_recurrent", "teacher_product", "position", "feedback")
+    for values, piece in points.groups("rule"):
+        rule, column = values["rule"], columns(points, piece)
+        grid = rule_grid((rule,), {name: column(name) for name in names}, **replaced(rule, column))
+        parts, kind = np.empty((3, grid.size)), np.empty(grid.size, dtype=np.int8)
+        code = np.array([rule.feedback == "readout", moves(rule)], dtype=np.int64)
+        optimal_stability(*grid.layout((*names, "decay 0", "horizon 0")), 0, code, parts, kind)
+        real[piece] = parts[:2].T
+        imaginary[piece] = np.stack([-parts[2], parts[2]], axis=1)
+        kinds[piece] = kind
+    return xr.Dataset(
+        {
+            "stability_real": (("point", "eigenvalue"), real),
+            "stability_imag": (("point", "eigenvalue"), imaginary),
+            "kind": ("point", kinds, flag_attributes(KINDS)),
+            "convergence_rate": ("point", -real[:, 1]),
+        },
+        coords={"eigenvalue": np.arange(2, dtype=np.int32)},
+    )
+
+
+register(Job("stability", StabilityParameters, VARIABLES, compute, lambda parameters: 4e-8, lambda parameters: 6))

@@ -1,0 +1,1 @@
+"""A sweep before it runs: its document, its parameters, its points."""

@@ -1,0 +1,175 @@
+"""Where blocks are computed: threads of this process, worker processes, a Dask cluster.
+
+Each backend is a generator: orders in, one :class:`~fastmodes.sweeps.run.worker.Done` out per finished block. Closing
+it, or an interrupt inside it, abandons the running blocks; nothing half done is ever left under a block's name.
+"""
+
+import collections
+import contextlib
+import json
+import os
+import queue
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from .worker import Done, carry_out
+
+#: Seconds that blocks being written get to finish after an interrupt.
+PATIENCE = 1.0
+#: A block that ends this many workers is given up.
+ATTEMPTS = 3
+
+
+class BlockError(RuntimeError):
+    """A block could not be computed; the message says which and why."""
+
+
+def on_threads(orders, threads):
+    """Compute blocks on ``threads`` threads of this process."""
+    todo, results, stop = collections.deque(orders), queue.SimpleQueue(), threading.Event()
+
+    def serve():
+        while not stop.is_set():
+            try:
+                order = todo.popleft()
+            except IndexError:
+                return
+            try:
+                results.put((order, carry_out(order, stop.is_set), None))
+            except BaseException as error:
+                stop.set()
+                results.put((order, None, error))
+
+    # Daemons: the process may end while a long block is still being computed.
+    workers = [threading.Thread(target=serve, daemon=True, name=f"sweep-{i}") for i in range(threads)]
+    try:
+        for worker in workers:
+            worker.start()
+        for _ in range(len(orders)):
+            order, done, error = _patiently(results)
+            if error is not None:
+                raise located(order, error)
+            if done is not None:
+                yield done
+    finally:
+        stop.set()
+        deadline = time.monotonic() + PATIENCE
+        for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+
+
+def _patiently(results):
+    """Take the next result; waiting in short steps lets signals through."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return results.get(timeout=0.1)
+
+
+def located(order, error):
+    """The error of one block as the user sees it: the system's own as they are, others with the block's number."""
+    if isinstance(error, OSError | KeyboardInterrupt):
+        return error
+    located = BlockError(f"block {order.block}: {type(error).__name__}: {error}")
+    located.__cause__ = error
+    return located
+
+
+def environment():
+    """Environment of a child process that finds the same modules as this one."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+class _Worker:
+    """A worker process and the order it is busy with."""
+
+    def __init__(self):
+        command = [sys.executable, "-c", "from fastmodes.sweeps.run.worker import main; main()"]
+        pipe = subprocess.PIPE
+        # A session of its own: Ctrl-C reaches the parent alone, which then ends its workers.
+        self.process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, text=True, bufsize=1, env=environment(), start_new_session=True
+        )
+        self.order = None
+
+    def give(self, order):
+        self.order = order
+        # A worker that has just died is noticed when its answer is read.
+        with contextlib.suppress(BrokenPipeError):
+            print(json.dumps(order), file=self.process.stdin)
+
+    def answer(self):
+        """The answer to the order, or None if the process has died."""
+        line = self.process.stdout.readline()
+        return json.loads(line) if line.endswith("\n") else None
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+
+def on_processes(orders, processes):
+    """Compute blocks in ``processes`` worker processes; one that dies costs a retry of its block."""
+    todo, attempts, left = collections.deque(orders), collections.Counter(), len(orders)
+    with selectors.DefaultSelector() as selector, contextlib.ExitStack() as ended:
+
+        def start(order):
+            worker = _Worker()
+            ended.callback(worker.end)
+            selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+            worker.give(order)
+
+        for _ in range(min(processes, len(todo))):
+            start(todo.popleft())
+        while left:
+            for key, _ in selector.select(timeout=0.1):
+                worker, order = key.data, key.data.order
+                answer = worker.answer()
+                if answer is None:
+                    selector.unregister(worker.process.stdout)
+                    worker.end()
+                    if order is None:
+                        continue
+                    attempts[order.block] += 1
+                    if attempts[order.block] >= ATTEMPTS:
+                        raise BlockError(
+                            f"block {order.block}: its worker process died {ATTEMPTS} times; is there enough memory?"
+                        )
+                    start(order)
+                    continue
+                if "error" in answer:
+                    raise _rebuilt(order, *answer["error"])
+                left -= 1
+                worker.order = None
+                if todo:
+                    worker.give(todo.popleft())
+                yield Done(*answer["done"])
+
+
+def _rebuilt(order, kind, message, number, filename):
+    if number is not None:
+        return OSError(number, message, filename)
+    return BlockError(f"block {order.block}: {kind}: {message}")
+
+
+@contextlib.contextmanager
+def termination_as_interrupt():
+    """Inside, SIGTERM raises KeyboardInterrupt, as Ctrl-C does; outside the main thread nothing changes."""
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    saved = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, saved)

@@ -1,0 +1,128 @@
+"""Run a sweep: what is there is kept, what is missing or damaged is computed, whatever computes it."""
+
+import contextlib
+import os
+import re
+from typing import NamedTuple
+
+from ...parallel import run_blocks, thread_count
+from ...progress import progress_bar
+from ...validation import check_integer
+from ..plan.config import PlanError
+from ..plan.plan import Plan
+from ..store.folder import Store, intact
+from . import backends
+from .worker import orders
+
+
+class Summary(NamedTuple):
+    """What a run did: blocks of the plan (or shard), blocks found, found damaged, computed; seconds and bytes."""
+
+    blocks: int
+    found: int
+    damaged: int
+    computed: int
+    bytes: int
+    compute_seconds: float
+    total_seconds: float
+
+
+def as_plan(plan) -> Plan:
+    """A plan from a Plan, a dict with the keys of a plan's file, or the path of a TOML file."""
+    if isinstance(plan, Plan):
+        return plan
+    return Plan.from_toml(plan) if isinstance(plan, str | os.PathLike) else Plan(plan)
+
+
+def sweep(plan, out, *, client=None, processes=1, threads=None, shard=None, progress=True) -> Summary:
+    """Compute a sweep into the folder ``out``, or what is still missing there.
+
+    A block is there if and only if it is complete, so a sweep may be stopped in any way, at any moment, and run again;
+    several processes or machines may work in one folder. The numbers do not depend on who computes which block.
+
+    Parameters
+    ----------
+    plan : Plan, dict or path-like
+        What to compute; see :class:`fastmodes.sweeps.Plan`.
+    out : path-like
+        A new folder, or one that holds this sweep.
+    client : distributed.Client, optional
+        Compute on a Dask cluster whose workers see ``out`` under the same path; one task a block.
+    processes : int
+        Worker processes on this machine; 1 computes in this process.
+    threads : int, optional
+        Threads in all on this machine (default: all cores); with a ``client``, threads of each task (default 1).
+    shard : str or tuple of int, optional
+        ``"i/n"`` or ``(i, n)``: every n-th block from the i-th on, 1 <= i <= n, for job arrays.
+    progress : bool
+        Show points per second and remaining time on stderr.
+
+    Raises
+    ------
+    ValueError
+        For a plan that is not valid (PlanError), or a folder that holds another one.
+    OSError
+        If the folder cannot be written; a full disk is reported with path, bytes needed and bytes free.
+    RuntimeError
+        If a block cannot be computed; the message names it.
+    KeyboardInterrupt
+        On Ctrl-C and SIGTERM, within two seconds; finished blocks are kept.
+    """
+    plan, store = as_plan(plan), Store(out)
+    mine = range(plan.blocks) if shard is None else _shard_blocks(plan, shard)
+    processes = check_integer("processes", processes, 1, 10_000)
+    threads = None if threads is None else check_integer("threads", threads, 1, 10_000)
+    with backends.termination_as_interrupt():
+        store.prepare(plan)
+        files = store.files()
+        present = [index for index in mine if index in files]
+        sound = run_blocks(lambda index: any(map(intact, files[index])), present)
+        damaged = {index for index, good in zip(present, sound, strict=True) if not good}
+        todo = [index for index in mine if index not in files or index in damaged]
+        done = _run(plan, store, todo, damaged, client, processes, threads, progress)
+        store.write_manifest(plan)
+    return Summary(
+        len(mine), len(present), len(damaged), len(done), sum(d.bytes for d in done),
+        sum(d.compute_seconds for d in done), sum(d.total_seconds for d in done),
+    )  # fmt: skip
+
+
+def _run(plan, store, todo, damaged, client, processes, threads, progress):
+    done = []
+    points = sum(stop - start for start, stop in map(plan.block, todo))
+    steps = contextlib.closing(_backend(plan, store, todo, damaged, client, processes, threads))
+    try:
+        with progress_bar(points, "points", progress and bool(todo)) as bar, steps as finished:
+            for block in finished:
+                done.append(block)
+                bar.update(block.points)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            store.remove_strays()
+        raise
+    return done
+
+
+def _backend(plan, store, todo, damaged, client, processes, threads):
+    if not todo:
+        return (_ for _ in ())
+    if client is not None:
+        from .distributed import on_client
+
+        return on_client(orders(plan, store, todo, damaged, threads or 1), client)
+    threads = threads or thread_count()
+    workers = min(len(todo), processes if processes > 1 else threads)
+    listed = orders(plan, store, todo, damaged, max(1, threads // workers))
+    return backends.on_processes(listed, workers) if processes > 1 else backends.on_threads(listed, workers)
+
+
+def _shard_blocks(plan, shard):
+    if isinstance(shard, str):
+        match = re.fullmatch(r"(\d{1,7})/(\d{1,7})", shard.strip())
+        if match is None:
+            raise PlanError(f"shard must be i/n with 1 <= i <= n; got {shard!r}")
+        shard = int(match[1]), int(match[2])
+    first, count = shard
+    count = check_integer("shard count", count, 1, 10**6)
+    first = check_integer("shard", first, 1, count)
+    return range(first - 1, plan.blocks, count)

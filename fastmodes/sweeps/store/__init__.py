@@ -1,0 +1,1 @@
+"""A sweep's folder: blocks, their checks, and the datasets made of them."""

@@ -1,0 +1,216 @@
+"""The folder of a sweep. A block is there if and only if its file is there, complete.
+
+    DIR/plan.json                     the plan with its own SHA-256
+    DIR/blocks/0012/012345.<sha>.nc   block 12345; the name holds the SHA-256 of the content
+    DIR/manifest.json                 derived list of blocks, written when a run ends
+
+A block and its checksum come into being by one rename, so nothing can fall between them, and any number of processes
+may work in the same folder: whoever computes a block twice writes the same name.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import re
+from pathlib import Path
+
+from ...files.netcdf import local_path
+from ..plan.config import PlanError
+from ..plan.plan import Plan
+from .disk import Damaged, digest, read_bytes, remove_stray, sync_folder, write_bytes
+
+_BLOCK = re.compile(r"(\d{6,7})\.([0-9a-f]{64})\.nc")
+_STRAY = re.compile(r"\..*\.part")
+
+
+class Store:
+    """The folder of one sweep; nothing is written outside it.
+
+    Parameters
+    ----------
+    folder : path-like
+        A local path.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not one, or its ``blocks`` folder is a symbolic link.
+    """
+
+    def __init__(self, folder):
+        self.folder = local_path("out", folder).absolute()
+        self.blocks = self.folder / "blocks"
+        if self.blocks.is_symlink() or (self.folder / "plan.json").is_symlink():
+            raise ValueError(f"out must hold its own files; {str(self.folder)!r} holds a symbolic link")
+
+    def plan(self) -> Plan:
+        """The plan kept in the folder.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no sweep here.
+        OSError
+            If the plan is damaged.
+        """
+        path = self.folder / "plan.json"
+        try:
+            content = read_bytes(path)
+        except FileNotFoundError:
+            raise FileNotFoundError(errno.ENOENT, "no sweep here (no plan.json)", str(self.folder)) from None
+        except NotADirectoryError:
+            raise NotADirectoryError(errno.ENOTDIR, "out must be a folder", str(self.folder)) from None
+        try:
+            kept = json.loads(content)
+            plan = Plan(kept["plan"])
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise Damaged(path, f"damaged plan: {error}") from error
+        if content != _plan_file(plan):
+            raise Damaged(path, "damaged plan: its checksum does not match, or it is another version's")
+        return plan
+
+    def prepare(self, plan):
+        """Make the folder for ``plan``, or check that it holds the same plan; remove stray temporary files.
+
+        Raises
+        ------
+        PlanError
+            If another plan is kept here; both hashes are shown.
+        OSError
+            If the folder cannot be made or written.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / "plan.json").exists():
+            self._claim(plan)
+        kept = self.plan()
+        if kept.sha256 != plan.sha256:
+            raise PlanError(
+                f"out holds a sweep of another plan: {kept.sha256} there, {plan.sha256} asked for, "
+                f"in {str(self.folder)!r}; choose another folder"
+            )
+        self.blocks.mkdir(exist_ok=True)
+        sync_folder(self.folder)
+        self.remove_strays()
+
+    def _claim(self, plan):
+        """Put the plan into a new folder; of several processes doing so at once, one wins."""
+        draft = self.folder / f".plan.{os.getpid()}.{plan.sha256}.part"
+        others = [name for name in os.listdir(self.folder) if not _STRAY.fullmatch(name)]
+        if set(others) - {"plan.json", "blocks", "manifest.json", "figure.png"}:
+            raise PlanError(f"out must be a new folder or a sweep; {str(self.folder)!r} holds {sorted(others)[0]!r}")
+        write_bytes(draft, _plan_file(plan))
+        try:
+            # A draft that is gone was taken for a stray one by a process that had put its plan there before.
+            with contextlib.suppress(FileExistsError, FileNotFoundError):
+                _link_or_replace(draft, self.folder / "plan.json")
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def remove_strays(self):
+        """Remove temporary files whose writer is gone; return how many."""
+        folders = [self.folder, *self._block_folders()]
+        return sum(
+            remove_stray(folder / name) for folder in folders for name in os.listdir(folder) if _STRAY.fullmatch(name)
+        )
+
+    def _block_folders(self):
+        try:
+            entries = sorted(os.scandir(self.blocks), key=lambda entry: entry.name)
+        except FileNotFoundError:
+            return []
+        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+    def files(self):
+        """Block index -> sorted list of its files (one, unless different versions computed it)."""
+        found: dict[int, list[Path]] = {}
+        for folder in self._block_folders():
+            _collect(folder, found)
+        return found
+
+    def files_of(self, index):
+        """Files of one block."""
+        found: dict[int, list[Path]] = {}
+        with contextlib.suppress(FileNotFoundError):
+            _collect(self._folder_of(index), found)
+        return found.get(index, [])
+
+    def _folder_of(self, index):
+        return self.blocks / f"{index // 1000:04d}"
+
+    def commit(self, index, content):
+        """Write block ``index``; return its path."""
+        folder = self._folder_of(index)
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
+            sync_folder(self.blocks)
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, "out must hold its own files, not symbolic links", str(folder))
+        path = folder / f"{index:06d}.{digest(content)}.nc"
+        write_bytes(path, content)
+        for other in self.files_of(index):
+            if other != path and not intact(other):
+                other.unlink(missing_ok=True)
+        return path
+
+    def read(self, index, paths):
+        """Bytes of block ``index``: of the first of its files whose content matches its name.
+
+        Raises
+        ------
+        Damaged
+            If none does.
+        """
+        for path in paths:
+            with contextlib.suppress(OSError):
+                content = read_bytes(path)
+                if digest(content) == sha256_in_name(path):
+                    return content
+        raise Damaged(paths[0], f"block {index} is damaged: its checksum does not match its name")
+
+    def write_manifest(self, plan):
+        """Write the derived list of blocks with their SHA-256; return its path."""
+        blocks = [
+            {"block": index, "file": paths[0].name, "sha256": sha256_in_name(paths[0]),
+             "bytes": paths[0].stat().st_size, "points": list(plan.block(index))}
+            for index, paths in sorted(self.files().items()) if index < plan.blocks
+        ]  # fmt: skip
+        manifest = {"plan_sha256": plan.sha256, "blocks": blocks, "complete": len(blocks) == plan.blocks}
+        path = self.folder / "manifest.json"
+        write_bytes(path, json.dumps(manifest, indent=1).encode())
+        return path
+
+
+def _link_or_replace(draft, path):
+    try:
+        os.link(draft, path)
+    except (FileExistsError, FileNotFoundError):
+        raise
+    except OSError:
+        # No hard links on this file system: the later of two starts would win, and the check that follows tells.
+        os.replace(draft, path)
+
+
+def _collect(folder, found):
+    for name in sorted(os.listdir(folder)):
+        match = _BLOCK.fullmatch(name)
+        if match and folder.name == f"{int(match[1]) // 1000:04d}":
+            found.setdefault(int(match[1]), []).append(folder / name)
+
+
+def sha256_in_name(path):
+    """The SHA-256 that a block's name promises."""
+    return _BLOCK.fullmatch(path.name)[2]
+
+
+def intact(path):
+    """True if the content of a block's file matches its name; False if it does not or cannot be read."""
+    try:
+        return digest(read_bytes(path)) == sha256_in_name(path)
+    except OSError:
+        return False
+
+
+def _plan_file(plan):
+    kept = {"plan_sha256": plan.sha256, "plan": json.loads(plan.canonical)}
+    return json.dumps(kept, indent=1).encode()

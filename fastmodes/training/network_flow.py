@@ -1,0 +1,249 @@
+"""Learning of whole unaligned networks as a flow: no sampling noise, no number of steps (beyond the paper)."""
+
+import dataclasses
+import math
+
+import numpy as np
+import xarray as xr
+
+from ..files.schema import annotate, flag_attributes
+from ..kernels.flow import networks as kernels
+from ..kernels.updates.doubling import INPUT, READOUT, RECURRENT
+from ..networks.network import LinearRNN, check_network
+from ..parallel import run_blocks, thread_count
+from ..progress import progress_bar
+from ..rules import check_rules
+from ..updates import infinite as stationary
+from ..updates.loss import error_loss, power_loss
+from ..validation import check_array, check_flag, check_integer, check_number
+from . import settings as jobs
+from .estimates import ALIGNMENTS, MODE_VARIABLES, history_estimates, mode_coordinates, teacher_modes
+
+STATUS = ("reached_end", "converged", "left_domain", "step_limit")
+
+#: Most doublings of an update along a flow: its domain ends where the spectral radius passes 1 - 2e-6.
+FLOW_DOUBLINGS = 24
+
+_WEIGHTS = {
+    "readout_weights": ("output", "unit"),
+    "recurrent_weights": ("unit_to", "unit_from"),
+    "input_weights": ("unit", "channel"),
+}
+_SPECTRA = ("eigenvalue_real", "eigenvalue_imag", "singular_value")
+
+
+def matrix_flow(
+    rules,
+    teacher,
+    *,
+    seeds,
+    times,
+    hidden=None,
+    students=None,
+    feedbacks=None,
+    init_scale=0.1,
+    feedback_scale=1.0,
+    rtol=1e-8,
+    atol=1e-10,
+    settled=1e-7,
+    most_steps=100_000,
+    keep_weights=False,
+    threads=None,
+    progress=True,
+) -> xr.Dataset:
+    """Flow of learning of whole networks in the limit of infinitely many steps: d theta / ds = -Delta theta.
+
+    This is learning by exact expected updates at a learning rate that goes to zero: s is the number of epochs times the
+    learning rate. Nothing is sampled, and nothing depends on a number of time steps or a step of learning. Every
+    network is integrated alone, explicitly (Dormand and Prince 5(4)), with its own steps: results do not depend on
+    threads or company.
+
+    Parameters
+    ----------
+    rules : LearningRule or sequence of LearningRule
+        With distinct names.
+    teacher : LinearRNN
+        Spectral radius below 1.
+    seeds : int or sequence of int
+        Distinct, not negative. The same seed gives every rule the same student and the same R, those of
+        :func:`fastmodes.train`.
+    times : array (time,)
+        Flow times to record, not negative, increasing.
+    hidden : int, optional
+        Hidden units of the students; needed unless ``students`` are given.
+    students : sequence of LinearRNN, optional
+        Initial students, one for each seed, instead of random ones.
+    feedbacks : sequence of array (n_out, n_hidden), optional
+        R, one for each seed, instead of random ones.
+    init_scale, feedback_scale : float
+        Standard deviations times ``sqrt(hidden)`` of the initial weights and of R.
+    rtol, atol : float
+        Tolerances of a step, relative and absolute, root mean square over a network's weights.
+    settled : float
+        A network none of whose weights moves faster than this, on average over 128 steps, has converged and stops.
+        0: never.
+    most_steps : int
+        Most steps of the integrator for a network. Teachers near the unit circle make the flow stiff.
+    keep_weights : bool
+        Keep A, W, B at every recorded time, not only at the end.
+    threads : int, optional
+        Default: all cores granted to the process.
+    progress : bool
+        Show a progress bar on stderr.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``rule, seed, time, mode, unit``. ``status``: reached_end; converged (the last values are repeated);
+        left_domain (the spectral radius of W, or of the propagator times W, reached one, where the loss diverges: later
+        values are NaN); step_limit (NaN, too). ``final_*_weights`` hold the last state whatever the status,
+        ``time_reached`` its time.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range, before anything is computed.
+    """
+    rules = check_rules(rules)
+    check_network("teacher", teacher)
+    jobs.check_stable_teacher(teacher)
+    seeds = jobs.check_seeds(seeds)
+    if students is None:
+        hidden = check_integer("hidden", hidden, 1, 100_000)
+    elif hidden is None and len(students := list(students)):
+        hidden = check_network("students", students[0]).n_hidden
+    times = _check_times(times)
+    init_scale = check_number("init_scale", init_scale, 0.0)
+    feedback_scale = check_number("feedback_scale", feedback_scale, 0.0)
+    control = kernels.Control(
+        check_number("rtol", rtol, 1e-14, 1.0), check_number("atol", atol, above=0.0),
+        check_number("settled", settled, 0.0), check_integer("most_steps", most_steps),
+    )  # fmt: skip
+    given = ["random" if students is None else "given", "random" if feedbacks is None else "given"]
+    students = jobs.check_students(students, teacher, hidden, seeds, init_scale)
+    feedbacks = jobs.check_feedbacks(feedbacks, rules, students, seeds, feedback_scale)
+    check_flag("keep_weights", keep_weights)
+    check_flag("progress", progress)
+    threads = thread_count() if threads is None else check_integer("threads", threads, 1, 4096)
+    for rule in rules:
+        stationary.work_space(rule, students[0], teacher, None)
+
+    runs = [(rule, seed) for rule in range(len(rules)) for seed in range(len(seeds))]
+    with progress_bar(len(runs), "flows", progress) as bar:
+        task = _Task(rules, teacher, students, feedbacks, times, control)
+        found = run_blocks(task, runs, threads, on_done=lambda _: bar.update(1))
+    configuration = {
+        "command": "matrix_flow", "rules": [dataclasses.asdict(rule) for rule in rules],
+        "teacher": {f.name: getattr(teacher, f.name).tolist() for f in dataclasses.fields(teacher)},
+        "hidden": hidden, "seeds": seeds, "times": times, "students": given[0], "feedbacks": given[1],
+        "init_scale": init_scale, "feedback_scale": feedback_scale, "rtol": rtol, "atol": atol, "settled": settled,
+        "most_steps": most_steps,
+    }  # fmt: skip
+    return _dataset(rules, teacher, seeds, times, students, feedbacks, found, keep_weights, configuration)
+
+
+def _check_times(times):
+    times = check_array("times", np.atleast_1d(times), (None,), dims=("time",))
+    if times[0] < 0 or (np.diff(times) <= 0).any():
+        raise ValueError(f"times must be >= 0 and increasing; got {times[:8]}")
+    return times
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """Integrates one (rule, seed) and reads its history."""
+
+    rules: tuple
+    teacher: LinearRNN
+    students: list
+    feedbacks: list
+    times: np.ndarray
+    control: kernels.Control
+
+    def __call__(self, run):
+        rule, student = self.rules[run[0]], self.students[run[1]]
+        feedback = None if rule.feedback == "readout" else self.feedbacks[run[1]]
+        m = stationary.work_space(rule, student, self.teacher, feedback)
+        count = int(m.places[[READOUT, RECURRENT, INPUT], 1:].prod(axis=1).sum())
+        outcome = kernels.Outcome(np.full((len(self.times), count), np.nan), np.full(len(self.times), np.nan))
+        in_kernel = kernels.Rule(
+            stationary.PROPAGATORS[rule.propagator], rule.feedback == "readout", rule.horizon or 0, FLOW_DOUBLINGS
+        )
+        status, reached, steps = kernels.matrix_flow(m, in_kernel, self.control, self.times, outcome)
+        history = self._history(m, student, outcome.states)
+        final = _network(m, student)
+        return {
+            "status": status, "time_reached": reached, "integration_steps": steps,
+            "loss": self._losses(outcome.losses, history),
+            "spectral_radius": stationary.spectral_radius(final.recurrent),
+            "history": history, "final": final,
+            "estimates": history_estimates(*history, teacher_modes(self.teacher), feedback),
+        }  # fmt: skip
+
+    def _history(self, m, student, states):
+        """(A, W, B) at all times, without padding."""
+        parts = []
+        for code, shape in zip((READOUT, RECURRENT, INPUT), _shapes(student), strict=True):
+            offset, rows, columns = (int(number) for number in m.places[code])
+            whole = states[:, offset : offset + rows * columns].reshape(len(states), rows, columns)
+            parts.append(np.ascontiguousarray(whole[:, : shape[0], : shape[1]]))
+        return parts
+
+    def _losses(self, losses, history):
+        """Losses with the teacher's part; where they cancel, computed again by a factor of the covariance."""
+        whole = power_loss(self.teacher, math.inf)
+        losses = losses + whole
+        last, last_loss = None, math.nan
+        for i in np.flatnonzero(losses <= stationary.CANCELLED * whole):
+            network = LinearRNN(*(part[i] for part in history))
+            if network != last:
+                last, last_loss = network, error_loss(network, self.teacher, math.inf)
+            losses[i] = last_loss
+        return losses
+
+
+def _shapes(student):
+    return student.readout.shape, student.recurrent.shape, student.input.shape
+
+
+def _network(m, student):
+    return LinearRNN(
+        *(stationary.get(m, c, s) for c, s in zip((READOUT, RECURRENT, INPUT), _shapes(student), strict=True))
+    )
+
+
+def _dataset(rules, teacher, seeds, times, students, feedbacks, found, keep_weights, configuration):
+    shape = (len(rules), len(seeds))
+
+    def stack(values):
+        values = [np.asarray(value) for value in values]
+        return np.stack(values).reshape(*shape, *values[0].shape)
+
+    variables = {"status": (("rule", "seed"), stack([run["status"] for run in found]).astype(np.int8))}
+    variables["integration_steps"] = (("rule", "seed"), stack([run["integration_steps"] for run in found]))
+    for name in ("time_reached", "spectral_radius"):
+        variables[name] = (("rule", "seed"), stack([run[name] for run in found]))
+    variables["loss"] = (("rule", "seed", "time"), stack([run["loss"] for run in found]))
+    for names, dims in (((*MODE_VARIABLES, "mode_is_complex"), ("mode",)), (ALIGNMENTS, ()), (_SPECTRA, ("unit",))):
+        for name in names:
+            variables[name] = (("rule", "seed", "time", *dims), stack([run["estimates"][name] for run in found]))
+    for part, (name, dims) in enumerate(_WEIGHTS.items()):
+        field = ("readout", "recurrent", "input")[part]
+        variables[f"final_{name}"] = (("rule", "seed", *dims), stack([getattr(run["final"], field) for run in found]))
+        if keep_weights:
+            variables[name] = (("rule", "seed", "time", *dims), stack([run["history"][part] for run in found]))
+    variables["feedback_weights"] = (("seed", "output", "unit"), np.stack(feedbacks))
+    coordinates = {
+        "rule": ("rule", [rule.name for rule in rules]),
+        "seed": ("seed", np.array(seeds, dtype=np.int64)),
+        "time": ("time", times),
+        **mode_coordinates(teacher_modes(teacher)),
+        "unit": ("unit", np.arange(students[0].n_hidden)),
+    }
+    dataset = xr.Dataset(variables, coords=coordinates)
+    dataset["status"].attrs = flag_attributes(STATUS)
+    dataset["mode_is_complex"].attrs = flag_attributes(("real", "complex"))
+    return annotate(
+        dataset, title="Flow of learning of whole networks, infinitely many time steps", configuration=configuration,
+        seeds=seeds,
+    )  # fmt: skip

@@ -1,0 +1,86 @@
+"""The dataset of a training job, filled run by run."""
+
+import numpy as np
+import xarray as xr
+
+from ..files.schema import annotate, flag_attributes
+from ..networks.teacher_modes import mode_coordinates, teacher_modes
+from .estimates import ALIGNMENTS, MODE_FLAGS, MODE_VARIABLES, change_spectra, history_estimates, put_flags
+
+STATUS = ("running", "converged", "diverged")
+
+_MODES = (*MODE_VARIABLES, *MODE_FLAGS)
+_SPECTRA = ("eigenvalue_real", "eigenvalue_imag", "singular_value")
+_CHANGES = ("change_eigenvalue_real", "change_eigenvalue_imag", "change_singular_value")
+_WEIGHTS = {
+    "readout_weights": ("output", "unit"),
+    "recurrent_weights": ("unit_to", "unit_from"),
+    "input_weights": ("unit", "channel"),
+}
+
+
+class Results:
+    """Arrays of all variables over (rule, seed, epoch, ...); threads write disjoint parts of them.
+
+    Parameters
+    ----------
+    job : fastmodes.training.settings.Job
+    """
+
+    def __init__(self, job):
+        self._job = job
+        self._teacher = teacher_modes(job.teacher)
+        n_out, n_hidden, n_in = job.sizes
+        self._lengths = {
+            "rule": len(job.rules), "seed": len(job.seeds), "epoch": len(job.records),
+            "mode": len(self._teacher.recurrent), "unit": n_hidden, "unit_to": n_hidden, "unit_from": n_hidden,
+            "output": n_out, "channel": n_in,
+        }  # fmt: skip
+        extra = {name: () for name in ("loss", "validation_loss", *ALIGNMENTS)}
+        extra |= {name: ("mode",) for name in _MODES} | {name: ("unit",) for name in (*_SPECTRA, *_CHANGES)}
+        extra |= _WEIGHTS if job.keep_weights else {}
+        self._dims = {name: ("rule", "seed", "epoch", *dims) for name, dims in extra.items()}
+        self._dims |= {"status": ("rule", "seed"), "epochs_made": ("rule", "seed")}
+        kinds = {"status": np.int8, "epochs_made": np.int64} | dict.fromkeys(MODE_FLAGS, np.int8)
+        self._arrays = {
+            name: np.zeros([self._lengths[dim] for dim in dims], dtype=kinds.get(name, float))
+            for name, dims in self._dims.items()
+        }
+
+    def put(self, rule, seed, status, epochs_made, losses, validation_losses, weights):
+        """Store one run: its losses and weights (A, W, B) at every recorded epoch."""
+        where, arrays = (rule, seed), self._arrays
+        feedback = self._job.feedback(self._job.rules[rule], seed)
+        arrays["status"][where], arrays["epochs_made"][where] = status, epochs_made
+        arrays["loss"][where], arrays["validation_loss"][where] = losses, validation_losses
+        # The last weights of a diverging run may be so large that their products overflow.
+        with np.errstate(over="ignore", invalid="ignore"):
+            estimates = history_estimates(*weights, self._teacher, feedback) | change_spectra(weights[1])
+        for name, values in estimates.items():
+            arrays[name][where] = values
+        if self._job.keep_weights:
+            for name, values in zip(_WEIGHTS, weights, strict=True):
+                arrays[name][where] = values
+
+    def dataset(self):
+        """The labelled dataset."""
+        job = self._job
+        coordinates = {
+            "rule": ("rule", [rule.name for rule in job.rules]),
+            "seed": ("seed", np.array(job.seeds, dtype=np.int64)),
+            "epoch": ("epoch", job.records.astype(np.int64)),
+            **mode_coordinates(self._teacher),
+            "unit": ("unit", np.arange(self._lengths["unit"])),
+        }
+        variables = {name: (self._dims[name], values) for name, values in self._arrays.items()}
+        if job.keep_weights:
+            variables["feedback_weights"] = (("seed", "output", "unit"), np.stack(job.feedbacks))
+        dataset = xr.Dataset(variables, coords=coordinates)
+        dataset["status"].attrs = flag_attributes(STATUS)
+        put_flags(dataset)
+        return annotate(
+            dataset,
+            title="Learning of a linear recurrent network under several rules",
+            configuration={"command": "train", **job.configuration},
+            seeds=job.seeds,
+        )

@@ -1,0 +1,80 @@
+"""Runs of a training job with expected updates at infinitely many steps, one rule and one seed to a block."""
+
+import math
+
+import numpy as np
+
+from ..kernels.arrays import layout
+from ..kernels.flow.networks import Rule
+from ..kernels.training import infinite as exact_training
+from ..kernels.training import optimizers
+from ..kernels.updates.credit import Network
+from ..kernels.updates.doubling import CHANGE_INPUT, CHANGE_READOUT, CHANGE_RECURRENT, INPUT, READOUT, RECURRENT
+from ..networks.network import LinearRNN
+from ..updates.infinite import CANCELLED, MOST_DOUBLINGS, PROPAGATORS, place_of, work_space
+from ..updates.loss import error_loss, power_loss
+from .runs import Block, Later, Networks
+
+
+def _networks_on(m, job, rule, seed_place):
+    """One network whose weights, gradient and optimiser work on the matrices of the work space."""
+    member = Networks(job, layout.single_layout(*job.sizes), rule, [seed_place])
+    member.weights = Network(*(place_of(m, code) for code in (READOUT, RECURRENT, INPUT)))
+    member.update = Network(*(place_of(m, code) for code in (CHANGE_READOUT, CHANGE_RECURRENT, CHANGE_INPUT)))
+    count = sum(matrix.size for matrix in member.weights)
+    member.parameters = optimizers.parameters(m.flat[:count], m.flat[count : 2 * count])
+    return member
+
+
+class _Limit:
+    """In place of held-out sequences: the expected loss itself."""
+
+    def __init__(self, teacher):
+        self._teacher = teacher
+
+    def losses(self, weights):
+        """Expected loss along a history of (A, W, B); NaN where the weights are."""
+        return np.array([self._loss(matrices) for matrices in zip(*weights, strict=True)])
+
+    def _loss(self, matrices):
+        if not all(np.isfinite(matrix).all() for matrix in matrices):
+            return math.nan
+        return error_loss(LinearRNN(*matrices), self._teacher, math.inf)
+
+
+class _ExactBlock(Block):
+    """One rule, one seed."""
+
+    largest_piece = 256
+
+    def __init__(self, job, rule_place, seed_place):
+        rule, student = job.rules[rule_place], job.students[seed_place]
+        self._work = work_space(rule, student, job.teacher, job.feedback(rule, seed_place))
+        super().__init__(job, [_networks_on(self._work, job, rule_place, seed_place)])
+        self._rule = Rule(PROPAGATORS[rule.propagator], rule.feedback == "readout", rule.horizon or 0, MOST_DOUBLINGS)
+        self._teacher_loss = power_loss(job.teacher, math.inf)
+
+    def advance(self, count, learn, record):
+        """``count`` epochs of learning."""
+        (member,) = self.members
+        if not member.running:
+            return
+        before = LinearRNN(*member.layout.get(member.weights, 0)) if record is not None else None
+        exact_training.train_exact(
+            max(count, 1), learn, self._work, self._rule, self._teacher_loss, member.parameters,
+            self.job.optimizer, self.job.limits, member.progress, member.loss,
+        )  # fmt: skip
+        if before is not None:
+            loss = member.loss[0]
+            member.losses[record] = (
+                loss if loss > CANCELLED * self._teacher_loss else error_loss(before, self.job.teacher, math.inf)
+            )
+
+    def held_out(self, seed_place):
+        """The limit has nothing to hold out."""
+        return _Limit(self.job.teacher)
+
+
+def exact_blocks(job):
+    """Blocks of a job at infinitely many steps."""
+    return [Later(_ExactBlock, job, rule, seed) for rule in range(len(job.rules)) for seed in range(len(job.seeds))]

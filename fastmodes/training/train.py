@@ -1,0 +1,127 @@
+"""Train students under every rule, over seeds, into one labelled dataset."""
+
+import math
+import threading
+
+import xarray as xr
+
+from ..parallel import run_blocks, thread_count
+from ..progress import progress_bar
+from ..validation import check_flag, check_integer
+from .results import Results
+from .runs import expected_blocks, sampled_blocks
+from .runs_infinite import exact_blocks
+from .settings import check_job
+
+
+def train(
+    rules,
+    teacher,
+    *,
+    hidden,
+    seeds,
+    epochs,
+    learning_rate,
+    steps,
+    updates="sampled",
+    batch_size=None,
+    optimizer="sgd",
+    clip_norm=None,
+    loss="final",
+    init_scale=0.1,
+    feedback_scale=1.0,
+    record_every=None,
+    stop_loss=None,
+    divergence_loss=1e6,
+    validation_size=128,
+    adam_betas=(0.9, 0.999),
+    adam_epsilon=1e-8,
+    students=None,
+    feedbacks=None,
+    keep_weights=False,
+    threads=None,
+    progress=True,
+) -> xr.Dataset:
+    """Train students from random weights against a teacher, every rule from every seed.
+
+    The same seed gives every rule the same student, the same input sequences and the same R: rules are compared in
+    pairs. Runs are independent, bit for bit, of the other rules and seeds, of the recording and of the threads.
+
+    Parameters
+    ----------
+    rules : LearningRule or sequence of LearningRule
+        With distinct names.
+    teacher : LinearRNN
+    hidden : int
+        Hidden units of the students.
+    seeds : int or sequence of int
+        Distinct, not negative.
+    epochs : int
+        Parameter updates.
+    learning_rate : float
+        eta > 0.
+    steps : int or math.inf
+        T, time steps of a sequence; infinitely many with expected updates, where a run has diverged once the spectral
+        radius of W reaches one, and ``validation_loss`` is the loss itself.
+    updates : {"sampled", "expected"}
+        Averaged over a batch of white Gaussian sequences drawn anew each epoch, or their exact expectation.
+    batch_size : int, optional
+        Sequences of a batch, for sampled updates; default 32.
+    optimizer : {"sgd", "adam"}
+    clip_norm : float, optional
+        Clip each network's gradient to this norm (over all parameters).
+    loss : {"final", "sequence"}
+    init_scale : float
+        Weights start with standard deviation ``init_scale / sqrt(hidden)``.
+    feedback_scale : float
+        R has standard deviation ``feedback_scale / sqrt(hidden)``.
+    record_every : int, optional
+        Record at epochs 0, k, 2k, ... and at the last; default: about 100 times.
+    stop_loss : float, optional
+        A run whose loss falls to this value has converged and stops.
+    divergence_loss : float
+        A run whose loss is above this value, or not finite, has diverged and stops.
+    validation_size : int
+        Held-out sequences for ``validation_loss``.
+    adam_betas : pair of float
+    adam_epsilon : float
+    students : sequence of LinearRNN, optional
+        Initial students, one for each seed, instead of random ones.
+    feedbacks : sequence of array (n_out, n_hidden), optional
+        R, one for each seed, instead of random ones.
+    keep_weights : bool
+        Keep A, W, B at every recorded epoch, and R.
+    threads : int, optional
+        Default: all cores granted to the process.
+    progress : bool
+        Show a progress bar on stderr.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``rule, seed, epoch, mode, unit``. After a run has converged its last values are repeated; after it has
+        diverged they are NaN. ``status`` and ``epochs_made`` tell how it ended.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range, before anything is computed.
+    """
+    job = check_job(
+        rules, teacher, hidden=hidden, seeds=seeds, epochs=epochs, learning_rate=learning_rate, steps=steps,
+        updates=updates, batch_size=batch_size, optimizer=optimizer, clip_norm=clip_norm, loss=loss,
+        init_scale=init_scale, feedback_scale=feedback_scale, record_every=record_every, stop_loss=stop_loss,
+        divergence_loss=divergence_loss, validation_size=validation_size, adam_betas=adam_betas,
+        adam_epsilon=adam_epsilon, students=students, feedbacks=feedbacks, keep_weights=keep_weights,
+    )  # fmt: skip
+    threads = thread_count() if threads is None else check_integer("threads", threads, 1, 4096)
+    check_flag("progress", progress)
+    results = Results(job)
+    if job.steps == math.inf:
+        blocks = exact_blocks(job)
+    else:
+        blocks = expected_blocks(job) if job.updates == "expected" else sampled_blocks(job, threads)
+    stop = threading.Event()
+    with progress_bar(job.epochs * len(job.rules) * len(job.seeds), "updates", progress) as bar:
+        run_blocks(lambda block: block.run(results, bar, stop), blocks, threads, stop=stop)
+    return results.dataset()

@@ -1,0 +1,214 @@
+"""Input correlated in time: white noise through a linear filter; expected updates stay exact (beyond the paper).
+
+The filter has a state of its own,
+
+    z_{t+1} = F z_t + G n_t,      x_t = C z_t + D n_t,      n_t white, z_0 from the stationary distribution.
+
+Student and filter together are a larger network, driven by white noise, that carries z beside its hidden units:
+
+    W' = [[W, B C], [0, F]],      B' = [B D; G],      A' = [A, 0],      feedback [R, 0].
+
+The transposed powers of W' are block triangular, so credit that enters the hidden units is carried among them as
+before, and the hidden rows of the larger network's update hold what is wanted: Delta W in the columns of h, and, from
+the columns of z and the noise n,
+
+    Delta A = Delta A'[:, h],      Delta W = Delta W'[h, h],      Delta B = Delta W'[h, z] C^T + Delta B'[h] D^T.
+
+The stationary start z_0 adds, at a finite number of steps T, the update of the same network driven through z_0 instead
+of n: its response T steps on for the final loss, up to T steps on for the sequence loss.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from ..networks.network import LinearRNN, check_pair
+from ..validation import check_array, check_choice, check_integer, check_number, check_steps
+from .infinite import spectral_radius
+from .loss import covariance_factors
+from .one import LOSSES, Update, check_feedback, check_rule, expected_update
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class InputFilter:
+    """Stationary linear filter of white noise: ``z_{t+1} = F z_t + G n_t``, ``x_t = C z_t + D n_t``.
+
+    Parameters
+    ----------
+    state : array (n_state, n_state)
+        F, of spectral radius below 1.
+    drive : array (n_state, n_noise)
+        G.
+    output : array (n_in, n_state)
+        C.
+    direct : array (n_in, n_noise)
+        D.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an entry is not a finite real number, the shapes do not fit, or the filter is not stable.
+    """
+
+    state: np.ndarray
+    drive: np.ndarray
+    output: np.ndarray
+    direct: np.ndarray
+
+    def __post_init__(self):
+        state = check_array("state", self.state, (None, None), dims=("n_state", "n_state"))
+        n = len(state)
+        checked = {
+            "state": check_array("state", state, (n, n), dims=("n_state", "n_state")),
+            "drive": (drive := check_array("drive", self.drive, (n, None), dims=("n_state", "n_noise"))),
+            "output": (output := check_array("output", self.output, (None, n), dims=("n_in", "n_state"))),
+            "direct": check_array("direct", self.direct, (len(output), drive.shape[1]), dims=("n_in", "n_noise")),
+        }
+        radius = spectral_radius(state)
+        if radius >= 1:
+            raise ValueError(f"state must have a spectral radius below 1, a stationary filter; got {radius:.17g}")
+        for name, array in checked.items():
+            array = array.copy()
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+
+    @property
+    def n_state(self) -> int:
+        """Numbers the filter remembers."""
+        return len(self.state)
+
+    @property
+    def n_in(self) -> int:
+        """Input channels it writes."""
+        return len(self.output)
+
+    @property
+    def start_root(self) -> np.ndarray:
+        """L (n_state, .) with L L^T the stationary covariance of z."""
+        return covariance_factors(self.state, self.drive, math.inf)[0]
+
+    def covariance(self, steps) -> np.ndarray:
+        """Covariance (steps * n_in, steps * n_in) of the input over time, time the slower index.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If ``steps`` is not a whole number >= 1.
+        """
+        steps = check_steps("steps", steps)
+        root = self.start_root
+        stationary = root @ root.T
+        lags = [self.output @ stationary @ self.output.T + self.direct @ self.direct.T]
+        carried = self.state @ stationary @ self.output.T + self.drive @ self.direct.T
+        for _ in range(1, steps):
+            lags.append(self.output @ carried)
+            carried = self.state @ carried
+        return np.block([[lags[i - j] if i >= j else lags[j - i].T for j in range(steps)] for i in range(steps)])
+
+
+def autoregressive_input(coefficient, n_in, *, variance=1.0) -> InputFilter:
+    """AR(1) input: each channel ``x_{t+1} = coefficient x_t + noise``, independent, of equal variance at all times.
+
+    Parameters
+    ----------
+    coefficient : float
+        Correlation of neighbouring time steps, between -1 and 1. 0: white.
+    n_in : int
+    variance : float
+        Of each channel.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+    """
+    coefficient = check_number("coefficient", coefficient, above=-1.0, below=1.0)
+    eye = np.eye(check_integer("n_in", n_in))
+    deviation = math.sqrt(check_number("variance", variance, above=0.0))
+    innovation = deviation * math.sqrt(1.0 - coefficient**2)
+    return InputFilter(coefficient * eye, innovation * eye, coefficient * eye, innovation * eye)
+
+
+def coloured_update(rule, student, teacher, steps, colour, *, feedback=None, loss="final") -> Update:
+    """Expected update under Gaussian input correlated in time, exact; :func:`expected_update` for white input.
+
+    Parameters
+    ----------
+    rule : LearningRule
+    student, teacher : LinearRNN
+        Both read the same input.
+    steps : int or math.inf
+        T. The input is stationary from the first step on; both networks start at zero.
+    colour : InputFilter
+    feedback : array (n_out, n_hidden), optional
+        R, for rules with random feedback.
+    loss : {"final", "sequence"}
+
+    Returns
+    -------
+    Update
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range, or sums that diverge at infinitely many steps.
+    """
+    check_rule(rule)
+    check_pair(student, teacher)
+    steps = check_steps("steps", steps, infinite=True)
+    if not isinstance(colour, InputFilter):
+        raise TypeError(f"colour must be an InputFilter such as fm.autoregressive_input(0.5, 4); got {colour!r}")
+    if colour.n_in != student.n_in:
+        raise ValueError(f"colour must write the students' n_in={student.n_in} channels; got {colour.n_in}")
+    check_choice("loss", loss, LOSSES)
+    feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
+    rule = _for_larger_network(rule, student.n_hidden, colour.n_state)
+    if feedback is not None:
+        feedback = np.pad(feedback, ((0, 0), (0, colour.n_state)))
+
+    def of(count, noise, start, loss):
+        """Update of the larger network when noise enters by ``noise`` = D or 0 and ``start`` = G or a root of z_0."""
+        larger = [_larger_network(network, colour, noise, start) for network in (student, teacher)]
+        found = expected_update(rule, *larger, count, feedback=feedback, loss=loss)
+        return _of_smaller_network(found, student.n_hidden, colour.output, noise)
+
+    update = of(steps, colour.direct, colour.drive, loss)
+    root = colour.start_root
+    if steps == math.inf or not root.any():
+        return update
+    silent = np.zeros((colour.n_in, root.shape[1]))
+    within = of(steps + 1, silent, root, "final")
+    if loss == "sequence":
+        return Update(*(a + b / steps for a, b in zip(update, within, strict=True)))
+    before = of(steps, silent, root, "final")
+    return Update(*(a + b - c for a, b, c in zip(update, within, before, strict=True)))
+
+
+def _larger_network(network, colour, noise, start):
+    """Network and filter as one network; noise enters x by ``noise`` (n_in, .) and z by ``start`` (n_state, .)."""
+    through = network.input @ colour.output
+    below = np.zeros((colour.n_state, network.n_hidden))
+    return LinearRNN(
+        np.pad(network.readout, ((0, 0), (0, colour.n_state))),
+        np.block([[network.recurrent, through], [below, colour.state]]),
+        np.concatenate([network.input @ noise, start]),
+    )
+
+
+def _of_smaller_network(update, n_hidden, output, noise):
+    recurrent = update.recurrent[:n_hidden]
+    return Update(
+        update.loss,
+        update.readout[:, :n_hidden],
+        recurrent[:, :n_hidden],
+        recurrent[:, n_hidden:] @ output.T + update.input[:n_hidden] @ noise.T,
+    )
+
+
+def _for_larger_network(rule, n_hidden, n_state):
+    """The rule with a decay for every unit of the larger network; credit never enters the filter's."""
+    if rule.propagator != "diagonal":
+        return rule
+    check_array("decay", np.asarray(rule.decay), (n_hidden,), dims=("n_hidden",))
+    return dataclasses.replace(rule, decay=(*rule.decay, *([0.0] * n_state)))

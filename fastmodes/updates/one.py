@@ -1,0 +1,278 @@
+"""One update of one network: sampled, expected, and the exact expectation of anyone's sampled update."""
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..kernels.arrays import layout
+from ..kernels.updates import credit, online, sampled
+from ..kernels.updates import recursion as expected
+from ..networks.network import check_pair
+from ..rules import LearningRule
+from ..validation import check_array, check_choice, check_flag, check_memory, check_steps, shown
+from . import infinite as stationary
+from .impulses import covariance_root
+
+LOSSES = ("final", "sequence")
+
+
+class Update(NamedTuple):
+    """Loss and the update of each matrix, to be subtracted times the learning rate.
+
+    ``readout`` (n_out, n_hidden), ``recurrent`` (n_hidden, n_hidden), ``input`` (n_hidden, n_in).
+    """
+
+    loss: Any
+    readout: Any
+    recurrent: Any
+    input: Any
+
+
+def check_rule(rule) -> LearningRule:
+    """Return ``rule`` if it is a LearningRule.
+
+    Raises
+    ------
+    TypeError
+        If it is not.
+    """
+    if not isinstance(rule, LearningRule):
+        raise TypeError(f"rule must be a LearningRule such as fm.bptt(); got {shown(rule)}")
+    return rule
+
+
+def check_feedback(rule, feedback, n_out, n_hidden):
+    """The feedback matrix of a rule, or None where the rule feeds the error back through the readout.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is missing, superfluous or of the wrong shape.
+    """
+    if rule.feedback == "readout":
+        if feedback is not None:
+            raise ValueError(
+                f"feedback must be None for {rule.name}, whose feedback is the readout; got {shown(feedback)}"
+            )
+        return None
+    if feedback is None:
+        raise ValueError(f"feedback must be an array (n_out={n_out}, n_hidden={n_hidden}) for {rule.name}; got None")
+    return check_array("feedback", feedback, (n_out, n_hidden), dims=("n_out", "n_hidden"))
+
+
+def kernel_rule(rule, place, n_hidden, steps, feedbacks):
+    """The rule as the kernels read it.
+
+    Parameters
+    ----------
+    rule : LearningRule
+    place : fastmodes.kernels.arrays.layout.Layout
+    n_hidden, steps : int
+    feedbacks : list of array (n_out, n_hidden)
+        One for each network of the block; ignored for readout feedback.
+
+    Raises
+    ------
+    ValueError
+        If the rule's decay does not have n_hidden numbers.
+    """
+    decay = np.zeros(n_hidden) if rule.decay is None else np.asarray(rule.decay, dtype=float)
+    if decay.ndim == 0:
+        decay = np.full(n_hidden, float(decay))
+    if decay.shape != (n_hidden,):
+        raise ValueError(f"decay must hold n_hidden={n_hidden} numbers for {rule.name}; got {len(decay)}")
+    reads_readout = rule.feedback == "readout"
+    return credit.Rule(
+        propagator=stationary.PROPAGATORS[rule.propagator],
+        horizon=steps if rule.horizon is None else min(rule.horizon, steps),
+        readout_feedback=reads_readout,
+        feedback=place.readout_like([] if reads_readout else feedbacks),
+        decay=place.hidden_like(decay),
+    )
+
+
+def loss_weights(loss, steps):
+    """Weights c_k of the errors M_k: 1 for the final loss, (T-k)/T for the sequence loss."""
+    return np.ones(steps) if loss == "final" else (steps - np.arange(steps)) / steps
+
+
+def impulse_response(network, steps):
+    """A W^k B for k = 0 .. steps-1, shape (steps, n_out, n_in)."""
+    out = np.empty((steps, network.n_out, network.n_in))
+    carried = network.input
+    # An unstable network may overflow: the loss then is not finite, which is a result.
+    with np.errstate(all="ignore"):
+        for k in range(steps):
+            out[k] = network.readout @ carried
+            carried = network.recurrent @ carried
+    return out
+
+
+def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final", input_covariance=None) -> Update:
+    """Expected update under white Gaussian input, exact (Eqs. 6-9, App. C; theory section 3).
+
+    With M_k = A W^k B - A* W*^k B*, G_j = sum_{k > j} M_k B^T (W^T)^{k-1-j}, F the feedback and P the propagator:
+
+        Delta A = sum_k M_k B^T (W^T)^k
+        Delta W = sum_{j < horizon} (P^T)^j F^T G_j
+        Delta B = sum_{j < horizon} (P^T)^j F^T M_j
+
+    Parameters
+    ----------
+    rule : LearningRule
+    student, teacher : LinearRNN
+        Any spectral radius; their hidden sizes may differ.
+    steps : int or math.inf
+        T, the number of time steps. Long sequences are summed by doubling in O(n^3 log T) where that is faster than
+        the recursion's O(T n^2 (n_in + n_out)); infinitely many need spectral radii below 1.
+    feedback : array (n_out, n_hidden), optional
+        R, for rules with random feedback.
+    loss : {"final", "sequence"}
+        Error at the last step (Eq. 2), or its mean over all steps (App. H), the rule's horizon capped at each. The
+        same for infinitely many steps.
+    input_covariance : array (n_in, n_in), optional
+        Spatial covariance of the input; default identity.
+
+    Returns
+    -------
+    Update
+        The expected loss and Delta A, Delta W, Delta B, to be subtracted times the learning rate.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range; for infinitely many steps also if the sums diverge, or are so close to it
+        that double precision cannot give six digits.
+    """
+    check_rule(rule)
+    check_pair(student, teacher)
+    steps = check_steps("steps", steps, infinite=True)
+    check_choice("loss", loss, LOSSES)
+    feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
+    root = None if input_covariance is None else covariance_root(input_covariance, student.n_in)
+    if steps == math.inf:
+        return Update(*stationary.infinite_update(rule, student, teacher, feedback, root))
+    if stationary.doubling_is_faster(student, teacher, steps, loss):
+        by_doubling = Update(*stationary.finite_update(rule, student, teacher, steps, feedback, loss, root))
+        if all(np.isfinite(part).all() for part in by_doubling):
+            return by_doubling
+    check_memory(8.0 * steps * student.n_out * (3 * student.n_hidden + 2 * student.n_in), steps=steps)
+    return by_recursion(rule, student, teacher, steps, feedback, loss, root)
+
+
+def by_recursion(rule, student, teacher, steps, feedback, loss, root=None):
+    """:func:`expected_update` by the O(T) recursion; arguments are checked already."""
+
+    place = layout.layout_for(student.n_out, student.n_hidden, student.n_in)
+    inputs = student.input if root is None else student.input @ root
+    target = impulse_response(teacher, steps)
+    target = target if root is None else target @ root
+    _, network = place.zeros()
+    _, update = place.zeros()
+    place.put(network, 0, (student.readout, student.recurrent, inputs))
+    value = np.zeros(place.networks)
+    with np.errstate(all="ignore"):
+        expected.expected_update(
+            network,
+            kernel_rule(rule, place, student.n_hidden, steps, [feedback]),
+            place.input_like(target),
+            loss_weights(loss, steps),
+            expected.work_space(network, steps),
+            update,
+            value,
+        )
+    readout, recurrent, input_ = place.get(update, 0)
+    return Update(float(value[0]), readout, recurrent, input_ if root is None else input_ @ root)
+
+
+def sampled_update(
+    rule, student, teacher, inputs, *, feedback=None, loss="final", form="backward", average=True
+) -> Update:
+    """Update on a batch of input sequences (Eqs. 32-52), hand-derived.
+
+        Delta W = sum_{j < horizon} (P^T)^j F^T eps_T h_{T-1-j}^T
+        Delta B = sum_{j < horizon} (P^T)^j F^T eps_T x_{T-1-j}^T
+        Delta A = eps_T h_T^T
+
+    averaged over the sequences; for the sequence loss also over T = 1 .. steps, the horizon capped at each.
+
+    Parameters
+    ----------
+    rule : LearningRule
+    student, teacher : LinearRNN
+    inputs : array (sample, time, input)
+        Both networks read the same sequences.
+    feedback : array (n_out, n_hidden), optional
+        R, for rules with random feedback.
+    loss : {"final", "sequence"}
+    form : {"backward", "online"}
+        "online" carries eligibility traces (RFLO Eqs. 43-46, e-prop Eqs. 51-52) or influence tensors (RTRL,
+        Eqs. 39-42) forward in time: equal to rounding, memory independent of the number of steps. Rules with the
+        full horizon only.
+    average : bool
+        False: sum over the sequences instead of the mean.
+
+    Returns
+    -------
+    Update
+        The batch loss and Delta A, Delta W, Delta B, to be subtracted times the learning rate.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range, or the online form of a truncated rule.
+    """
+    check_rule(rule)
+    check_pair(student, teacher)
+    inputs = check_array("inputs", inputs, (None, None, student.n_in), dims=("sample", "time", "input"))
+    check_choice("loss", loss, LOSSES)
+    check_choice("form", form, ("backward", "online"))
+    samples, steps = inputs.shape[:2]
+    if form == "online" and rule.horizon is not None and rule.horizon < steps:
+        raise ValueError(f"form must be 'backward' for {rule.name}: traces reach back to the first step; got 'online'")
+    feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
+    divisor = float(samples if check_flag("average", average) else 1)
+    n = student.n_hidden
+    traces = n * n * (n if rule.propagator == "recurrent" else 1) if form == "online" else n * steps
+    check_memory(8.0 * samples * traces, hidden=n, samples=samples, steps=steps)
+
+    place = layout.single_layout(student.n_out, student.n_hidden, student.n_in)
+    _, network = place.zeros()
+    _, update = place.zeros()
+    place.put(network, 0, student_matrices(student))
+    batch = batch_first_to_last(inputs)
+    targets = teacher_outputs(teacher, batch, loss)
+    in_kernel = kernel_rule(rule, place, student.n_hidden, steps, [feedback])
+    sizes = (student.n_hidden, steps, batch.shape[2])
+    if form == "online":
+        work = online.work_space(network, *sizes, in_kernel.propagator)
+        value = online.online_update(network, in_kernel, batch, targets, divisor, work, update)
+    else:
+        work = sampled.work_space(network, *sizes, in_kernel.horizon, LOSSES.index(loss))
+        value = sampled.sampled_update(network, in_kernel, batch, targets, divisor, work, update)
+    return Update(float(value), *place.get(update, 0))
+
+
+def student_matrices(network):
+    """(A, W, B) of a LinearRNN."""
+    return network.readout, network.recurrent, network.input
+
+
+def batch_first_to_last(inputs):
+    """Inputs (sample, time, input) as (time, input, sample), padded with zero sequences to fill the lanes."""
+    samples, steps, n_in = inputs.shape
+    batch = np.zeros((steps, n_in, layout.padded(samples)))
+    batch[:, :, :samples] = inputs.transpose(1, 2, 0)
+    return batch
+
+
+def teacher_outputs(teacher, batch, loss):
+    """Teacher outputs at the last step, or at every step for the sequence loss: (1 or steps, n_out, sample)."""
+    place = layout.single_layout(teacher.n_out, teacher.n_hidden, teacher.n_in)
+    _, network = place.zeros()
+    place.put(network, 0, student_matrices(teacher))
+    steps, _, samples = batch.shape
+    out = np.empty((1 if loss == "final" else steps, teacher.n_out, samples))
+    sampled.outputs(network, batch, np.empty((steps + 1, teacher.n_hidden, samples)), out)
+    return out

@@ -1,0 +1,1 @@
+"""Where arrays lie, how matrices are multiplied, and how grids are read."""

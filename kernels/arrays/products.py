@@ -1,0 +1,187 @@
+"""Products of small matrices, written once for two layouts.
+
+* One network: plain matrices (rows, columns), the columns padded with zeros to a multiple of eight; eight neighbouring
+  columns are computed together.
+* Eight networks: matrices (rows, columns, 8), the last axis running over the networks; each lane is a product of its
+  own. Worth it for networks so small that a row does not fill the lanes.
+
+The first factor may have more rows and columns than the others ask for (padding): they are not read. Sums run over
+the inner index in order, in registers: a result depends on nothing but its own operands.
+"""
+
+from ..compile import by_dimensions, inlined
+from ..simd.lanes import WIDTH, fma, load, splat, spread, store, total
+from ..simd.machine import out_of_line
+from ..simd.views import alone, flattened
+
+#: Inner indices handled before an output tile goes back to memory: both factors' pieces stay in the first cache.
+_CHUNK = 48
+
+
+@inlined
+def _products_one(c, target, a, source, turned, b, fresh, count, stride):
+    out_of_line()
+    rows, inner, columns, size_a = c.shape[1], b.shape[0], c.shape[2], a.shape[1] * a.shape[2]
+    # Flat arrays and offsets that move: index arithmetic in several dimensions costs as much as a small product.
+    down, across = (1, a.shape[2]) if turned else (a.shape[2], 1)
+    flat_c, flat_a, flat_b = flattened(c), flattened(a), flattened(b)
+    for step in range(count):
+        start_c, start_a = (target + step * stride) * rows * columns, (source + step * stride) * size_a
+        for first in range(0, inner, _CHUNK):
+            last = min(first + _CHUNK, inner)
+            for i in range(0, rows, 4):
+                # Past the last row the tile repeats it: computed twice, stored twice, the same number.
+                i1, i2, i3 = min(i + 1, rows - 1), min(i + 2, rows - 1), min(i + 3, rows - 1)
+                for j in range(0, columns, WIDTH):
+                    p0, p1 = start_c + i * columns + j, start_c + i1 * columns + j
+                    p2, p3 = start_c + i2 * columns + j, start_c + i3 * columns + j
+                    c0, c1, c2, c3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+                    if not (fresh and first == 0):
+                        c0, c1 = load(flat_c, (p0,)), load(flat_c, (p1,))
+                        c2, c3 = load(flat_c, (p2,)), load(flat_c, (p3,))
+                    q0, q1, q2, q3 = start_a + i * down, start_a + i1 * down, start_a + i2 * down, start_a + i3 * down
+                    for k in range(first, last):
+                        right = load(flat_b, (k * columns + j,))
+                        c0 = fma(spread(flat_a, (q0 + k * across,)), right, c0)
+                        c1 = fma(spread(flat_a, (q1 + k * across,)), right, c1)
+                        c2 = fma(spread(flat_a, (q2 + k * across,)), right, c2)
+                        c3 = fma(spread(flat_a, (q3 + k * across,)), right, c3)
+                    store(flat_c, (p0,), c0)
+                    store(flat_c, (p1,), c1)
+                    store(flat_c, (p2,), c2)
+                    store(flat_c, (p3,), c3)
+
+
+@inlined
+def _products_eight(c, target, a, source, turned, b, fresh, count, stride):
+    out_of_line()
+    rows, inner, columns, size_a = c.shape[1], b.shape[0], c.shape[2], a.shape[1] * a.shape[2] * WIDTH
+    down, across = (WIDTH, a.shape[2] * WIDTH) if turned else (a.shape[2] * WIDTH, WIDTH)
+    wide = columns * WIDTH
+    flat_c, flat_a, flat_b = flattened(c), flattened(a), flattened(b)
+    for step in range(count):
+        start_c, start_a = (target + step * stride) * rows * wide, (source + step * stride) * size_a
+        for first in range(0, inner, _CHUNK):
+            last = min(first + _CHUNK, inner)
+            for i in range(0, rows, 2):
+                i1 = min(i + 1, rows - 1)
+                for j in range(0, columns, 2):
+                    j0, j1 = j * WIDTH, min(j + 1, columns - 1) * WIDTH
+                    p0, p1 = start_c + i * wide, start_c + i1 * wide
+                    c00, c01, c10, c11 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+                    if not (fresh and first == 0):
+                        c00, c01 = load(flat_c, (p0 + j0,)), load(flat_c, (p0 + j1,))
+                        c10, c11 = load(flat_c, (p1 + j0,)), load(flat_c, (p1 + j1,))
+                    q, r = start_a + first * across, first * wide
+                    q0, q1, r0, r1 = q + i * down, q + i1 * down, r + j0, r + j1
+                    for _ in range(first, last):
+                        a0, a1 = load(flat_a, (q0,)), load(flat_a, (q1,))
+                        b0, b1 = load(flat_b, (r0,)), load(flat_b, (r1,))
+                        c00, c01 = fma(a0, b0, c00), fma(a0, b1, c01)
+                        c10, c11 = fma(a1, b0, c10), fma(a1, b1, c11)
+                        q0, q1, r0, r1 = q0 + across, q1 + across, r0 + wide, r1 + wide
+                    store(flat_c, (p0 + j0,), c00)
+                    store(flat_c, (p0 + j1,), c01)
+                    store(flat_c, (p1 + j0,), c10)
+                    store(flat_c, (p1 + j1,), c11)
+
+
+@by_dimensions({3: _products_one, 4: _products_eight})
+def _products(c, target, a, source, turned, b, fresh, count, stride):
+    """Sequences of products, see :func:`chain` and :func:`product`; ``turned``: a^T instead of a."""
+
+
+@inlined
+def chain(c, target, source, b, fresh, count, stride):
+    """c[target] = c[source] b if ``fresh``, else c[target] += c[source] b, ``count`` times, both indices moving by
+    ``stride``; c is a sequence of matrices, and a product reads what the one before has written.
+    """
+    _products(c, target, c, source, False, b, fresh, count, stride)
+
+
+@inlined
+def product(c, a, b, fresh):
+    """c = a b if ``fresh``, else c += a b, for one pair of matrices or eight."""
+    _products(alone(c), 0, alone(a), 0, False, b, fresh, 1, 1)
+
+
+@inlined
+def product_turned(c, a, b, fresh):
+    """c = a^T b if ``fresh``, else c += a^T b, for one pair of matrices or eight."""
+    _products(alone(c), 0, alone(a), 0, True, b, fresh, 1, 1)
+
+
+@inlined
+def copy_into(target, source):
+    """Copy a C-contiguous array whose size is a multiple of eight into another of the same shape."""
+    to, source = flattened(target), flattened(source)
+    for i in range(0, len(to), WIDTH):
+        store(to, (i,), load(source, (i,)))
+
+
+@inlined
+def clear(target):
+    """Fill a C-contiguous array whose size is a multiple of eight with zeros."""
+    to = flattened(target)
+    for i in range(0, len(to), WIDTH):
+        store(to, (i,), splat(0.0))
+
+
+@inlined
+def _transpose_one(target, source):
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            target[i, j] = source[j, i]
+
+
+@inlined
+def _transpose_eight(target, source):
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            store(target, (i, j, 0), load(source, (j, i, 0)))
+
+
+@by_dimensions({2: _transpose_one, 3: _transpose_eight})
+def transpose_into(target, source):
+    """target = source^T, a copy."""
+
+
+@inlined
+def _scale_rows_one(c, factors):
+    for i in range(c.shape[0]):
+        for j in range(0, c.shape[1], WIDTH):
+            store(c, (i, j), load(c, (i, j)) * factors[i])
+
+
+@inlined
+def _scale_rows_eight(c, factors):
+    for i in range(c.shape[0]):
+        for j in range(c.shape[1]):
+            store(c, (i, j, 0), load(c, (i, j, 0)) * load(factors, (i, 0)))
+
+
+@by_dimensions({2: _scale_rows_one, 3: _scale_rows_eight})
+def scale_rows(c, factors):
+    """c[i, j] *= factors[i]."""
+
+
+@inlined
+def add_correlation(c, a, b):
+    """c[i, k] += sum_s a[i, s] b[k, s]: sums over samples, which lie contiguous in both and fill whole lanes."""
+    rows, columns, samples = a.shape[0], b.shape[0], a.shape[1]
+    for i0 in range(0, rows, 2):
+        i1 = min(i0 + 1, rows - 1)
+        for k0 in range(0, columns, 2):
+            k1 = min(k0 + 1, columns - 1)
+            c00, c01, c10, c11 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+            for s in range(0, samples, WIDTH):
+                a0, a1, b0, b1 = load(a, (i0, s)), load(a, (i1, s)), load(b, (k0, s)), load(b, (k1, s))
+                c00, c01 = fma(a0, b0, c00), fma(a0, b1, c01)
+                c10, c11 = fma(a1, b0, c10), fma(a1, b1, c11)
+            c[i0, k0] += total(c00)
+            if k1 > k0:
+                c[i0, k1] += total(c01)
+            if i1 > i0:
+                c[i1, k0] += total(c10)
+            if i1 > i0 and k1 > k0:
+                c[i1, k1] += total(c11)

@@ -1,0 +1,296 @@
+"""Batched integration of the mode flow: trajectories side by side, a finished lane refilled at once.
+
+Every trajectory has its own time and step, so that a lane's result does not depend on its neighbours. One driver
+serves two methods, chosen by a number: an explicit 5(4) pair and, for what that one hands over as stiff, a Rosenbrock
+method. The step controller does without ``pow``, which has no lane form.
+"""
+
+import numpy as np
+
+from ..compile import always_inlined, inlined, kernel
+from ..modes.horizon import digit_count
+from ..modes.velocity import FINITE, FIXED, MOVING, ZERO, velocity
+from ..simd.lanes import WIDTH, bits, both, either, fma, larger, less, less_equal, select, smaller, splat
+from ..simd.machine import aligned_stack
+from . import explicit as flow_explicit
+from . import rosenbrock as flow_stiff
+from .control import BOUNDARY, arrived, error_ratio, restlessness, step_factor
+from .memory import (
+    CALLS,
+    FRESH,
+    GROWN,
+    LEARNT,
+    LOSS,
+    NEW_TIME,
+    NEXT_TIME,
+    PATH,
+    ROWS,
+    SLOPE,
+    SLOPE_NEW,
+    STATE,
+    STEP,
+    STEPS,
+    STIFFNESS,
+    TIME,
+    H,
+    get,
+    modes,
+    put,
+)
+from .observables import arc_length, relative_loss
+from .outputs import padded, write_outputs
+from .trajectories import enter, finish, first_step, rest, resume, suspend
+
+#: How a trajectory ended.
+STATUSES = ("reached_end", "optimal", "non_optimal", "left_domain", "step_limit")
+REACHED_END, OPTIMAL, NON_OPTIMAL, LEFT_DOMAIN, STEP_LIMIT = range(5)
+# It has not: the other method goes on.
+_STIFF = 5
+
+#: Reasons to end a trajectory.
+_OUTSIDE, _REACHED, _STUCK, _LIMITED, _ARRIVED = range(5)
+
+#: Columns of a point: w, a, b, then teacher w* and p, feedback r, fixed propagator, horizon (0: endless).
+POINT = 8
+
+# Steps limited by stability rather than accuracy, in a row, that make a trajectory stiff; 3.25 is about the length of
+# the explicit method's stability interval.
+_STIFF_STEPS, _STABILITY = 2.0, 3.25
+
+
+@inlined
+def _begin(filled, rule, kind, options, pace, end, observing, work):
+    """Velocity, first step and first loss of the lanes that were filled."""
+    w, a, b = get(work, STATE), get(work, STATE + 1), get(work, STATE + 2)
+    fw, fa, fb, _ = velocity(w, a, b, modes(work), rule, kind)
+    put(work, SLOPE, fw)
+    put(work, SLOPE + 1, fa)
+    put(work, SLOPE + 2, fb)
+    for lane in range(WIDTH):
+        if filled >> lane & 1:
+            first_step(lane, options, pace, end, work)
+    if observing:
+        loss, learnt = get(work, LOSS), get(work, LEARNT)
+        unknown, now = less(loss, 0.0), relative_loss(STATE, work)
+        put(work, LOSS, select(unknown, now, loss))
+        put(work, LEARNT, select(both(unknown, less_equal(now, options[4])), splat(0.0), learnt))
+
+
+@inlined
+def _observe(accepted, threshold, work):
+    """Path length, and the time at which the loss falls below the threshold, linear within a step."""
+    h, length = get(work, H), arc_length(work)
+    path, before, learnt = get(work, PATH), get(work, LOSS), get(work, LEARNT)
+    after = relative_loss(FRESH, work)
+    found = both(both(accepted, less(learnt, 0.0)), less_equal(after, threshold))
+    time = fma(h, (before - threshold) / (before - after), get(work, TIME))
+    put(work, PATH, select(accepted, path + length, path))
+    put(work, LEARNT, select(found, time, learnt))
+    put(work, LOSS, select(accepted, after, before))
+
+
+@always_inlined
+def _count_stiff(accepted, stretch, distance, work):
+    """Count the steps of each lane that were limited by stability; returns the counts."""
+    h, count = get(work, H), get(work, STIFFNESS)
+    excess = select(accepted, fma(-_STABILITY * _STABILITY, distance, h * h * stretch), 0.0)
+    count = select(less(0.0, excess), count + 1.0, larger(count - 0.25, 0.0))
+    put(work, STIFFNESS, count)
+    return count
+
+
+@inlined
+def _final_status(lane, reasons, work):
+    """Why a lane is done."""
+    w, a, b = work[STATE * WIDTH + lane], work[(STATE + 1) * WIDTH + lane], work[(STATE + 2) * WIDTH + lane]
+    if reasons[_OUTSIDE] >> lane & 1:
+        return LEFT_DOMAIN
+    if reasons[_ARRIVED] >> lane & 1:
+        return OPTIMAL
+    if reasons[_REACHED] >> lane & 1:
+        resting = (
+            work[SLOPE * WIDTH + lane] == 0.0
+            and work[(SLOPE + 1) * WIDTH + lane] == 0.0
+            and work[(SLOPE + 2) * WIDTH + lane] == 0.0
+        )
+        return NON_OPTIMAL if resting and a == 0.0 and b == 0.0 else (OPTIMAL if resting else REACHED_END)
+    if reasons[_STUCK] >> lane & 1:
+        return LEFT_DOMAIN if 1.0 - w * w < 1e-3 else STEP_LIMIT
+    return STEP_LIMIT if reasons[_LIMITED] >> lane & 1 else _STIFF
+
+
+@always_inlined
+def _accept(accepted, work):
+    """Move the accepted lanes to their new states."""
+    for variable in range(3):
+        fresh, old = get(work, FRESH + variable), get(work, STATE + variable)
+        put(work, STATE + variable, select(accepted, fresh, old))
+        fresh, old = get(work, SLOPE_NEW + variable), get(work, SLOPE + variable)
+        put(work, SLOPE + variable, select(accepted, fresh, old))
+
+
+@always_inlined
+def _advance(room, stretch, distance, active, flags, options, end, lanes, times, outputs, work):
+    """Accept or reject the step of each lane and choose the next one.
+
+    Returns
+    -------
+    accepted : mask
+    scales : tuple
+        Of the errors, see :func:`fastmodes.kernels.flow.control.error_ratio`.
+    urgent : Lanes
+        Not above 0 where the trajectory may be at its end.
+    """
+    stiff_method, observing, hand_over, dense_wanted, adaptive = flags
+    t, h = get(work, TIME), get(work, H)
+    ratio, scales = error_ratio(work, options[0], options[1])
+    # A step that left the domain, or whose error is no number, is rejected.
+    ratio = select(less(0.0, room), larger(ratio, 0.0) if adaptive else splat(1.0), 0.0)
+    accepted = less_equal(1.0, ratio)
+    t_new = select(accepted, select(less_equal(end - t, get(work, STEP)), splat(end), t + h), t)
+    put(work, NEW_TIME, t_new)
+    if dense_wanted:
+        due = active & bits(both(accepted, less_equal(get(work, NEXT_TIME), t_new)))
+        if due:
+            if stiff_method:
+                flow_stiff.stiff_dense(work)
+            else:
+                flow_explicit.explicit_dense(work)
+            write_outputs(due, lanes, times, outputs, work)
+    if observing:
+        _observe(accepted, options[4], work)
+    _accept(accepted, work)
+    factor, grown = step_factor(ratio, accepted, get(work, GROWN))
+    h_new = h * factor if adaptive else h
+    steps = get(work, STEPS) + 1.0
+    put(work, GROWN, grown)
+    put(work, TIME, t_new)
+    put(work, STEP, h_new)
+    put(work, STEPS, steps)
+    put(work, CALLS, get(work, CALLS) + (8.0 if stiff_method else 6.0))
+    urgent = smaller(
+        smaller(end - t_new, (t_new + h_new) - t_new),
+        smaller(options[2] + 0.5 - steps, select(accepted, room - BOUNDARY, 1.0)),
+    )
+    if adaptive:
+        # In this order: what is no number leaves the other reasons in force.
+        urgent = smaller(restlessness(work, scales), urgent)
+    if hand_over:
+        urgent = smaller(urgent, _STIFF_STEPS - 0.1 - _count_stiff(accepted, stretch, distance, work))
+    return accepted, scales, urgent
+
+
+@always_inlined
+def _ended(room, accepted, scales, flags, rule, options, end, reasons, work):
+    """The lanes that are at their end, as bits; why, goes into ``reasons``."""
+    _, _, hand_over, _, adaptive = flags
+    t, step = get(work, TIME), get(work, STEP)
+    reached, stuck = less_equal(end, t), less_equal(t + step, t)
+    limited = less(options[2], get(work, STEPS))
+    outwards = less(0.0, get(work, STATE) * get(work, SLOPE))
+    outside = both(both(accepted, less(room, BOUNDARY)), outwards)
+    quiet = both(accepted, less_equal(restlessness(work, scales), 0.0)) if adaptive else reached
+    arrival = both(either(reached, quiet), arrived(work, scales, rule))
+    done = bits(either(either(either(reached, stuck), either(limited, outside)), arrival))
+    if hand_over:
+        many = less_equal(_STIFF_STEPS, get(work, STIFFNESS))
+        done |= bits(both(many, less(3.0 * step, end - t)))
+    reasons[_OUTSIDE], reasons[_REACHED], reasons[_STUCK] = bits(outside), bits(reached), bits(stuck)
+    reasons[_LIMITED], reasons[_ARRIVED] = bits(limited), bits(arrival)
+    return done
+
+
+@always_inlined
+def _integrate(points, todo, times, code, options, outputs, ends, kind):
+    """What :func:`flow_lanes` does, for one kind of propagator."""
+    longest = 0.0
+    for point in todo:
+        longest = max(longest, points[point, POINT - 1])
+    rule = (float(code[1]), float(code[2]), digit_count(longest))
+    suspended, records = np.empty(len(todo), np.int64), np.empty((len(todo) if code[3] == 1 else 0, ROWS))
+    dense_wanted, observing, adaptive = len(times) > 1, len(ends.loss) > 0, options[3] == 0.0
+    pace, end, times = 0.5 * options[0] ** 0.2, times[len(times) - 1], padded(times if dense_wanted else times[:0])
+    work, lanes, reasons = np.zeros(ROWS * WIDTH), np.zeros(WIDTH, np.int64), np.zeros(5, np.int64)
+    stiff_method, hand_over, resumed = code[0] == 1, code[3] == 1, False
+    for lane in range(WIDTH):
+        rest(lane, work)
+    upcoming, active, count = 0, 0, 0
+    while True:
+        filled = 0
+        for lane in range(WIDTH):
+            if not active >> lane & 1 and upcoming < len(todo):
+                lanes[lane] = todo[upcoming]
+                if resumed:
+                    resume(lane, records[upcoming], work)
+                else:
+                    enter(lane, lanes[lane], points, times, work)
+                upcoming, filled = upcoming + 1, filled | 1 << lane
+        active |= filled
+        if not active:
+            if count == 0:
+                return
+            # Now those that were handed over, by the other method.
+            todo, upcoming, count = suspended[:count], 0, 0
+            stiff_method, hand_over, resumed = True, False, True
+            continue
+        if filled:
+            _begin(filled, rule, kind, options, pace, end, observing, work)
+        flags = (stiff_method, observing, hand_over, dense_wanted, adaptive)
+        done = 0
+        while not done:
+            put(work, H, smaller(end - get(work, TIME), get(work, STEP)))
+            if stiff_method:
+                room, stretch, distance = flow_stiff.stiff_step(rule, kind, work), splat(0.0), splat(1.0)
+            else:
+                room, stretch, distance = flow_explicit.explicit_step(rule, kind, work)
+            accepted, scales, urgent = _advance(
+                room, stretch, distance, active, flags, options, end, lanes, times, outputs, work
+            )
+            if active & bits(less_equal(urgent, 0.0)):
+                done = active & _ended(room, accepted, scales, flags, rule, options, end, reasons, work)
+        for lane in range(WIDTH):
+            if done >> lane & 1:
+                status = _final_status(lane, reasons, work)
+                if status == _STIFF:
+                    suspend(lane, records[count], work)
+                    suspended[count] = lanes[lane]
+                    count += 1
+                else:
+                    finish(lane, lanes[lane], status, outputs, ends, work)
+                rest(lane, work)
+        active &= ~done
+
+
+def _flow_lanes(kind):
+    """The kernel of one kind: its constant leaves one formula of velocity in the innermost loop."""
+
+    @kernel
+    def flow_lanes(points, todo, times, code, options, outputs, ends):
+        """Integrate many modes to the last of the times.
+
+        Parameters
+        ----------
+        points : float64 array (point, POINT)
+        todo : int64 array
+            Points to integrate.
+        times : float64 array (time,)
+            Ascending, the last one is the end.
+        code : int64 array (4,)
+            1 for the stiff method from the start, 1 if the feedback is the readout, 1 if the propagator is w, 1 to go
+            on with the stiff method where the flow is stiff.
+        options : float64 array (5,)
+            Relative and absolute tolerance, largest number of steps, fixed step (0: adaptive), loss threshold.
+        outputs : three float64 arrays (point, time)
+            Results: w, a and b at the times.
+        ends : Ends
+            Results. Path length, learning time and loss are observed if their arrays are not empty.
+        """
+        aligned_stack()
+        # As a plain number: a literal one would compile every function below anew for each kind.
+        _integrate(points, todo, times, code, options, outputs, ends, np.int64(kind))
+
+    return flow_lanes
+
+
+#: One kernel for each kind of propagator, in the order of FINITE, MOVING, FIXED, ZERO.
+FLOW_LANES = tuple(_flow_lanes(kind) for kind in (FINITE, MOVING, FIXED, ZERO))

@@ -1,0 +1,111 @@
+"""The flow of eight modes, d(w, a, b)/ds = -(Delta w, Delta a, Delta b) for T = infinity, and its Jacobian, on lanes.
+
+A mode is the tuple of lanes (teacher w*, teacher p, feedback r, fixed propagator, horizon; 0: endless). A rule is the
+tuple (1.0 if the feedback is the readout, 1.0 if the propagator is w, binary digits of the longest horizon). To choose
+by arithmetic, ``f = r + readout (a - r)``, is exact for r = 0 where the readout feeds back; branches would multiply the
+code of the innermost loop. What differs more is chosen by the kind, a constant of the compiled code where speed counts.
+"""
+
+from ..compile import always_inlined, inlined
+from ..simd.lanes import fma, less, select, smaller, splat
+from .horizon import truncated, truncated_sum
+from .update import jacobian_formula, mode_formula
+
+#: Kinds of propagator: some horizons finite; else w, a fixed number, or 0.
+FINITE, MOVING, FIXED, ZERO = range(4)
+
+
+@always_inlined
+def _choices(w, a, mode, rule):
+    """Feedback f and propagator pi."""
+    return fma(rule[0], a - mode[2], mode[2]), fma(rule[1], w - mode[3], mode[3])
+
+
+@always_inlined
+def velocity(w, a, b, mode, rule, kind):
+    """d(w, a, b)/ds, and the room left in the domain (<= 0: outside).
+
+    Written in what is still to be learnt, e = p - a b and c = p (w* - w), so that nothing cancels near the optimal
+    manifold and the velocity there is exactly 0. With D = 1 - w^2, D* = 1 - w w*, E = 1 - pi w, E* = 1 - pi w*:
+
+        da = b (e D* + c w) / (D D*),   db = f (e E* + c pi) / (E E*)
+        dw = f b [e w D* E* + c (1 - pi w^2 w*)] / (D D* E E*)
+    """
+    if kind == FINITE:
+        return _velocity_within(w, a, b, mode, rule)
+    goal, product, _, pi, _ = mode
+    f, _ = _choices(w, a, mode, rule)
+    e, c, square = fma(-a, b, product), product * (goal - w), w * w
+    d, d_star = fma(-w, w, 1.0), fma(-w, goal, 1.0)
+    shift = fma(e, d_star, c * w)
+    if kind == MOVING:
+        inverse = 1.0 / (d * d_star)
+        f_inverse, b_inverse = f * inverse, b * inverse
+        push = fma(e * w, d_star * d_star, c * fma(-(w * goal), square, 1.0))
+        return f_inverse * b_inverse * push, b_inverse * shift, f_inverse * shift, d
+    if kind == ZERO:
+        b_inverse = b * (1.0 / (d * d_star))
+        return f * b_inverse * fma(e * w, d_star, c), b_inverse * shift, f * e, d
+    e_own, e_star = fma(-pi, w, 1.0), fma(-pi, goal, 1.0)
+    left, right = d * d_star, e_own * e_star
+    inverse = 1.0 / (left * right)
+    push = fma(e * w, d_star * e_star, c * fma(-(pi * goal), square, 1.0))
+    return (
+        inverse * f * b * push, inverse * right * b * shift, inverse * left * f * fma(e, e_star, c * pi),
+        smaller(d, e_own),
+    )  # fmt: skip
+
+
+@always_inlined
+def _velocity_within(w, a, b, mode, rule):
+    """As :func:`velocity` where some horizons are finite."""
+    goal, product, _, _, horizon = mode
+    f, pi = _choices(w, a, mode, rule)
+    d, d_star = fma(-w, w, 1.0), fma(-w, goal, 1.0)
+    # A finite horizon sums at any |pi w|: its lanes must not spoil the common reciprocal.
+    endless = less(horizon, 0.5)
+    e, e_star = select(endless, fma(-pi, w, 1.0), splat(1.0)), select(endless, fma(-pi, goal, 1.0), splat(1.0))
+    left, right = d * d_star, e * e_star
+    inverse = 1.0 / (left * right)
+    left, right = inverse * right, inverse * left
+    alpha, alpha_star = left * d_star, left * d
+    g = select(endless, right * e_star, truncated_sum(pi * w, horizon, rule[2]))
+    g_star = select(endless, right * e, truncated_sum(pi * goal, horizon, rule[2]))
+    own, other = (alpha, g, alpha * g), (alpha_star, g_star, alpha_star * g_star)
+    dw, da, db = mode_formula(w, a, b, f, goal, product, own, other)
+    return -dw, -da, -db, smaller(d, e)
+
+
+@inlined
+def _credit(y, e, horizon, digits):
+    """G = g_tau(y) and G'(y), with e = 1 - y."""
+    full = 1.0 / e
+    if digits == 0:
+        return full, full * full
+    g, slope = truncated(y, horizon, digits)
+    forever = less(horizon, 0.5)
+    return select(forever, full, g), select(forever, full * full, slope)
+
+
+@inlined
+def velocity_jacobian(w, a, b, mode, rule):
+    """Derivatives of the velocity by (w, a, b), row by row."""
+    goal, product, _, _, horizon = mode
+    f, pi = _choices(w, a, mode, rule)
+    f_a, pi_w = rule[0], rule[1]
+    alpha, alpha_star = 1.0 / fma(-w, w, 1.0), 1.0 / fma(-w, goal, 1.0)
+    g, slope = _credit(pi * w, fma(-pi, w, 1.0), horizon, rule[2])
+    g_star, slope_star = _credit(pi * goal, fma(-pi, goal, 1.0), horizon, rule[2])
+    alpha_w, alpha_star_w = 2.0 * w * alpha * alpha, goal * alpha_star * alpha_star
+    g_w, g_star_w = slope * fma(pi_w, w, pi), slope_star * (pi_w * goal)
+    kappa, kappa_star = alpha * g, alpha_star * g_star
+    own = (alpha_w, g_w, kappa + w * (alpha_w * g + alpha * g_w))
+    other = (alpha_star_w, g_star_w, goal * (alpha_star_w * g_star + alpha_star * g_star_w))
+    entries = jacobian_formula(
+        w, a, b, f, f_a, goal, product, (alpha, g, kappa), (alpha_star, g_star, kappa_star), own, other
+    )
+    return (
+        -entries[0], -entries[1], -entries[2],
+        -entries[3], -entries[4], -entries[5],
+        -entries[6], -entries[7], -entries[8],
+    )  # fmt: skip

@@ -1,0 +1,39 @@
+"""Training with expected updates at infinitely many steps, one network at a time."""
+
+import numpy as np
+
+from ..compile import kernel
+from ..updates.infinite import stationary_update_of
+from .loop import judge, learn_from
+
+
+@kernel
+def train_exact(epochs, learn, m, rule, teacher_loss, parameters, optimizer, limits, progress, loss):
+    """``epochs`` epochs; without ``learn``, only the loss is computed and judged.
+
+    Parameters
+    ----------
+    epochs : int
+    learn : bool
+    m : Matrices
+        From :func:`~fastmodes.kernels.updates.doubling.allocate_update`, filled. A, W, B in it learn.
+    rule : fastmodes.kernels.flow.networks.Rule
+    teacher_loss : float
+        The teacher's part of the loss.
+    parameters : Parameters
+        Its values and gradient are the network and the update in ``m``.
+    optimizer : Optimizer
+    limits : Limits
+    progress : Progress
+    loss : array (1,)
+        Receives the loss before the first update: infinite where the spectral radius is not below one.
+    """
+    now = np.empty(1)
+    for epoch in range(epochs):
+        own, terms = stationary_update_of(m, rule.propagator, rule.readout_feedback, rule.horizon, rule.limit)
+        now[0] = own + teacher_loss if terms > 0 else np.inf
+        if epoch == 0:
+            loss[0] = now[0]
+        if not judge(progress, limits, parameters.learning, now) or not learn:
+            return
+        learn_from(progress, optimizer, parameters, False)

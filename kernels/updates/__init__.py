@@ -1,0 +1,1 @@
+"""One update of a network: sampled, and expected at finitely and infinitely many steps."""
