@@ -45,9 +45,9 @@ WITH_FEEDBACK = tuple(rule for rule in RULES if rule.feedback == "random")
 def networks(hidden, radius=0.7):
     """Teacher, student and R; three outputs, two inputs, nothing symmetric."""
     teacher = fm.LinearRNN(
-        [[1.0, 0.25, -0.5, 0.0], [0.0, 0.75, 0.5, 0.125], [-0.25, 0.0, 1.0, 0.5]],
-        np.diag([0.875, 0.75, 0.5, -0.25]) + np.diag([0.125] * 3, k=1),
-        [[1.0, 0.0], [0.5, 0.25], [0.0, -1.0], [0.75, 0.5]],
+        [[1.0, 0.3, -0.4, 0.0], [0.1, 0.7, 0.6, 0.2], [-0.3, 0.1, 1.1, 0.4]],
+        np.diag([0.9, 0.7, 0.5, -0.3]) + np.diag([0.1] * 3, k=1),
+        [[1.1, 0.1], [0.4, 0.3], [0.1, -0.9], [0.7, 0.6]],
     )
     student = fm.random_student(hidden, teacher, scale=radius, seed=3)
     return teacher, student, fm.random_feedback(student, scale=1.0, seed=3)
@@ -137,7 +137,7 @@ def mode_jacobians():
 
 
 def matrix_flow():
-    teacher = fm.aligned_teacher(fm.Modes([0.75, 0.5], [1.0, 0.75], 1.0))
+    teacher = fm.aligned_teacher(fm.Modes([0.8, 0.5], [1.1, 0.7], 0.9))
     return fm.matrix_flow(
         RULES, teacher, hidden=3, seeds=range(2), times=[1.0, 10.0], init_scale=0.5, keep_weights=True, progress=False
     )
@@ -156,7 +156,7 @@ def merged_sweep():
     plan = {
         "job": "train",
         "seeds": 2,
-        "fixed": {"epochs": 30, "steps": 6, "teacher_recurrent": [0.875, 0.5], "init_scale": 0.5, "record_every": 15},
+        "fixed": {"epochs": 30, "steps": 6, "teacher_recurrent": [0.9, 0.4], "init_scale": 0.5, "record_every": 15},
         "axes": {"rule": ["bptt", "rflo(0.25)"], "hidden": [2, 3], "learning_rate": [0.01, 0.02]},
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -181,6 +181,7 @@ def calls():
     for hidden, steps, loss in itertools.product((4, 14), (7, 3000, math.inf), ("final", "sequence")):
         how = "recursion" if steps == 7 else "doubling"
         found[f"expected_update n={hidden} T={steps} {loss} {how}"] = functools.partial(expected, hidden, steps, loss)
+    found["expected_update n=20 T=inf final BLAS"] = functools.partial(expected, 20, math.inf, "final")
     found["expected_update covariance"] = functools.partial(expected, 4, 7, "final", [[2.0, 0.5], [0.5, 1.0]])
     found["expected_updates T=inf"] = functools.partial(many_updates, math.inf)
     found["expected_updates T=40"] = functools.partial(many_updates, 40)
