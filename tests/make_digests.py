@@ -6,7 +6,6 @@ a result that another file has otherwise depends on the machine, and is marked.
 
 The stored ones were compared for an AVX2 processor (znver3), and for the same one restricted to
 
-    NUMBA_CPU_NAME=haswell
     NUMBA_CPU_NAME=x86-64 NUMBA_CPU_FEATURES=       kernels without AVX and without fused multiply-add instructions
     OPENBLAS_CORETYPE=Prescott                      another BLAS
     NPY_DISABLE_CPU_FEATURES=X86_V3                 NumPy's own loops without AVX2

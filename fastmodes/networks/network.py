@@ -5,7 +5,7 @@ acts on h_{t+1}.
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,9 @@ from .bases import chosen_bases, rectangular_diagonal, teacher_bases
 class Modes(NamedTuple):
     """Recurrent, readout and input entries (w, a, b) of one or many modes: broadcastable numbers or arrays."""
 
-    recurrent: object
-    readout: object
-    input: object
+    recurrent: Any
+    readout: Any
+    input: Any
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
