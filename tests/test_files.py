@@ -15,7 +15,7 @@ import xarray as xr
 
 import fastmodes as fm
 from fastmodes.files import netcdf as files
-from fastmodes.files.schema import VARIABLES
+from fastmodes.files.schema import VARIABLES, annotate
 
 TEACHER = fm.aligned_teacher(fm.Modes([0.9, 0.4], 1.0, [1.0, 2.0]))
 RULES = (
@@ -336,4 +336,4 @@ def test_provenance_is_complete(dataset):
 
 def test_an_unknown_variable_is_refused():
     with pytest.raises(KeyError, match="los"):
-        fm.schema.annotate(xr.Dataset({"los": 1.0}), title="", configuration={})
+        annotate(xr.Dataset({"los": 1.0}), title="", configuration={})
