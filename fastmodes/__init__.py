@@ -10,6 +10,7 @@ from .files.netcdf import read_netcdf, write_netcdf
 from .modes.flow import discrete_map, flow, write_flow
 from .modes.update import mode_jacobian, mode_update
 from .networks.network import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
+from .networks.running import impulse_response, simulate
 from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
 from .training.estimates import alignment, estimate_modes
 from .training.network_flow import matrix_flow
@@ -38,6 +39,7 @@ __all__ = [
     "expected_updates",
     "flow",
     "impulse_expectation",
+    "impulse_response",
     "matrix_flow",
     "mode_jacobian",
     "mode_update",
@@ -47,6 +49,7 @@ __all__ = [
     "read_netcdf",
     "rflo",
     "sampled_update",
+    "simulate",
     "tbptt",
     "train",
     "write_flow",
