@@ -97,3 +97,48 @@ def test_an_unstable_network_runs_to_infinity_without_a_warning():
 def test_bad_inputs_are_refused_by_name(inputs, word):
     with pytest.raises(ValueError, match=rf"inputs.*{word}"):
         network(0).run(inputs)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_rotating_teacher_has_the_eigenvalues_asked_for(count):
+    rng = np.random.default_rng(count)
+    modulus, angle = rng.uniform(0.1, 0.9, count), rng.uniform(0.1, 3.0, count)
+    teacher = fm.rotating_teacher(modulus, angle, readout=rng.standard_normal(count), input=2.0)
+    wanted = modulus * np.exp(1j * angle)
+    found = teacher.eigenvalues()
+    for value in (*wanted, *wanted.conj()):
+        assert np.abs(found - value).min() < 1e-13
+    assert teacher.readout.shape == teacher.input.shape == (2 * count, 2 * count)
+
+
+@pytest.mark.parametrize("departure", [0.0, 0.3, 4.0])
+def test_a_nonnormal_teacher_keeps_its_eigenvalues_and_departs_as_far_as_asked(departure):
+    values = np.array([0.9, 0.5, 0.4, -0.2])
+    teacher = fm.nonnormal_teacher(values, departure, seed=1)
+    w = teacher.recurrent
+    np.testing.assert_allclose(np.sort(teacher.eigenvalues().real), np.sort(values), atol=1e-12)
+    assert (w**2).sum() - (values**2).sum() == pytest.approx(departure**2, abs=1e-12)
+    assert (np.abs(w @ w.T - w.T @ w).max() < 1e-13) == (departure == 0)
+    assert teacher == fm.nonnormal_teacher(values, departure, seed=1)
+
+
+@pytest.mark.parametrize("delay", [0, 1, 6])
+def test_a_delay_line_repeats_its_input(delay):
+    inputs = np.random.default_rng(0).standard_normal((3, 10, 1))
+    output = fm.delay_line_teacher(delay, gain=0.5).run(inputs).output
+    np.testing.assert_allclose(output[:, delay:], 0.5**delay * inputs[:, : 10 - delay], rtol=1e-14)
+    assert not output[:, :delay].any()
+
+
+def test_bad_teachers_are_refused_by_name():
+    for call, word in (
+        (lambda: fm.rotating_teacher(-0.1, 0), "modulus"),
+        (lambda: fm.rotating_teacher([0.1, 0.2], [0, 0, 0]), "modulus"),
+        (lambda: fm.rotating_teacher([], 0), "modulus"),
+        (lambda: fm.nonnormal_teacher([0.5], 1.0, seed=0), "departure"),
+        (lambda: fm.nonnormal_teacher([0.5, 0.2], -1.0, seed=0), "departure"),
+        (lambda: fm.delay_line_teacher(-1), "delay"),
+        (lambda: fm.delay_line_teacher(2, gain=np.inf), "gain"),
+    ):
+        with pytest.raises(ValueError, match=word):
+            call()
