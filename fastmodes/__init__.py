@@ -10,6 +10,8 @@ from .files.netcdf import read_netcdf, write_netcdf
 from .modes.flow import discrete_map, flow, write_flow
 from .modes.update import mode_jacobian, mode_update
 from .networks.network import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
+from .networks.running import impulse_response, simulate
+from .networks.teachers import delay_line_teacher, nonnormal_teacher, rotating_teacher
 from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
 from .training.estimates import alignment, estimate_modes
 from .training.network_flow import matrix_flow
@@ -31,6 +33,7 @@ __all__ = [
     "autoregressive_input",
     "bptt",
     "coloured_update",
+    "delay_line_teacher",
     "discrete_map",
     "eprop",
     "estimate_modes",
@@ -38,15 +41,19 @@ __all__ = [
     "expected_updates",
     "flow",
     "impulse_expectation",
+    "impulse_response",
     "matrix_flow",
     "mode_jacobian",
     "mode_update",
+    "nonnormal_teacher",
     "parse_rule",
     "random_feedback",
     "random_student",
     "read_netcdf",
     "rflo",
+    "rotating_teacher",
     "sampled_update",
+    "simulate",
     "tbptt",
     "train",
     "write_flow",

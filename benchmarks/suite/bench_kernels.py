@@ -6,7 +6,8 @@ from fastmodes.kernels.updates import recursion as expected
 from fastmodes.kernels.updates import sampled
 
 import fastmodes as fm
-from fastmodes.updates.one import impulse_response, kernel_rule, loss_weights, student_matrices, teacher_outputs
+from fastmodes.networks.running import impulse_response
+from fastmodes.updates.one import kernel_rule, loss_weights, student_matrices, teacher_outputs
 
 RULES = {rule.name: rule for rule in (fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop())}
 

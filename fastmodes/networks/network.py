@@ -76,6 +76,28 @@ class LinearRNN:
         """Number of inputs."""
         return self.input.shape[1]
 
+    @property
+    def spectral_radius(self) -> float:
+        """Largest modulus of an eigenvalue of W; at 1 and above states may grow without bound."""
+        return float(np.abs(np.linalg.eigvals(self.recurrent)).max())
+
+    def eigenvalues(self) -> np.ndarray:
+        """Eigenvalues of W by decreasing modulus, complex (n_hidden,)."""
+        values = np.linalg.eigvals(self.recurrent).astype(complex)
+        return values[np.argsort(-np.abs(values), kind="stable")]
+
+    def run(self, inputs, *, initial=None):
+        """Hidden states and outputs on given inputs: :func:`fastmodes.simulate` of this network."""
+        from .running import simulate
+
+        return simulate(self, inputs, initial=initial)
+
+    def impulse_response(self, steps) -> np.ndarray:
+        """``A W^k B`` for k = 0 .. steps-1, (steps, n_out, n_in): see :func:`fastmodes.impulse_response`."""
+        from .running import impulse_response
+
+        return impulse_response(self, steps)
+
     def __eq__(self, other):
         if not isinstance(other, LinearRNN):
             return NotImplemented

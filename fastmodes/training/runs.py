@@ -11,15 +11,9 @@ from ..kernels.training import loop as training
 from ..kernels.training import optimizers
 from ..kernels.updates import recursion as expected
 from ..kernels.updates import sampled
+from ..networks.running import batch_first_to_last, impulse_response
 from ..streams import random_stream
-from ..updates.one import (
-    batch_first_to_last,
-    impulse_response,
-    kernel_rule,
-    loss_weights,
-    student_matrices,
-    teacher_outputs,
-)
+from ..updates.one import kernel_rule, loss_weights, student_matrices, teacher_outputs
 
 #: Numbers drawn at a time: a batch or several stay in the cache, and Python's share of the time is small.
 _DRAWN_AT_ONCE = 1 << 16

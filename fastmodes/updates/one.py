@@ -9,6 +9,7 @@ from ..kernels.arrays import layout
 from ..kernels.updates import credit, online, sampled
 from ..kernels.updates import recursion as expected
 from ..networks.network import check_pair
+from ..networks.running import batch_first_to_last, impulse_response, run_batch
 from ..rules import LearningRule
 from ..validation import check_array, check_choice, check_flag, check_memory, check_steps, shown
 from . import infinite as stationary
@@ -95,18 +96,6 @@ def kernel_rule(rule, place, n_hidden, steps, feedbacks):
 def loss_weights(loss, steps):
     """Weights c_k of the errors M_k: 1 for the final loss, (T-k)/T for the sequence loss."""
     return np.ones(steps) if loss == "final" else (steps - np.arange(steps)) / steps
-
-
-def impulse_response(network, steps):
-    """A W^k B for k = 0 .. steps-1, shape (steps, n_out, n_in)."""
-    out = np.empty((steps, network.n_out, network.n_in))
-    carried = network.input
-    # An unstable network may overflow: the loss then is not finite, which is a result.
-    with np.errstate(all="ignore"):
-        for k in range(steps):
-            out[k] = network.readout @ carried
-            carried = network.recurrent @ carried
-    return out
 
 
 def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final", input_covariance=None) -> Update:
@@ -259,20 +248,6 @@ def student_matrices(network):
     return network.readout, network.recurrent, network.input
 
 
-def batch_first_to_last(inputs):
-    """Inputs (sample, time, input) as (time, input, sample), padded with zero sequences to fill the lanes."""
-    samples, steps, n_in = inputs.shape
-    batch = np.zeros((steps, n_in, layout.padded(samples)))
-    batch[:, :, :samples] = inputs.transpose(1, 2, 0)
-    return batch
-
-
 def teacher_outputs(teacher, batch, loss):
     """Teacher outputs at the last step, or at every step for the sequence loss: (1 or steps, n_out, sample)."""
-    place = layout.single_layout(teacher.n_out, teacher.n_hidden, teacher.n_in)
-    _, network = place.zeros()
-    place.put(network, 0, student_matrices(teacher))
-    steps, _, samples = batch.shape
-    out = np.empty((1 if loss == "final" else steps, teacher.n_out, samples))
-    sampled.outputs(network, batch, np.empty((steps + 1, teacher.n_hidden, samples)), out)
-    return out
+    return run_batch(teacher, batch, 1 if loss == "final" else None)[1]
