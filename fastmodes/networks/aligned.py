@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..validation import check_array
+from .bases import positive_columns
 from .network import LinearRNN, Modes, check_network, check_pair, teacher_bases
 
 
@@ -63,23 +64,24 @@ def _student_basis(student: LinearRNN, u, v, n):
     """Orthogonal P with W, U^T A and B V all diagonal in it, its columns in the order of the teacher's modes."""
     readout, inputs = (u.T @ student.readout)[:n], (student.input @ v)[:, :n]
     size = max(np.abs(student.recurrent).max(), np.abs(readout).max(), np.abs(inputs).max(), 1e-300)
-    # Rows of U^T A and columns of B V are multiples of P's columns; their sum's polar factor is P where none vanishes.
-    rows = readout.T
+    candidates = [] if student.bases is None else [student.bases.hidden]
+    for basis in (*candidates, _recovered(student, readout.T, inputs, size)):
+        parts = (basis.T @ student.recurrent @ basis, readout @ basis, basis.T @ inputs)
+        off = max(np.abs(part - np.diag(np.diagonal(part))).max() for part in parts)
+        if np.abs(basis.T @ basis - np.eye(n)).max() <= 1e-7 and off <= 1e-7 * (1 + size):
+            return basis
+    return None
+
+
+def _recovered(student, rows, inputs, size):
+    """The columns from the network's matrices: multiples of U^T A's rows and of B V's columns, where none vanishes."""
     larger = np.where(np.linalg.norm(rows, axis=0) >= np.linalg.norm(inputs, axis=0), rows, inputs)
     norms = np.linalg.norm(larger, axis=0)
-    if (norms < 1e-10 * size).any():
-        _, basis = np.linalg.eigh((student.recurrent + student.recurrent.T) / 2)
-        strength = np.abs(rows.T @ basis) + np.abs(inputs.T @ basis)
-        basis = basis[:, _matched(strength)]
-    else:
-        basis = larger / norms
-    scale = 1e-7 * (1 + size)
-    if np.abs(basis.T @ basis - np.eye(n)).max() > 1e-7:
-        return None
-    for part in (basis.T @ student.recurrent @ basis, readout @ basis, basis.T @ inputs):
-        if np.abs(part - np.diag(np.diagonal(part))).max() > scale:
-            return None
-    return basis
+    if (norms >= 1e-10 * size).all():
+        return positive_columns(larger / norms)
+    _, basis = np.linalg.eigh((student.recurrent + student.recurrent.T) / 2)
+    strength = np.abs(rows.T @ basis) + np.abs(inputs.T @ basis)
+    return positive_columns(basis[:, _matched(strength)])
 
 
 def _matched(strength):
