@@ -117,12 +117,12 @@ def apart(function):
 
 
 def halted(flags):
-    """Whether the last of the int64 numbers ``flags`` is not 0, as another thread may just have made it.
+    """Whether the last number of an int64 array is not 0, as another thread may just have made it.
 
     Kernels that can run for more than a second ask it between pieces of work, and return early. It is read from memory
     every time, which costs less than a nanosecond.
     """
-    return flags[-1] != 0
+    return flags.flat[-1] != 0
 
 
 if not config.DISABLE_JIT:
@@ -131,8 +131,7 @@ if not config.DISABLE_JIT:
     def _last(typingctx, flags):
         def codegen(context, builder, signature, arguments):
             array = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
-            count = builder.extract_value(array.shape, 0)
-            place = builder.gep(array.data, [builder.sub(count, count.type(1))])
+            place = builder.gep(array.data, [builder.sub(array.nitems, array.nitems.type(1))])
             return builder.load_atomic(place, ordering="monotonic", align=8)
 
         return types.int64(flags), codegen

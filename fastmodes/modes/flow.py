@@ -5,6 +5,7 @@ import xarray as xr
 
 from ..files.large_grids import SLAB_POINTS, write_slabs
 from ..files.schema import annotate, flag_attributes
+from ..interrupts import halting
 from ..kernels.flow.driver import FLOW_LANES, LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, STATUSES
 from ..kernels.flow.observables import mode_losses
 from ..kernels.flow.trajectories import Ends
@@ -160,10 +161,14 @@ def integrate(rules, grid, times, options, *, observe=False, progress=False, met
     def work(block):
         i, (start, stop) = block
         outputs, own = tuple(states[:, i, start:stop]), Ends(*(values[i, start:stop] for values in ends))
-        code = np.array([method == "stiff", rules[i].feedback == "readout", moves(rules[i]), hand_over], dtype=np.int64)
+        code = np.array(
+            [method == "stiff", rules[i].feedback == "readout", moves(rules[i]), hand_over, 0], dtype=np.int64
+        )
         points = readers[i](start, stop)
         for kind, todo in _kinds(points, code):
-            FLOW_LANES[kind](points, todo, times, code * [1, 1, kind != ZERO, 1], options, outputs, own)
+            own_code = code * [1, 1, kind != ZERO, 1, 1]
+            with halting(own_code):
+                FLOW_LANES[kind](points, todo, times, own_code, options, outputs, own)
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
@@ -225,8 +230,9 @@ def discrete_map(
 
     def work(block):
         i, (start, stop) = block
-        code = np.array([rules[i].feedback == "readout", moves(rules[i])], dtype=np.int64)
-        map_lanes(readers[i](start, stop), counted, code, tuple(states[:, i, start:stop]), outside[i, start:stop])
+        code = np.array([rules[i].feedback == "readout", moves(rules[i]), 0], dtype=np.int64)
+        with halting(code):
+            map_lanes(readers[i](start, stop), counted, code, tuple(states[:, i, start:stop]), outside[i, start:stop])
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:

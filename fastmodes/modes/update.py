@@ -102,7 +102,7 @@ def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, with_jacobian):
         piece = slice(*block)
         mode_updates(read_state(*block), read_parameters(*block), code, updates[piece], jacobians[piece])
 
-    run_blocks(work, grid.blocks(_BLOCK))
+    run_blocks(work, grid.blocks(_BLOCK), quick=grid.size <= _BLOCK)
     return grid, updates, jacobians
 
 

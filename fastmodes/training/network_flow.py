@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from ..files.schema import annotate, flag_attributes
+from ..interrupts import halting
 from ..kernels.flow import networks as kernels
 from ..kernels.updates.doubling import INPUT, READOUT, RECURRENT
 from ..networks.network import LinearRNN, check_network
@@ -169,7 +170,8 @@ class _Task:
         in_kernel = kernels.Rule(
             stationary.PROPAGATORS[rule.propagator], rule.feedback == "readout", rule.horizon or 0, FLOW_DOUBLINGS
         )
-        status, reached, steps = kernels.matrix_flow(m, in_kernel, self.control, self.times, outcome)
+        with halting(m.places):
+            status, reached, steps = kernels.matrix_flow(m, in_kernel, self.control, self.times, outcome)
         history = self._history(m, student, outcome.states)
         final = _network(m, student)
         return {
