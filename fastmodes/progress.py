@@ -67,7 +67,9 @@ class _Bar:
     """A bar of tqdm whose clock stands still while kernels compile."""
 
     def __init__(self, kind, total, unit):
-        self._bar = kind(total=total, unit=" " + unit, unit_scale=True, file=sys.stderr, leave=False, dynamic_ncols=True)
+        self._bar = kind(
+            total=total, unit=" " + unit, unit_scale=True, file=sys.stderr, leave=False, dynamic_ncols=True
+        )
         self._compiling = seconds_compiling()
 
     def update(self, count):

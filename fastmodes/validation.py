@@ -4,9 +4,10 @@ import difflib
 import itertools
 import math
 import numbers
-import os
 
 import numpy as np
+
+from .memory import memory_size
 
 #: Largest size of one axis: anything bigger is a slip of the keyboard, and would fail later, in the allocator.
 LARGEST_SIZE = 10**9
@@ -149,27 +150,15 @@ def check_sequence(name, values, kind, most):
     return listed
 
 
-def memory_size():
-    """Bytes of memory this process may use at most: the machine's, or what a container grants; inf if unknown."""
-    try:
-        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        size = math.inf
-    try:
-        with open("/sys/fs/cgroup/memory.max") as handle:
-            granted = handle.read().strip()
-    except OSError:
-        granted = ""
-    return min(size, int(granted)) if granted.isdigit() else size
-
-
-def check_memory(needed, **sizes):
+def check_memory(needed, instead="", **sizes):
     """Check that ``needed`` bytes fit into memory, before they are allocated.
 
     Parameters
     ----------
     needed : float
         Bytes, a lower bound of what the computation holds at once.
+    instead : str
+        The way out, for the message.
     **sizes
         The parameters that make it so large, for the message.
 
@@ -183,7 +172,7 @@ def check_memory(needed, **sizes):
         given = ", ".join(f"{name}={shown(value)}" for name, value in sizes.items())
         raise ValueError(
             f"{', '.join(sizes)} must fit into memory, {room / 1e9:.3g} GB here; "
-            f"got {given}, which takes at least {needed / 1e9:.3g} GB"
+            f"got {given}, which takes at least {needed / 1e9:.3g} GB" + (f"; {instead}" if instead else "")
         )
 
 
