@@ -81,7 +81,7 @@ def check_choice(name, value, choices):
 
 
 def check_array(name, value, shape=None, *, dims=None):
-    """Return ``value`` as a C-contiguous float64 array of finite real numbers.
+    """Return ``value`` as a C-contiguous, writable float64 array of finite real numbers: what kernels are compiled for.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def check_array(name, value, shape=None, *, dims=None):
         )
         if not fits:
             raise ValueError(f"{name} must have shape ({wanted}), every length at least 1; got shape {array.shape}")
-    array = np.ascontiguousarray(array, dtype=np.float64)
+    array = np.require(array, np.float64, ("C_CONTIGUOUS", "ALIGNED", "WRITEABLE"))
     if not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} must be finite everywhere; got {array[place]} at index {place}")
@@ -150,7 +150,7 @@ def check_sequence(name, values, kind, most):
     return listed
 
 
-def check_memory(needed, instead="", **sizes):
+def check_memory(needed, instead="", of="", **sizes):
     """Check that ``needed`` bytes fit into memory, before they are allocated.
 
     Parameters
@@ -159,6 +159,8 @@ def check_memory(needed, instead="", **sizes):
         Bytes, a lower bound of what the computation holds at once.
     instead : str
         The way out, for the message.
+    of : str
+        What of the sizes must fit, for the message.
     **sizes
         The parameters that make it so large, for the message.
 
@@ -171,7 +173,7 @@ def check_memory(needed, instead="", **sizes):
     if needed > room:
         given = ", ".join(f"{name}={shown(value)}" for name, value in sizes.items())
         raise ValueError(
-            f"{', '.join(sizes)} must fit into memory, {room / 1e9:.3g} GB here; "
+            f"{of}{', '.join(sizes)} must fit into memory, {room / 1e9:.3g} GB here; "
             f"got {given}, which takes at least {needed / 1e9:.3g} GB" + (f"; {instead}" if instead else "")
         )
 

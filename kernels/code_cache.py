@@ -1,9 +1,9 @@
 """Compiled code on disk: in a folder that nobody else can write to, in files that carry their own checksum.
 
-Loading compiled code is running it. So the folder and every file in it must belong to the user (or to root), be no link,
-and be writable by nobody else; otherwise nothing is read from there, and kernels compile in memory. Every file ends in
-the SHA-256 of what comes before, checked before a byte of it is interpreted: a file that was cut, damaged or emptied is
-compiled anew. Where code cannot be written (a full disk, a read-only folder), what is there is still read.
+Loading compiled code is running it. So the folder and every file in it must belong to the user (or to root), be no
+link, and be writable by nobody else; otherwise nothing is read from there, and kernels compile in memory. Every file
+ends in the SHA-256 of what comes before, checked before a byte of it is interpreted: a file that was cut, damaged or
+emptied is compiled anew. Where code cannot be written (a full disk, a read-only folder), what is there is still read.
 
 ``FASTMODES_CACHE_DIR`` chooses another place than the user's cache folder.
 """

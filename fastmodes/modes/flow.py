@@ -19,6 +19,7 @@ from .grid import check_range
 from .update import STATE, TEACHER, mode_entries, moves, rule_grid
 
 _BLOCK = 8192
+_SLAB_BY_SLAB = "fm.write_flow computes and writes it slab by slab"
 _LARGEST_STEP_COUNT = 1_000_000
 _DOMAIN_MARGIN = 1e-6
 
@@ -83,6 +84,7 @@ def flow(
             0.0,
         ]
     )
+    grid.check_memory(len(rules) * (4 * len(times) + 2), _SLAB_BY_SLAB, times=len(times))
     states, ends = integrate(rules, grid, times, options, progress=progress)
     configuration = {"rtol": float(rtol), "atol": float(atol), "step_limit": int(step_limit)}
     dataset = _dataset(rules, grid, states, ("time", times))
@@ -224,6 +226,7 @@ def discrete_map(
     if not (counted == np.round(counted)).all() or counted[-1] > 10**9:
         raise ValueError(f"epochs must hold whole numbers from 0 to 1000000000; got {epochs!r}")
     counted = counted.astype(np.int64)
+    grid.check_memory(len(rules) * (4 * len(counted) + 2), "cut the grid into pieces", epochs=len(counted))
     states = np.empty((3, len(rules), grid.size, len(counted)))
     outside = np.empty((len(rules), grid.size))
     readers = [_reader(grid, i, rule, ("learning_rate",)) for i, rule in enumerate(rules)]

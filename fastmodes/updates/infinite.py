@@ -8,6 +8,7 @@ from ..interrupts import halting
 from ..kernels.arrays.layout import padded
 from ..kernels.updates import credit, doubling, finite
 from ..kernels.updates import infinite as stationary
+from ..validation import check_memory
 from .loss import covariance_factors, error_loss, power_loss
 
 #: Most doublings of an update at infinitely many steps: spectral radii up to about 1 - 2e-11.
@@ -76,6 +77,8 @@ def work_space(rule, student, teacher, feedback, *, root=None, weighted=False, l
         If the rule's decay does not have n_hidden numbers.
     """
     n = student.n_hidden
+    # At least so many square matrices of each network.
+    check_memory(8.0 * 6 * (n**2 + teacher.n_hidden**2), n_hidden=max(n, teacher.n_hidden))
     decay = np.zeros(n) if rule.decay is None else np.asarray(rule.decay, dtype=float)
     if decay.ndim and decay.shape != (n,):
         raise ValueError(f"decay must hold n_hidden={n} numbers for {rule.name}; got {len(decay)}")
