@@ -1,8 +1,10 @@
 """Command line: ``fastmodes COMMAND``. Data goes to stdout, messages to stderr.
 
-Exit codes: 0 done, 2 wrong usage or input, 3 could not read or write, 4 the computation failed, 130 interrupted.
+Exit codes: 0 done, 2 wrong usage or input, 3 could not read or write, 4 the computation failed, 130 interrupted, by
+Ctrl-C or by SIGTERM.
 """
 
+import contextlib
 import os
 import shutil
 import sys
@@ -13,6 +15,7 @@ import click
 from . import __version__
 from .commands import sweeps as sweep_commands
 from .commands.options import axis_of, numbers_of, rule_option, steps_of, whole_numbers
+from .interrupts import termination_as_interrupt
 
 _HELP = {
     "help_option_names": ["-h", "--help"],
@@ -265,13 +268,21 @@ sweep_commands.register(commands)
 
 def main(arguments=None):
     """Run the command line and exit with its code."""
-    sys.exit(run(arguments))
+    code = run(arguments)
+    if code == 130:
+        # A kernel may still be at work in a thread, and has no part in an orderly exit.
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def run(arguments=None):
     """Run the command line; return the exit code instead of exiting."""
     try:
-        result = commands.main(arguments, prog_name="fastmodes", standalone_mode=False)
+        with termination_as_interrupt():
+            result = commands.main(arguments, prog_name="fastmodes", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as stop:
         return stop.exit_code

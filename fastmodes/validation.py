@@ -4,9 +4,10 @@ import difflib
 import itertools
 import math
 import numbers
-import os
 
 import numpy as np
+
+from .memory import memory_size
 
 #: Largest size of one axis: anything bigger is a slip of the keyboard, and would fail later, in the allocator.
 LARGEST_SIZE = 10**9
@@ -80,7 +81,7 @@ def check_choice(name, value, choices):
 
 
 def check_array(name, value, shape=None, *, dims=None):
-    """Return ``value`` as a C-contiguous float64 array of finite real numbers.
+    """Return ``value`` as a C-contiguous, writable float64 array of finite real numbers: what kernels are compiled for.
 
     Parameters
     ----------
@@ -110,7 +111,7 @@ def check_array(name, value, shape=None, *, dims=None):
         )
         if not fits:
             raise ValueError(f"{name} must have shape ({wanted}), every length at least 1; got shape {array.shape}")
-    array = np.ascontiguousarray(array, dtype=np.float64)
+    array = np.require(array, np.float64, ("C_CONTIGUOUS", "ALIGNED", "WRITEABLE"))
     if not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} must be finite everywhere; got {array[place]} at index {place}")
@@ -149,27 +150,17 @@ def check_sequence(name, values, kind, most):
     return listed
 
 
-def memory_size():
-    """Bytes of memory this process may use at most: the machine's, or what a container grants; inf if unknown."""
-    try:
-        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        size = math.inf
-    try:
-        with open("/sys/fs/cgroup/memory.max") as handle:
-            granted = handle.read().strip()
-    except OSError:
-        granted = ""
-    return min(size, int(granted)) if granted.isdigit() else size
-
-
-def check_memory(needed, **sizes):
+def check_memory(needed, instead="", of="", **sizes):
     """Check that ``needed`` bytes fit into memory, before they are allocated.
 
     Parameters
     ----------
     needed : float
         Bytes, a lower bound of what the computation holds at once.
+    instead : str
+        The way out, for the message.
+    of : str
+        What of the sizes must fit, for the message.
     **sizes
         The parameters that make it so large, for the message.
 
@@ -182,8 +173,8 @@ def check_memory(needed, **sizes):
     if needed > room:
         given = ", ".join(f"{name}={shown(value)}" for name, value in sizes.items())
         raise ValueError(
-            f"{', '.join(sizes)} must fit into memory, {room / 1e9:.3g} GB here; "
-            f"got {given}, which takes at least {needed / 1e9:.3g} GB"
+            f"{of}{', '.join(sizes)} must fit into memory, {room / 1e9:.3g} GB here; "
+            f"got {given}, which takes at least {needed / 1e9:.3g} GB" + (f"; {instead}" if instead else "")
         )
 
 

@@ -67,7 +67,7 @@ def imported(path):
 @pytest.mark.parametrize("path", sources("kernels"), ids=relative)
 def test_kernels_import_only_numpy_and_numba(path):
     outside = {"numpy", "numba", "llvmlite"}
-    outside |= {"compile.py": {"platformdirs"}}.get(path.name, set())
+    outside |= {"code_cache.py": {"platformdirs"}}.get(path.name, set())
     for name, _ in imported(path):
         top = name.partition(".")[0]
         allowed = top in sys.stdlib_module_names or top in outside or name.startswith("fastmodes.kernels")

@@ -45,6 +45,7 @@ def learning_map(
     options = np.array(
         [check_number("rtol", rtol, 1e-13, 0.1), check_number("atol", atol, 1e-15, 0.1), 1e5, 0.0, threshold]
     )
+    grid.check_memory(16 * len(rules), "cut the grid into pieces")
     states, ends = integrate(rules, grid, np.array([end]), options, observe=True, progress=progress)
     start = grid.reader(("recurrent", "readout", "input"))()
     product = grid.reader(("teacher_product",))()[:, 0]

@@ -13,6 +13,7 @@ from fastmodes.progress import progress_bar
 from fastmodes.rules import check_rules
 
 _BLOCK = 1 << 17
+_SLAB_BY_SLAB = "write_stability computes and writes it slab by slab"
 # Points whose results stay in the cache until what follows from them has been derived.
 _PIECE = 1 << 14
 
@@ -95,6 +96,7 @@ def stability(
     """
     rules = check_rules(rules)
     grid = _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
+    grid.check_memory(7 * len(rules), _SLAB_BY_SLAB)
     count = (len(rules), grid.size)
     # The smaller and the larger real part, the imaginary parts.
     values, numbers, flags = np.empty((count[0], 4, count[1])), np.empty((2, *count)), np.empty((3, *count), np.int8)
@@ -209,6 +211,7 @@ def convergence_rate(
     """
     rules = check_rules(rules)
     grid = _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
+    grid.check_memory(len(rules), _SLAB_BY_SLAB)
     rates, kinds = np.empty((len(rules), 1, grid.size)), np.empty((len(rules), grid.size), np.int8)
     _evaluate(rules, grid, rates, kinds, progress=progress)
     dataset = xr.Dataset(

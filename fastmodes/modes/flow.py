@@ -5,6 +5,7 @@ import xarray as xr
 
 from ..files.large_grids import SLAB_POINTS, write_slabs
 from ..files.schema import annotate, flag_attributes
+from ..interrupts import halting
 from ..kernels.flow.driver import FLOW_LANES, LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, STATUSES
 from ..kernels.flow.observables import mode_losses
 from ..kernels.flow.trajectories import Ends
@@ -18,6 +19,7 @@ from .grid import check_range
 from .update import STATE, TEACHER, mode_entries, moves, rule_grid
 
 _BLOCK = 8192
+_SLAB_BY_SLAB = "fm.write_flow computes and writes it slab by slab"
 _LARGEST_STEP_COUNT = 1_000_000
 _DOMAIN_MARGIN = 1e-6
 
@@ -82,6 +84,7 @@ def flow(
             0.0,
         ]
     )
+    grid.check_memory(len(rules) * (4 * len(times) + 2), _SLAB_BY_SLAB, times=len(times))
     states, ends = integrate(rules, grid, times, options, progress=progress)
     configuration = {"rtol": float(rtol), "atol": float(atol), "step_limit": int(step_limit)}
     dataset = _dataset(rules, grid, states, ("time", times))
@@ -160,10 +163,14 @@ def integrate(rules, grid, times, options, *, observe=False, progress=False, met
     def work(block):
         i, (start, stop) = block
         outputs, own = tuple(states[:, i, start:stop]), Ends(*(values[i, start:stop] for values in ends))
-        code = np.array([method == "stiff", rules[i].feedback == "readout", moves(rules[i]), hand_over], dtype=np.int64)
+        code = np.array(
+            [method == "stiff", rules[i].feedback == "readout", moves(rules[i]), hand_over, 0], dtype=np.int64
+        )
         points = readers[i](start, stop)
         for kind, todo in _kinds(points, code):
-            FLOW_LANES[kind](points, todo, times, code * [1, 1, kind != ZERO, 1], options, outputs, own)
+            own_code = code * [1, 1, kind != ZERO, 1, 1]
+            with halting(own_code):
+                FLOW_LANES[kind](points, todo, times, own_code, options, outputs, own)
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
@@ -219,14 +226,16 @@ def discrete_map(
     if not (counted == np.round(counted)).all() or counted[-1] > 10**9:
         raise ValueError(f"epochs must hold whole numbers from 0 to 1000000000; got {epochs!r}")
     counted = counted.astype(np.int64)
+    grid.check_memory(len(rules) * (4 * len(counted) + 2), "cut the grid into pieces", epochs=len(counted))
     states = np.empty((3, len(rules), grid.size, len(counted)))
     outside = np.empty((len(rules), grid.size))
     readers = [_reader(grid, i, rule, ("learning_rate",)) for i, rule in enumerate(rules)]
 
     def work(block):
         i, (start, stop) = block
-        code = np.array([rules[i].feedback == "readout", moves(rules[i])], dtype=np.int64)
-        map_lanes(readers[i](start, stop), counted, code, tuple(states[:, i, start:stop]), outside[i, start:stop])
+        code = np.array([rules[i].feedback == "readout", moves(rules[i]), 0], dtype=np.int64)
+        with halting(code):
+            map_lanes(readers[i](start, stop), counted, code, tuple(states[:, i, start:stop]), outside[i, start:stop])
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:

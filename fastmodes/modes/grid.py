@@ -1,14 +1,16 @@
 """Parameter grids: numbers, arrays and DataArrays that broadcast by the names of their dimensions."""
 
+import contextlib
 import dataclasses
 import itertools
+import math
 
 import numpy as np
 import xarray as xr
 
 from ..kernels.arrays.grid import gather
 from ..parallel import thread_count
-from ..validation import check_array
+from ..validation import check_array, check_memory
 
 #: Dimension of plain one-dimensional arrays; arrays of more axes get point_0, point_1 ..
 POINT = "point"
@@ -41,7 +43,28 @@ class Grid:
     @property
     def size(self) -> int:
         """Number of points."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
+
+    def check_memory(self, numbers, instead="", **more):
+        """Check that results of ``numbers`` numbers a point fit into memory, before they are allocated.
+
+        Parameters
+        ----------
+        numbers : int
+        instead : str
+            The way out, for the message.
+        **more
+            Other parameters that make the results large.
+
+        Raises
+        ------
+        ValueError
+            Naming the parameters that vary and how many values each of them has.
+        """
+        # "decay 0" is the decay of the first rule.
+        varying = {name.split()[0]: own_values(v).size for name, v in self.values.items() if any(v.strides)}
+        varying = varying or {"points": self.size}
+        check_memory(8.0 * numbers * self.size, instead, of="results for all combinations of ", **varying, **more)
 
     def layout(self, names):
         """Where the parameters lie, for kernels that read the grid without a copy of the broadcast whole.
@@ -106,7 +129,7 @@ def broadcast(parameters, reserved=("rule", "time")) -> Grid:
         If a parameter does not hold finite real numbers, shapes or coordinates do not fit, or a name is reserved.
     """
     for name, value in parameters.items():
-        check_array(name, np.asarray(value))
+        check_array(name, own_values(np.asarray(value)))
     plain = {k: np.asarray(v, dtype=float) for k, v in parameters.items() if not isinstance(v, xr.DataArray)}
     named = {k: v.astype(float) for k, v in parameters.items() if isinstance(v, xr.DataArray)}
     try:
@@ -131,7 +154,27 @@ def broadcast(parameters, reserved=("rule", "time")) -> Grid:
     for array in full:
         coords |= {k: v.variable for k, v in array.coords.items()}
     views = {name: array.values for name, array in zip(parameters, full, strict=True)}
-    return Grid(full[0].dims, full[0].shape, coords, views, bool(named))
+    grid = Grid(full[0].dims, full[0].shape, coords, views, bool(named))
+    grid.check_memory(1, "write_flow and write_stability go slab by slab; for others, cut the grid into pieces")
+    return grid
+
+
+def check_product(name, *factors):
+    """Check that the product of arrays, which broadcast by name or position, fits into memory.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    with contextlib.suppress(ValueError):
+        named = [dict(v.sizes) for v in factors if isinstance(v, xr.DataArray)]
+        sizes = {dim: size for each in named for dim, size in each.items()}
+        plain = np.broadcast_shapes(*(np.shape(v) for v in factors if not isinstance(v, xr.DataArray)))
+        size = math.prod(sizes.values()) * math.prod(plain)
+        if size == max(np.size(v) for v in factors):
+            return
+    check_memory(8.0 * size, "cut the grid into pieces", of="all combinations of ", **{name: size})
 
 
 def _stretched(array, dims, shape):

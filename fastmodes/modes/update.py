@@ -11,7 +11,7 @@ from ..networks.network import LinearRNN, Modes
 from ..parallel import run_blocks
 from ..rules import LearningRule, check_rules
 from ..validation import check_array, check_choice, check_steps
-from .grid import Grid, broadcast, check_range, own_values
+from .grid import Grid, broadcast, check_product, check_range, own_values
 
 STATE = ("recurrent", "readout", "input")
 TEACHER = ("teacher_recurrent", "teacher_product")
@@ -69,6 +69,7 @@ def mode_entries(rules, modes, teacher_modes, feedback) -> dict:
     entries["teacher_recurrent"], a, b = teacher_modes
     for name, value in (("teacher_readout", a), ("teacher_input", b)):
         check_array(name, np.asarray(value))
+    check_product("teacher_modes", a, b)
     entries["teacher_product"] = a * b if isinstance(a, xr.DataArray) else b * a
     return entries | {"feedback": 0.0 if feedback is None else feedback}
 
@@ -93,6 +94,7 @@ def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, with_jacobian):
         ],
         dtype=np.int64,
     )
+    grid.check_memory(12 if with_jacobian else 3, "cut the grid into pieces")
     updates = np.empty((grid.size, 3))
     jacobians = np.empty((grid.size, 3, 3) if with_jacobian else (grid.size, 0, 0))
 
@@ -102,7 +104,7 @@ def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, with_jacobian):
         piece = slice(*block)
         mode_updates(read_state(*block), read_parameters(*block), code, updates[piece], jacobians[piece])
 
-    run_blocks(work, grid.blocks(_BLOCK))
+    run_blocks(work, grid.blocks(_BLOCK), quick=grid.size <= _BLOCK)
     return grid, updates, jacobians
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from ..files.schema import annotate, flag_attributes
+from ..interrupts import halting
 from ..kernels.flow import networks as kernels
 from ..kernels.updates.doubling import INPUT, READOUT, RECURRENT
 from ..networks.network import LinearRNN, check_network
@@ -15,7 +16,7 @@ from ..progress import progress_bar
 from ..rules import check_rules
 from ..updates import infinite as stationary
 from ..updates.loss import error_loss, power_loss
-from ..validation import check_array, check_flag, check_integer, check_number
+from ..validation import check_array, check_flag, check_integer, check_memory, check_number
 from . import settings as jobs
 from .estimates import ALIGNMENTS, MODE_VARIABLES, history_estimates, mode_coordinates, teacher_modes
 
@@ -113,6 +114,11 @@ def matrix_flow(
     elif hidden is None and len(students := list(students)):
         hidden = check_network("students", students[0]).n_hidden
     times = _check_times(times)
+    weights = hidden * (teacher.n_out + hidden + teacher.n_in)
+    check_memory(
+        8.0 * len(rules) * len(seeds) * len(times) * weights, "record fewer times",
+        times=len(times), hidden=hidden, rules=len(rules), seeds=len(seeds),
+    )  # fmt: skip
     init_scale = check_number("init_scale", init_scale, 0.0)
     feedback_scale = check_number("feedback_scale", feedback_scale, 0.0)
     control = kernels.Control(
@@ -169,7 +175,8 @@ class _Task:
         in_kernel = kernels.Rule(
             stationary.PROPAGATORS[rule.propagator], rule.feedback == "readout", rule.horizon or 0, FLOW_DOUBLINGS
         )
-        status, reached, steps = kernels.matrix_flow(m, in_kernel, self.control, self.times, outcome)
+        with halting(m.places):
+            status, reached, steps = kernels.matrix_flow(m, in_kernel, self.control, self.times, outcome)
         history = self._history(m, student, outcome.states)
         final = _network(m, student)
         return {

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..interrupts import halting
 from ..kernels.arrays import layout
 from ..kernels.flow.networks import Rule
 from ..kernels.training import infinite as exact_training
@@ -60,10 +61,11 @@ class _ExactBlock(Block):
         if not member.running:
             return
         before = LinearRNN(*member.layout.get(member.weights, 0)) if record is not None else None
-        exact_training.train_exact(
-            max(count, 1), learn, self._work, self._rule, self._teacher_loss, member.parameters,
-            self.job.optimizer, self.job.limits, member.progress, member.loss,
-        )  # fmt: skip
+        with halting(self._work.places):
+            exact_training.train_exact(
+                max(count, 1), learn, self._work, self._rule, self._teacher_loss, member.parameters,
+                self.job.optimizer, self.job.limits, member.progress, member.loss,
+            )  # fmt: skip
         if before is not None:
             loss = member.loss[0]
             member.losses[record] = (

@@ -1,10 +1,10 @@
 """Train students under every rule, over seeds, into one labelled dataset."""
 
 import math
-import threading
 
 import xarray as xr
 
+from ..interrupts import current_stop
 from ..parallel import run_blocks, thread_count
 from ..progress import progress_bar
 from ..validation import check_flag, check_integer
@@ -121,7 +121,6 @@ def train(
         blocks = exact_blocks(job)
     else:
         blocks = expected_blocks(job) if job.updates == "expected" else sampled_blocks(job, threads)
-    stop = threading.Event()
     with progress_bar(job.epochs * len(job.rules) * len(job.seeds), "updates", progress) as bar:
-        run_blocks(lambda block: block.run(results, bar, stop), blocks, threads, stop=stop)
+        run_blocks(lambda block: block.run(results, bar, current_stop()), blocks, threads)
     return results.dataset()

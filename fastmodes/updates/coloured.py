@@ -24,7 +24,7 @@ import math
 import numpy as np
 
 from ..networks.network import LinearRNN, check_pair
-from ..validation import check_array, check_choice, check_integer, check_number, check_steps
+from ..validation import check_array, check_choice, check_integer, check_memory, check_number, check_steps
 from .infinite import spectral_radius
 from .loss import covariance_factors
 from .one import LOSSES, Update, check_feedback, check_rule, expected_update
@@ -97,6 +97,9 @@ class InputFilter:
             If ``steps`` is not a whole number >= 1.
         """
         steps = check_steps("steps", steps)
+        # The matrix, and the table of its pieces.
+        needed = 8.0 * steps**2 * (self.n_in**2 + 1)
+        check_memory(needed, "fm.coloured_update needs no covariance", steps=steps, n_in=self.n_in)
         root = self.start_root
         stationary = root @ root.T
         lags = [self.output @ stationary @ self.output.T + self.direct @ self.direct.T]

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..parallel import interruptibly
 from ..validation import check_array, check_integer, check_memory, check_steps, shown
 
 
@@ -70,7 +71,10 @@ def impulse_expectation(update, steps, n_in, input_covariance=None):
     check_memory(8.0 * steps * n_in, steps=steps, n_in=n_in)
     root = None
     if input_covariance is not None:
-        root = covariance_root(input_covariance, n_in if np.shape(input_covariance) == (n_in, n_in) else steps * n_in)
+        size = n_in if np.shape(input_covariance) == (n_in, n_in) else steps * n_in
+        # The covariance, its eigenvectors and its root.
+        check_memory(24.0 * size**2, "a covariance (n_in, n_in) is white in time", steps=steps, n_in=n_in)
+        root = interruptibly(covariance_root, input_covariance, size)
     sums, result = None, ()
     for direction in _directions(steps, n_in, root):
         result = update(direction)

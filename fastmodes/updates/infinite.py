@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 
+from ..interrupts import halting
 from ..kernels.arrays.layout import padded
 from ..kernels.updates import credit, doubling, finite
 from ..kernels.updates import infinite as stationary
+from ..validation import check_memory
 from .loss import covariance_factors, error_loss, power_loss
 
 #: Most doublings of an update at infinitely many steps: spectral radii up to about 1 - 2e-11.
@@ -75,6 +77,8 @@ def work_space(rule, student, teacher, feedback, *, root=None, weighted=False, l
         If the rule's decay does not have n_hidden numbers.
     """
     n = student.n_hidden
+    # At least so many square matrices of each network.
+    check_memory(8.0 * 6 * (n**2 + teacher.n_hidden**2), n_hidden=max(n, teacher.n_hidden))
     decay = np.zeros(n) if rule.decay is None else np.asarray(rule.decay, dtype=float)
     if decay.ndim and decay.shape != (n,):
         raise ValueError(f"decay must hold n_hidden={n} numbers for {rule.name}; got {len(decay)}")
@@ -118,9 +122,10 @@ def infinite_update(rule, student, teacher, feedback, root=None):
         one, or so close to it that double precision cannot give six digits.
     """
     m = work_space(rule, student, teacher, feedback, root=root)
-    loss, terms = stationary.stationary_update(
-        m, PROPAGATORS[rule.propagator], rule.feedback == "readout", rule.horizon or 0, MOST_DOUBLINGS
-    )
+    with halting(m.places):
+        loss, terms = stationary.stationary_update(
+            m, PROPAGATORS[rule.propagator], rule.feedback == "readout", rule.horizon or 0, MOST_DOUBLINGS
+        )
     changes, whole = read_update(m, student, root), power_loss(teacher, math.inf, root=root)
     if terms <= 0 or not all(np.isfinite(part).all() for part in (whole, *changes)):
         raise ValueError(_why_divergent(rule, student, teacher))
@@ -138,7 +143,9 @@ def finite_update(rule, student, teacher, steps, feedback, loss, root=None):
     horizon = steps if rule.horizon is None else min(rule.horizon, steps)
     levels = finite.chain_levels(horizon)
     m = work_space(rule, student, teacher, feedback, root=root, weighted=weighted, levels=levels)
-    value = finite.finite_update(m, PROPAGATORS[rule.propagator], rule.feedback == "readout", horizon, steps, weighted)
+    code = PROPAGATORS[rule.propagator]
+    with halting(m.places):
+        value = finite.finite_update(m, code, rule.feedback == "readout", horizon, steps, weighted)
     whole = power_loss(teacher, steps, loss=loss, root=root)
     value += whole
     if not value > CANCELLED * whole:

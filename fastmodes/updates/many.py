@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..interrupts import halting
 from ..kernels.updates import finite
 from ..kernels.updates import many as exact_batches
 from ..networks.network import check_pair
@@ -89,12 +90,14 @@ def _run(rule, student, teacher, steps, loss, batch):
     code, readout = stationary.PROPAGATORS[rule.propagator], rule.feedback == "readout"
     if steps == math.inf:
         m = stationary.work_space(rule, student, teacher, None)
-        exact_batches.stationary_updates(m, batch, code, readout, rule.horizon or 0, stationary.MOST_DOUBLINGS)
+        with halting(m.places):
+            exact_batches.stationary_updates(m, batch, code, readout, rule.horizon or 0, stationary.MOST_DOUBLINGS)
         return
     horizon = steps if rule.horizon is None else min(rule.horizon, steps)
     weighted = loss == "sequence"
     m = stationary.work_space(rule, student, teacher, None, weighted=weighted, levels=finite.chain_levels(horizon))
-    exact_batches.finite_updates(m, batch, code, readout, horizon, steps, weighted)
+    with halting(m.places):
+        exact_batches.finite_updates(m, batch, code, readout, horizon, steps, weighted)
 
 
 def _finished(rule, students, teacher, steps, feedbacks, loss, batch):

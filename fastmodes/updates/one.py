@@ -10,6 +10,7 @@ from ..kernels.updates import credit, online, sampled
 from ..kernels.updates import recursion as expected
 from ..networks.network import check_pair
 from ..networks.running import batch_first_to_last, impulse_response, run_batch
+from ..parallel import interruptibly
 from ..rules import LearningRule
 from ..validation import check_array, check_choice, check_flag, check_memory, check_steps, shown
 from . import infinite as stationary
@@ -140,6 +141,28 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
     check_choice("loss", loss, LOSSES)
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
     root = None if input_covariance is None else covariance_root(input_covariance, student.n_in)
+    size = max(student.n_hidden, teacher.n_hidden, student.n_in, student.n_out)
+    seldom = size > 100 or (steps < math.inf and size**2 * steps > 1e6)
+    call = _call_away if seldom or "expected_update" not in _compiled else _call_here
+    return call("expected_update", _expected_update, rule, student, teacher, steps, feedback, loss, root)
+
+
+#: Functions whose kernels have been used already.
+_compiled: set = set()
+
+
+def _call_here(name, function, *arguments):
+    return function(*arguments)
+
+
+def _call_away(name, function, *arguments):
+    """Call a function that may compute or compile for seconds, such that Ctrl-C leaves it at once."""
+    result = interruptibly(function, *arguments)
+    _compiled.add(name)
+    return result
+
+
+def _expected_update(rule, student, teacher, steps, feedback, loss, root):
     if steps == math.inf:
         return Update(*stationary.infinite_update(rule, student, teacher, feedback, root))
     if stationary.doubling_is_faster(student, teacher, steps, loss):
@@ -236,10 +259,12 @@ def sampled_update(
     sizes = (student.n_hidden, steps, batch.shape[2])
     if form == "online":
         work = online.work_space(network, *sizes, in_kernel.propagator)
-        value = online.online_update(network, in_kernel, batch, targets, divisor, work, update)
+        kernel = online.online_update
     else:
         work = sampled.work_space(network, *sizes, in_kernel.horizon, LOSSES.index(loss))
-        value = sampled.sampled_update(network, in_kernel, batch, targets, divisor, work, update)
+        kernel = sampled.sampled_update
+    call = _call_away if samples * traces * n > 1e7 or form not in _compiled else _call_here
+    value = call(form, kernel, network, in_kernel, batch, targets, divisor, work, update)
     return Update(float(value), *place.get(update, 0))
 
 

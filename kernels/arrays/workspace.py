@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compile import apart, inlined
+from ..compile import apart, halted, inlined
 from ..simd.lanes import WIDTH, fma, load, splat, spread, store, total
 
 #: Largest size of a product in registers; measured, see benchmarks/peers_stationary.py.
@@ -20,7 +20,11 @@ LARGEST_IN_REGISTERS = 64
 
 
 class Matrices(NamedTuple):
-    """``flat`` float64; ``places`` (code, 3) int64: offset, rows and columns of each matrix."""
+    """``flat`` float64; ``places`` (code, 3) int64: offset, rows and columns of each matrix.
+
+    The last row is no matrix: it holds zeros until the kernel is to return early
+    (:func:`~fastmodes.kernels.compile.halted`), after which nothing in ``flat`` has a meaning.
+    """
 
     flat: Any
     places: Any
@@ -36,7 +40,7 @@ def allocate(shapes, first=()):
     first : sequence of int
         Codes whose matrices come first in memory, in this order.
     """
-    places = np.zeros((max(shapes) + 1, 3), np.int64)
+    places = np.zeros((max(shapes) + 2, 3), np.int64)
     end = 0
     for code in (*first, *(code for code in shapes if code not in first)):
         places[code] = end, *shapes[code]
@@ -91,6 +95,9 @@ def _multiply_in_registers(flat, c, a, b, rows, inner, columns, fresh):
 
 @inlined
 def _multiply_by_blas(m, c, a, b, fresh):
+    # Large products are where the time goes: without them, every loop around is at its end at once.
+    if halted(m.places):
+        return
     out, left, right = view(m, c), view(m, a), view(m, b)
     if fresh:
         np.dot(left, right, out)

@@ -7,7 +7,7 @@ method. The step controller does without ``pow``, which has no lane form.
 
 import numpy as np
 
-from ..compile import always_inlined, inlined, kernel
+from ..compile import always_inlined, halted, inlined, kernel
 from ..modes.horizon import digit_count
 from ..modes.velocity import FINITE, FIXED, MOVING, ZERO, velocity
 from ..simd.lanes import WIDTH, bits, both, either, fma, larger, less, less_equal, select, smaller, splat
@@ -238,6 +238,8 @@ def _integrate(points, todo, times, code, options, outputs, ends, kind):
         flags = (stiff_method, observing, hand_over, dense_wanted, adaptive)
         done = 0
         while not done:
+            if halted(code):
+                return
             put(work, H, smaller(end - get(work, TIME), get(work, STEP)))
             if stiff_method:
                 room, stretch, distance = flow_stiff.stiff_step(rule, kind, work), splat(0.0), splat(1.0)
@@ -275,9 +277,9 @@ def _flow_lanes(kind):
             Points to integrate.
         times : float64 array (time,)
             Ascending, the last one is the end.
-        code : int64 array (4,)
+        code : int64 array (5,)
             1 for the stiff method from the start, 1 if the feedback is the readout, 1 if the propagator is w, 1 to go
-            on with the stiff method where the flow is stiff.
+            on with the stiff method where the flow is stiff, 0 until the kernel is to return early.
         options : float64 array (5,)
             Relative and absolute tolerance, largest number of steps, fixed step (0: adaptive), loss threshold.
         outputs : three float64 arrays (point, time)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..compile import inlined, kernel
+from ..compile import halted, inlined, kernel
 from ..simd.lanes import WIDTH, absolute, bits, both, either, equal, fma, less, less_equal, load, select, splat, store
 from .horizon import digit_count
 from .velocity import FINITE, FIXED, MOVING, velocity
@@ -35,8 +35,8 @@ def map_lanes(points, epochs, code, outputs, outside):
     points : float64 array (point, POINT)
     epochs : int64 array (epoch,)
         Ascending; the states after so many updates are wanted.
-    code : int64 array (2,)
-        1 if the feedback is the readout, 1 if the propagator is w.
+    code : int64 array (3,)
+        1 if the feedback is the readout, 1 if the propagator is w, 0 until the kernel is to return early.
     outputs : three float64 arrays (point, epoch)
         Results: w, a and b; a mode that left the domain keeps its first state outside.
     outside : float64 array (point,)
@@ -75,6 +75,8 @@ def map_lanes(points, epochs, code, outputs, outside):
                 store(block, (2, 0), select(finite, b_new, b))
                 resting = bits(same) == (1 << WIDTH) - 1
                 done += 1
+                if halted(code):
+                    return
             done = epochs[place]
             _store_eight(outputs, first, place, block)
             place += 1

@@ -5,6 +5,7 @@ import os
 import re
 from typing import NamedTuple
 
+from ...interrupts import termination_as_interrupt
 from ...parallel import run_blocks, thread_count
 from ...progress import progress_bar
 from ...validation import check_integer
@@ -72,7 +73,7 @@ def sweep(plan, out, *, client=None, processes=1, threads=None, shard=None, prog
     mine = range(plan.blocks) if shard is None else _shard_blocks(plan, shard)
     processes = check_integer("processes", processes, 1, 10_000)
     threads = None if threads is None else check_integer("threads", threads, 1, 10_000)
-    with backends.termination_as_interrupt():
+    with termination_as_interrupt():
         store.prepare(plan)
         files = store.files()
         present = [index for index in mine if index in files]

@@ -6,7 +6,6 @@ on stdout, and ends when its stdin does. A fresh interpreter, never a fork, and 
 
 import json
 import os
-import sys
 import time
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ from ...parallel import serial_linear_algebra
 from ..plan.plan import rebuild
 from ..store import blocks
 from ..store.folder import Store
+from . import children
 
 
 class Done(NamedTuple):
@@ -76,9 +76,9 @@ def main():
     # Whatever a job prints goes to stderr: stdout is the answer line.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    for line in sys.stdin:
+    for order in children.orders():
         try:
-            answer = {"done": carry_out(Order(*json.loads(line)))}
+            answer = {"done": carry_out(Order(*order))}
         except Exception as error:
             number, path = getattr(error, "errno", None), getattr(error, "filename", None)
             message = getattr(error, "strerror", None) or str(error)

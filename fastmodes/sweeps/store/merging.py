@@ -7,15 +7,13 @@ import json
 import math
 import os
 import shutil
-import subprocess
-import sys
 
 import netCDF4
 import numpy as np
 
 from ...files.netcdf import NETCDF_LOCK, check_writable, replacing, seal
 from ...progress import progress_bar
-from ..run.backends import environment
+from ..run import children
 from .dataset import BlockReader, assemble
 from .disk import Damaged, remove_stray
 from .folder import Store
@@ -70,16 +68,14 @@ def merge(out, path, *, progress=True):
 def _write_elsewhere(plan, store, temporary, progress):
     """Write the file in a process of its own: HDF5 keeps a file open for ever after a disk was full."""
     order = [plan.job.compute.__module__, str(store.folder), str(temporary), progress]
-    code = "from fastmodes.sweeps.store.merging import main; main()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(),
-        start_new_session=True,
-    )  # fmt: skip
+    process = children.start("fastmodes.sweeps.store.merging", "main")
     try:
-        answer = process.communicate(json.dumps(order).encode())[0]
+        children.give(process, order)
+        answer = process.stdout.readline()
+        if not answer:
+            process.wait(timeout=5)
     finally:
-        process.kill()
-        process.wait()
+        children.end(process)
     if not answer:
         raise OSError(errno.EIO, f"the writing process ended with code {process.returncode}")
     number, message = json.loads(answer)
@@ -89,7 +85,7 @@ def _write_elsewhere(plan, store, temporary, progress):
 
 def main():
     """The writing process: an order on stdin, what went wrong (or nothing) on stdout."""
-    module, folder, temporary, progress = json.loads(sys.stdin.read())
+    module, folder, temporary, progress = next(children.orders())
     importlib.import_module(module)
     store = Store(folder)
     plan = store.plan()
