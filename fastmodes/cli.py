@@ -3,6 +3,7 @@
 Exit codes: 0 done, 2 wrong usage or input, 3 could not read or write, 4 the computation failed, 130 interrupted.
 """
 
+import io
 import os
 import shutil
 import sys
@@ -224,10 +225,11 @@ def _draw_sweep(folders, out, kind):
 
 def _save(figure, path, kind):
     """Write a picture, complete or absent; return its path."""
-    from .files.netcdf import replacing
+    from .files.disk import write_bytes
 
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, format=kind)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=150, format=kind)
+    write_bytes(path, picture.getbuffer())
     return path
 
 
