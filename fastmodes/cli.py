@@ -5,6 +5,7 @@ Ctrl-C or by SIGTERM.
 """
 
 import contextlib
+import io
 import os
 import shutil
 import sys
@@ -227,10 +228,11 @@ def _draw_sweep(folders, out, kind):
 
 def _save(figure, path, kind):
     """Write a picture, complete or absent; return its path."""
-    from .files.netcdf import replacing
+    from .files.disk import write_bytes
 
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, format=kind)
+    picture = io.BytesIO()
+    figure.savefig(picture, dpi=150, format=kind)
+    write_bytes(path, picture.getbuffer())
     return path
 
 

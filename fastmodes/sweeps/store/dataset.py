@@ -11,10 +11,10 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from ...files import schema
+from ...files.disk import Damaged
 from ..plan.config import dump_values
 from ..plan.parameters import LearningRule
 from . import blocks
-from .disk import Damaged
 from .folder import Store
 
 #: Decoded blocks kept while reading.

@@ -15,10 +15,10 @@ import os
 import re
 from pathlib import Path
 
-from ...files.netcdf import local_path
+from ...files.disk import Damaged, digest, read_bytes, remove_stray, sync_folder, write_bytes
+from ...files.paths import local_path
 from ..plan.config import PlanError
 from ..plan.plan import Plan
-from .disk import Damaged, digest, read_bytes, remove_stray, sync_folder, write_bytes
 
 _BLOCK = re.compile(r"(\d{6,7})\.([0-9a-f]{64})\.nc")
 _STRAY = re.compile(r"\..*\.part")
