@@ -14,6 +14,8 @@ import threading
 import numba
 import threadpoolctl
 
+from .validation import check_integer
+
 
 def thread_count():
     """Threads to use: numba's current number, at most ``SLURM_CPUS_PER_TASK`` where a cluster sets it.
@@ -23,6 +25,17 @@ def thread_count():
     count = numba.get_num_threads()
     granted = os.environ.get("SLURM_CPUS_PER_TASK", "")
     return min(count, int(granted)) if granted.isdigit() and int(granted) > 0 else count
+
+
+def check_threads(threads):
+    """Threads to use: ``threads``, or :func:`thread_count` where it is None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no whole number from 1 to 4096.
+    """
+    return thread_count() if threads is None else check_integer("threads", threads, 1, 4096)
 
 
 def run_blocks(task, blocks, threads=None, on_done=None, stop=None):
