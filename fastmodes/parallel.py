@@ -23,6 +23,7 @@ import numba
 import threadpoolctl
 
 from .interrupts import PATIENCE, Stop, Stopped, current_stop, working_for
+from .validation import check_integer
 
 
 def thread_count():
@@ -33,6 +34,17 @@ def thread_count():
     count = numba.get_num_threads()
     granted = os.environ.get("SLURM_CPUS_PER_TASK", "")
     return min(count, int(granted)) if granted.isdigit() and int(granted) > 0 else count
+
+
+def check_threads(threads):
+    """Threads to use: ``threads``, or :func:`thread_count` where it is None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no whole number from 1 to 4096.
+    """
+    return thread_count() if threads is None else check_integer("threads", threads, 1, 4096)
 
 
 def run_blocks(task, blocks, threads=None, on_done=None, quick=False):

@@ -15,7 +15,7 @@ def fixed_points(rules, teacher_recurrent, teacher_product, position) -> xr.Data
 
     Parameters
     ----------
-    rules : LearningRule or sequence of them
+    rules : LearningRule or str, or sequence of them
     teacher_recurrent, teacher_product : number, array or DataArray
         w* with |w*| < 1, and p = a* b*, not 0.
     position : number, array or DataArray

@@ -24,7 +24,7 @@ def wrong_branch_window(
 
     Parameters
     ----------
-    rules : LearningRule or sequence of them
+    rules : LearningRule or str, or sequence of them
         With random feedback: under readout feedback there is no wrong branch.
     teacher_recurrent, teacher_product, feedback : number, array or DataArray
         w*, p, r; p and r not 0.
@@ -44,7 +44,7 @@ def wrong_branch_window(
     """
     rules = check_rules(rules)
     for rule in rules:
-        if rule.feedback != "random":
+        if not rule.reads_feedback:
             raise ValueError(f"rules must have random feedback to have a wrong branch; got {rule.name!r}")
     entries = {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "feedback": feedback}
     grid = rule_grid(rules, entries, decay, horizon)

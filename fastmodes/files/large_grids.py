@@ -16,7 +16,7 @@ from .pieces import write_pieces
 SLAB_POINTS = 1 << 21
 
 
-def write_slabs(path, compute, parameters, *, slab_points=SLAB_POINTS, progress=False):
+def write_slabs(path, compute, parameters, *, slab_points=SLAB_POINTS, progress=True):
     """Compute a dataset over a grid in slabs and write it as one netCDF4 file.
 
     Parameters

@@ -11,10 +11,10 @@ from ..kernels.flow.observables import mode_losses
 from ..kernels.flow.trajectories import Ends
 from ..kernels.modes.iterated_map import map_lanes
 from ..kernels.modes.velocity import FINITE, FIXED, MOVING, ZERO
-from ..parallel import run_blocks
+from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
 from ..rules import check_rules
-from ..validation import check_array, check_integer, check_number
+from ..validation import check_array, check_flag, check_integer, check_number
 from .grid import check_range
 from .update import STATE, TEACHER, mode_entries, moves, rule_grid
 
@@ -25,8 +25,8 @@ _DOMAIN_MARGIN = 1e-6
 
 
 def flow(
-    rules, modes, teacher_modes, times, *, feedback=None, decay=None, horizon=None,
-    rtol=1e-8, atol=1e-10, step_limit=100_000, progress=False,
+    rules, modes, teacher_modes, times, *, feedback=1.0, decay=None, horizon=None,
+    rtol=1e-8, atol=1e-10, step_limit=100_000, threads=None, progress=True,
 ) -> xr.Dataset:  # fmt: skip
     """Follow modes along the flow d(w, a, b)/ds = -(Delta w, Delta a, Delta b) of any rule, T = infinity (Eqs. 19-22).
 
@@ -36,21 +36,24 @@ def flow(
 
     Parameters
     ----------
-    rules : LearningRule or sequence of them
+    rules : LearningRule or str, or sequence of them
+        Values such as ``fm.rflo(0.9)``, or texts that :func:`parse_rule` reads, such as "rflo(0.9)".
     modes, teacher_modes : Modes, or LinearRNN both
         Start (w, a, b) and teacher, each a number, an array or a DataArray; they broadcast by name.
     times : number or array (time,)
         Flow times s >= 0 wanted, ascending; the last one ends the integration. s is epochs times learning rate.
     feedback : number, array or DataArray
-        r, default 1, read by rules with random feedback.
+        r, read by rules with random feedback.
     decay, horizon : number, array or DataArray, optional
         Replace the decay of scalar propagators, and the horizon of rules that have a finite one.
     rtol, atol : float
         Tolerances on the local error.
     step_limit : int
         Largest number of steps of a trajectory.
+    threads : int, optional
+        Default: all cores granted to the process. Results do not depend on it.
     progress : bool
-        Show a progress bar.
+        Show progress on stderr.
 
     Returns
     -------
@@ -72,22 +75,15 @@ def flow(
     (0.6, 'optimal')
     """
     rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon)
+    threads, progress = check_threads(threads), check_flag("progress", progress)
     times = _ascending("times", np.atleast_1d(times))
     if times[-1] <= 0:
         raise ValueError(f"times must end after 0; got {times[-1]}")
-    options = np.array(
-        [
-            check_number("rtol", rtol, 1e-13, 0.1),
-            check_number("atol", atol, 1e-15, 0.1),
-            check_integer("step_limit", step_limit, 1, _LARGEST_STEP_COUNT),
-            0.0,
-            0.0,
-        ]
-    )
+    options = step_options(rtol, atol, step_limit)
     grid.check_memory(len(rules) * (4 * len(times) + 2), _SLAB_BY_SLAB, times=len(times))
-    states, ends = integrate(rules, grid, times, options, progress=progress)
+    states, ends = integrate(rules, grid, times, options, threads=threads, progress=progress)
     configuration = {"rtol": float(rtol), "atol": float(atol), "step_limit": int(step_limit)}
-    dataset = _dataset(rules, grid, states, ("time", times))
+    dataset = _dataset(rules, grid, states, ("time", times), threads)
     dataset["status"] = _per_point(rules, grid, ends.status)
     dataset["status"].attrs = flag_attributes(STATUSES)
     dataset["time_reached"] = _per_point(rules, grid, ends.time)
@@ -96,7 +92,7 @@ def flow(
 
 
 def write_flow(
-    path, rules, modes, teacher_modes, times, *, feedback=1.0, slab_points=SLAB_POINTS, progress=False, **options
+    path, rules, modes, teacher_modes, times, *, feedback=1.0, slab_points=SLAB_POINTS, progress=True, **options
 ):
     """As :func:`flow`, written slab by slab: the memory needed does not grow with the grid.
 
@@ -109,7 +105,7 @@ def write_flow(
     slab_points : int
         Points computed at a time, at most.
     progress : bool
-        Show a progress bar.
+        Show progress on stderr.
     options : dict
         Others of :func:`flow`, by name.
 
@@ -119,21 +115,27 @@ def write_flow(
 
     Raises
     ------
-    TypeError, ValueError
-        For a parameter outside its range.
-    OSError
-        If the file cannot be written.
+    TypeError, ValueError, OSError
+        For a parameter outside its range, or a file that cannot be written.
     """
     grid = {"modes": modes, "teacher_modes": teacher_modes, "feedback": feedback}
     grid |= {name: options.pop(name) for name in ("decay", "horizon") if options.get(name) is not None}
 
     def compute(**parameters):
-        return flow(rules, times=times, **parameters, **options)
+        return flow(rules, times=times, **parameters, **options, progress=False)
 
     return write_slabs(path, compute, grid, slab_points=slab_points, progress=progress)
 
 
-def integrate(rules, grid, times, options, *, observe=False, progress=False, method="explicit", hand_over=True):
+def step_options(rtol, atol, step_limit, threshold=0.0):
+    """Tolerances and limits, checked, as :func:`fastmodes.kernels.flow.driver.flow_lanes` reads them."""
+    limits = check_number("rtol", rtol, 1e-13, 0.1), check_number("atol", atol, 1e-15, 0.1)
+    return np.array([*limits, check_integer("step_limit", step_limit, 1, _LARGEST_STEP_COUNT), 0.0, threshold])
+
+
+def integrate(
+    rules, grid, times, options, *, observe=False, threads=None, progress=False, method="explicit", hand_over=True
+):
     """Integrate every point of a grid under every rule.
 
     Parameters
@@ -172,9 +174,9 @@ def integrate(rules, grid, times, options, *, observe=False, progress=False, met
             with halting(own_code):
                 FLOW_LANES[kind](points, todo, times, own_code, options, outputs, own)
 
-    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
+    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK, threads)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
-        run_blocks(work, blocks, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
+        run_blocks(work, blocks, threads, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
     return states, ends
 
 
@@ -191,14 +193,14 @@ def _kinds(points, code):
 
 
 def discrete_map(
-    rules, modes, teacher_modes, epochs, *, learning_rate, feedback=None, decay=None, horizon=None,
-    tolerance=1e-6, progress=False,
+    rules, modes, teacher_modes, epochs, *, learning_rate, feedback=1.0, decay=None, horizon=None,
+    tolerance=1e-6, threads=None, progress=True,
 ) -> xr.Dataset:  # fmt: skip
     """Iterate (w, a, b) <- (w, a, b) - eta (Delta w, Delta a, Delta b) of any rule, T = infinity.
 
     Parameters
     ----------
-    rules, modes, teacher_modes, feedback, decay, horizon, progress
+    rules, modes, teacher_modes, feedback, decay, horizon, threads, progress
         As for :func:`flow`.
     epochs : int or array of int (epoch,)
         Numbers of updates after which the states are wanted, ascending.
@@ -222,6 +224,7 @@ def discrete_map(
     rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more, reserved=("rule", "epoch"))
     check_range(grid, "learning_rate", 0, np.inf)
     tolerance = check_number("tolerance", tolerance, above=0)
+    threads, progress = check_threads(threads), check_flag("progress", progress)
     counted = _ascending("epochs", np.atleast_1d(epochs))
     if not (counted == np.round(counted)).all() or counted[-1] > 10**9:
         raise ValueError(f"epochs must hold whole numbers from 0 to 1000000000; got {epochs!r}")
@@ -237,10 +240,10 @@ def discrete_map(
         with halting(code):
             map_lanes(readers[i](start, stop), counted, code, tuple(states[:, i, start:stop]), outside[i, start:stop])
 
-    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
+    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK, threads)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
-        run_blocks(work, blocks, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
-    dataset = _dataset(rules, grid, states, ("epoch", counted))
+        run_blocks(work, blocks, threads, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
+    dataset = _dataset(rules, grid, states, ("epoch", counted), threads)
     dataset["status"] = _per_point(rules, grid, _map_status(grid, states, outside, tolerance))
     dataset["status"].attrs = flag_attributes(STATUSES)
     reached = np.where(outside < 0, counted[-1], outside) * grid.values["learning_rate"].ravel()
@@ -260,7 +263,7 @@ def _map_status(grid, states, outside, tolerance):
 def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), reserved=("rule", "time")):
     """Rules, and the grid of everything a flow or a vector field depends on, all in range."""
     rules = check_rules(rules)
-    entries = mode_entries(rules, modes, teacher_modes, 1.0 if feedback is None else feedback)
+    entries = mode_entries(rules, modes, teacher_modes, feedback)
     grid = rule_grid(rules, entries | dict(more), decay, horizon, reserved)
     check_range(grid, "recurrent", -1 + _DOMAIN_MARGIN, 1 - _DOMAIN_MARGIN)
     return rules, grid
@@ -290,7 +293,7 @@ def _per_point(rules, grid, values):
     return xr.DataArray(values.reshape(len(rules), *grid.shape), dims=("rule", *grid.dims), coords=grid.coords)
 
 
-def _dataset(rules, grid, states, axis):
+def _dataset(rules, grid, states, axis, threads):
     """The trajectories, and their loss."""
     name, values = axis
     read, losses = grid.reader(TEACHER), np.empty(states.shape[1:])
@@ -299,7 +302,7 @@ def _dataset(rules, grid, states, axis):
         i, (start, stop) = block
         mode_losses(tuple(states[:, i, start:stop]), read(start, stop), losses[i, start:stop])
 
-    run_blocks(work, [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)])
+    run_blocks(work, [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK, threads)], threads)
     dims, shape = ("rule", *grid.dims, name), (len(rules), *grid.shape, len(values))
     variables = dict(zip(("w", "a", "b", "loss"), (*states, losses), strict=True))
     return xr.Dataset(

@@ -99,9 +99,9 @@ class Grid:
 
         return columns
 
-    def blocks(self, size):
+    def blocks(self, size, threads=None):
         """Even ranges (start, stop) of at most ``size`` points that cover the grid, as many for every thread."""
-        threads = thread_count() if self.size >= _WORTH_SHARING else 1
+        threads = (threads or thread_count()) if self.size >= _WORTH_SHARING else 1
         count = threads * -(-self.size // (size * threads))
         edges = [i * self.size // count for i in range(count + 1)]
         return list(itertools.pairwise(edges))

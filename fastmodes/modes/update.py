@@ -8,8 +8,8 @@ import xarray as xr
 from ..kernels.modes.update import mode_updates
 from ..networks.aligned import modes_of
 from ..networks.network import LinearRNN, Modes
-from ..parallel import run_blocks
-from ..rules import LearningRule, check_rules
+from ..parallel import check_threads, run_blocks
+from ..rules import check_rule
 from ..validation import check_array, check_choice, check_steps
 from .grid import Grid, broadcast, check_product, check_range, own_values
 
@@ -45,37 +45,35 @@ def mode_entries(rules, modes, teacher_modes, feedback) -> dict:
     Parameters
     ----------
     rules : sequence of LearningRule
-        Whoever feeds back at random needs ``feedback``; whoever reads a diagonal needs a student in the neuron basis.
+        Whoever reads a diagonal needs a student in the neuron basis.
     modes, teacher_modes : Modes, or LinearRNN both
         Two networks are taken apart into their modes, if the student is aligned with the teacher.
     feedback : number, array, DataArray or None
-        r of every mode; for two networks also the matrix R.
+        r of every mode (None: 1); for two networks also the matrix R.
 
     Raises
     ------
     TypeError, ValueError
         If a parameter does not fit, or a network has no modes under one of the rules.
     """
+    feedback = 1.0 if feedback is None else feedback
     if isinstance(modes, LinearRNN) or isinstance(teacher_modes, LinearRNN):
         neuron_basis = any("diagonal" in rule.propagator for rule in rules)
         modes, teacher_modes, feedback = modes_of(modes, teacher_modes, feedback, neuron_basis=neuron_basis)
     for name, value in (("modes", modes), ("teacher_modes", teacher_modes)):
         if not (isinstance(value, tuple) and len(value) == 3):
             raise TypeError(f"{name} must be fastmodes.Modes(recurrent, readout, input); got {value!r}")
-    needing = [rule.name for rule in rules if rule.feedback == "random"]
-    if feedback is None and needing:
-        raise ValueError(f"feedback must be r of every mode for rule {needing[0]!r} (random feedback); got None")
     entries = dict(zip(STATE, modes, strict=True))
     entries["teacher_recurrent"], a, b = teacher_modes
     for name, value in (("teacher_readout", a), ("teacher_input", b)):
         check_array(name, np.asarray(value))
     check_product("teacher_modes", a, b)
     entries["teacher_product"] = a * b if isinstance(a, xr.DataArray) else b * a
-    return entries | {"feedback": 0.0 if feedback is None else feedback}
+    return entries | {"feedback": feedback}
 
 
-def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, with_jacobian):
-    (rule,) = check_rules(rule)
+def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, threads, with_jacobian):
+    rule, threads = check_rule(rule), check_threads(threads)
     steps = check_steps("steps", steps, infinite=True)
     sequence = check_choice("loss", loss, ("final", "sequence")) == "sequence"
     entries = mode_entries((rule,), modes, teacher_modes, feedback)
@@ -101,19 +99,24 @@ def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, with_jacobian):
     read_state, read_parameters = grid.reader(STATE), grid.reader((*TEACHER, "feedback", "decay"))
 
     def work(block):
-        piece = slice(*block)
-        mode_updates(read_state(*block), read_parameters(*block), code, updates[piece], jacobians[piece])
+        piece, parameters = slice(*block), read_parameters(*block)
+        if not rule.reads_feedback:
+            # ``r + readout (a - r)`` is then exactly a.
+            parameters[:, 2] = 0.0
+        mode_updates(read_state(*block), parameters, code, updates[piece], jacobians[piece])
 
-    run_blocks(work, grid.blocks(_BLOCK), quick=grid.size <= _BLOCK)
+    run_blocks(work, grid.blocks(_BLOCK, threads), threads, quick=grid.size <= _BLOCK)
     return grid, updates, jacobians
 
 
-def mode_update(rule: LearningRule, modes, teacher_modes, steps=math.inf, *, feedback=None, loss="final") -> Modes:
+def mode_update(
+    rule, modes, teacher_modes, steps=math.inf, *, feedback=1.0, loss="final", threads=None
+) -> Modes:  # fmt: skip
     """Expected update (Delta w, Delta a, Delta b) of modes under any rule (Eqs. 19-22, 74-86, 105, 128).
 
     Parameters
     ----------
-    rule : LearningRule
+    rule : LearningRule or str
         Any rule of the family. A rule that reads a diagonal (e-prop) has modes only where the student's eigenbasis is
         the neuron basis: of Modes that is taken for granted, of networks it is checked.
     modes, teacher_modes : Modes, or LinearRNN both
@@ -121,9 +124,11 @@ def mode_update(rule: LearningRule, modes, teacher_modes, steps=math.inf, *, fee
     steps : int or math.inf
         Time steps T.
     feedback : number, array or DataArray
-        r, needed by rules with random feedback.
+        r, read by rules with random feedback; 1 unless given, here as for every function of modes.
     loss : {"final", "sequence"}
         The error of the last step, or the mean over all steps.
+    threads : int, optional
+        Default: all cores granted to the process. Results do not depend on it.
 
     Returns
     -------
@@ -141,16 +146,16 @@ def mode_update(rule: LearningRule, modes, teacher_modes, steps=math.inf, *, fee
     >>> fm.mode_update(fm.bptt(), fm.Modes(0.5, 1.0, 1.0), fm.Modes(0.5, 1.0, 2.0), 2)
     Modes(recurrent=-0.5, readout=-1.25, input=-1.25)
     """
-    grid, updates, _ = _evaluate(rule, modes, teacher_modes, steps, feedback, loss, False)
+    grid, updates, _ = _evaluate(rule, modes, teacher_modes, steps, feedback, loss, threads, False)
     return Modes(*(_like_input(grid, updates[:, i]) for i in range(3)))
 
 
-def mode_jacobian(rule: LearningRule, modes, teacher_modes, steps=math.inf, *, feedback=None, loss="final"):
+def mode_jacobian(rule, modes, teacher_modes, steps=math.inf, *, feedback=1.0, loss="final", threads=None):
     """Derivatives of :func:`mode_update` by (w, a, b), hand-derived (Eqs. 107-116 and their finite-T relatives).
 
     Parameters
     ----------
-    rule, modes, teacher_modes, steps, feedback, loss
+    rule, modes, teacher_modes, steps, feedback, loss, threads
         As for :func:`mode_update`.
 
     Returns
@@ -164,7 +169,7 @@ def mode_jacobian(rule: LearningRule, modes, teacher_modes, steps=math.inf, *, f
     TypeError, ValueError
         As for :func:`mode_update`.
     """
-    grid, _, jacobians = _evaluate(rule, modes, teacher_modes, steps, feedback, loss, True)
+    grid, _, jacobians = _evaluate(rule, modes, teacher_modes, steps, feedback, loss, threads, True)
     if grid.labelled:
         names = list(STATE)
         return grid.wrap(jacobians, ("update", "variable"), {"update": names, "variable": names})
@@ -203,8 +208,8 @@ def rule_grid(rules, entries, decay=None, horizon=None, reserved=("rule", "time"
     if horizon is not None:
         if not any(finite):
             raise ValueError("horizon must be None where no rule has a finite horizon (tBPTT has); got a value")
-        whole = np.asarray(horizon, dtype=float)
-        if not (np.isfinite(whole).all() and (whole >= 1).all() and (whole == np.round(whole)).all()):
+        whole = check_array("horizon", np.asarray(horizon))
+        if not ((whole >= 1).all() and (whole == np.round(whole)).all()):
             raise ValueError(f"horizon must hold whole numbers >= 1; got {whole.ravel()[:3]} ..")
     entries = dict(entries)
     for i, rule in enumerate(rules):

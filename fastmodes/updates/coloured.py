@@ -24,10 +24,11 @@ import math
 import numpy as np
 
 from ..networks.network import LinearRNN, check_pair
+from ..rules import check_rule
 from ..validation import check_array, check_choice, check_integer, check_memory, check_number, check_steps
 from .infinite import spectral_radius
 from .loss import covariance_factors
-from .one import LOSSES, Update, check_feedback, check_rule, expected_update
+from .one import LOSSES, Update, check_feedback, expected_update
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -138,14 +139,14 @@ def coloured_update(rule, student, teacher, steps, colour, *, feedback=None, los
 
     Parameters
     ----------
-    rule : LearningRule
+    rule : LearningRule or str
     student, teacher : LinearRNN
         Both read the same input.
     steps : int or math.inf
         T. The input is stationary from the first step on; both networks start at zero.
     colour : InputFilter
     feedback : array (n_out, n_hidden), optional
-        R, for rules with random feedback.
+        R, for rules with random feedback; the others leave it unread.
     loss : {"final", "sequence"}
 
     Returns
@@ -157,7 +158,7 @@ def coloured_update(rule, student, teacher, steps, colour, *, feedback=None, los
     TypeError, ValueError
         For a parameter outside its range, or sums that diverge at infinitely many steps.
     """
-    check_rule(rule)
+    rule = check_rule(rule)
     check_pair(student, teacher)
     steps = check_steps("steps", steps, infinite=True)
     if not isinstance(colour, InputFilter):

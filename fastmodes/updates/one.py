@@ -1,22 +1,26 @@
 """One update of one network: sampled, expected, and the exact expectation of anyone's sampled update."""
 
+import contextlib
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 
 from ..kernels.arrays import layout
 from ..kernels.updates import credit, online, sampled
 from ..kernels.updates import recursion as expected
 from ..networks.network import check_pair
 from ..networks.running import batch_first_to_last, impulse_response, run_batch
-from ..parallel import interruptibly
-from ..rules import LearningRule
-from ..validation import check_array, check_choice, check_flag, check_memory, check_steps, shown
+from ..parallel import interruptibly, serial_linear_algebra
+from ..rules import check_rule
+from ..validation import check_array, check_choice, check_flag, check_memory, check_sequence, check_steps
 from . import infinite as stationary
 from .impulses import covariance_root
 
 LOSSES = ("final", "sequence")
+#: More students or seeds than this are a sweep, or a slip of the keyboard.
+MOST_SEEDS = 1_000_000
 
 
 class Update(NamedTuple):
@@ -31,36 +35,49 @@ class Update(NamedTuple):
     input: Any
 
 
-def check_rule(rule) -> LearningRule:
-    """Return ``rule`` if it is a LearningRule.
-
-    Raises
-    ------
-    TypeError
-        If it is not.
-    """
-    if not isinstance(rule, LearningRule):
-        raise TypeError(f"rule must be a LearningRule such as fm.bptt(); got {shown(rule)}")
-    return rule
-
-
 def check_feedback(rule, feedback, n_out, n_hidden):
-    """The feedback matrix of a rule, or None where the rule feeds the error back through the readout.
+    """The feedback matrix of a rule, or None where the rule reads none: what is given is checked, and left unread.
 
     Raises
     ------
     TypeError, ValueError
-        If it is missing, superfluous or of the wrong shape.
+        If it is missing or of the wrong shape.
     """
-    if rule.feedback == "readout":
-        if feedback is not None:
+    if feedback is None:
+        if rule.reads_feedback:
             raise ValueError(
-                f"feedback must be None for {rule.name}, whose feedback is the readout; got {shown(feedback)}"
+                f"feedback must be an array (n_out={n_out}, n_hidden={n_hidden}) for {rule.name}; got None"
             )
         return None
-    if feedback is None:
-        raise ValueError(f"feedback must be an array (n_out={n_out}, n_hidden={n_hidden}) for {rule.name}; got None")
-    return check_array("feedback", feedback, (n_out, n_hidden), dims=("n_out", "n_hidden"))
+    matrix = check_array("feedback", feedback, (n_out, n_hidden), dims=("n_out", "n_hidden"))
+    return matrix if rule.reads_feedback else None
+
+
+def check_each_feedback(rules, feedbacks, count, kind, n_out, n_hidden):
+    """R of each of ``count`` students or seeds (``kind``): one matrix, which serves all, or a sequence of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If their number or the shape of one differs.
+    """
+    reader = next((rule for rule in rules if rule.reads_feedback), rules[0])
+    if isinstance(feedbacks, np.ndarray | xr.DataArray | list | tuple) and _depth(feedbacks) == 2:
+        feedbacks = [feedbacks] * count
+    listed = check_sequence("feedbacks", feedbacks, "arrays (n_out, n_hidden)", MOST_SEEDS)
+    if len(listed) != count:
+        raise ValueError(f"feedbacks must hold one array for each of the {count} {kind}, or be one; got {len(listed)}")
+    for feedback in listed:
+        check_feedback(reader, feedback, n_out, n_hidden)
+    return [np.asarray(feedback, dtype=float) for feedback in listed]
+
+
+def _depth(values):
+    """Axes of an array or of nested sequences, without looking at more than their first entries."""
+    depth = 0
+    while isinstance(values, list | tuple) and len(values):
+        depth, values = depth + 1, values[0]
+    return depth + np.ndim(values)
 
 
 def kernel_rule(rule, place, n_hidden, steps, feedbacks):
@@ -110,14 +127,15 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
 
     Parameters
     ----------
-    rule : LearningRule
+    rule : LearningRule or str
+        A value such as ``fm.tbptt(3)``, or a text that :func:`parse_rule` reads, such as "tbptt(3)".
     student, teacher : LinearRNN
         Any spectral radius; their hidden sizes may differ.
     steps : int or math.inf
         T, the number of time steps. Long sequences are summed by doubling in O(n^3 log T) where that is faster than
         the recursion's O(T n^2 (n_in + n_out)); infinitely many need spectral radii below 1.
     feedback : array (n_out, n_hidden), optional
-        R, for rules with random feedback.
+        R, for rules with random feedback; the others leave it unread.
     loss : {"final", "sequence"}
         Error at the last step (Eq. 2), or its mean over all steps (App. H), the rule's horizon capped at each. The
         same for infinitely many steps.
@@ -135,7 +153,7 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
         For a parameter outside its range; for infinitely many steps also if the sums diverge, or are so close to it
         that double precision cannot give six digits.
     """
-    check_rule(rule)
+    rule = check_rule(rule)
     check_pair(student, teacher)
     steps = check_steps("steps", steps, infinite=True)
     check_choice("loss", loss, LOSSES)
@@ -144,7 +162,8 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
     size = max(student.n_hidden, teacher.n_hidden, student.n_in, student.n_out)
     seldom = size > 100 or (steps < math.inf and size**2 * steps > 1e6)
     call = _call_away if seldom or "expected_update" not in _compiled else _call_here
-    return call("expected_update", _expected_update, rule, student, teacher, steps, feedback, loss, root)
+    with _one_thread(student, teacher):
+        return call("expected_update", _expected_update, rule, student, teacher, steps, feedback, loss, root)
 
 
 #: Functions whose kernels have been used already.
@@ -160,6 +179,16 @@ def _call_away(name, function, *arguments):
     result = interruptibly(function, *arguments)
     _compiled.add(name)
     return result
+
+
+#: No linear algebra library shares products of fewer units among threads.
+_TOO_SMALL_TO_SHARE = 32
+
+
+def _one_thread(*networks):
+    """Holds linear algebra to one thread, as parallel functions do: the sums, and so the last bits, are the same."""
+    small = max(size for n in networks for size in (n.n_out, n.n_hidden, n.n_in)) < _TOO_SMALL_TO_SHARE
+    return contextlib.nullcontext() if small else serial_linear_algebra
 
 
 def _expected_update(rule, student, teacher, steps, feedback, loss, root):
@@ -211,12 +240,12 @@ def sampled_update(
 
     Parameters
     ----------
-    rule : LearningRule
+    rule : LearningRule or str
     student, teacher : LinearRNN
     inputs : array (sample, time, input)
         Both networks read the same sequences.
     feedback : array (n_out, n_hidden), optional
-        R, for rules with random feedback.
+        R, for rules with random feedback; the others leave it unread.
     loss : {"final", "sequence"}
     form : {"backward", "online"}
         "online" carries eligibility traces (RFLO Eqs. 43-46, e-prop Eqs. 51-52) or influence tensors (RTRL,
@@ -235,7 +264,7 @@ def sampled_update(
     TypeError, ValueError
         For a parameter outside its range, or the online form of a truncated rule.
     """
-    check_rule(rule)
+    rule = check_rule(rule)
     check_pair(student, teacher)
     inputs = check_array("inputs", inputs, (None, None, student.n_in), dims=("sample", "time", "input"))
     check_choice("loss", loss, LOSSES)
