@@ -64,9 +64,9 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name):
-    # Analysis imports from this package, and matplotlib only where it draws: it is loaded when first asked for.
-    if name == "analysis":
-        return importlib.import_module(".analysis", __name__)
+    # Analysis imports from this package, and matplotlib only where it draws; both are loaded when first asked for.
+    if name in ("analysis", "theory"):
+        return importlib.import_module(f".{name}", __name__)
     if name in ("sweep", "open_sweep"):
         return getattr(importlib.import_module(".sweeps", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

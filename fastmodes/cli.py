@@ -16,6 +16,7 @@ import click
 from . import __version__
 from .commands import sweeps as sweep_commands
 from .commands.options import axis_of, numbers_of, rule_option, steps_of, whole_numbers
+from .commands.theory import theory
 from .interrupts import termination_as_interrupt
 
 _HELP = {
@@ -265,6 +266,7 @@ def reproduce(out, quick):
     click.echo(outcome.report)
 
 
+commands.add_command(theory)
 sweep_commands.register(commands)
 
 

@@ -209,6 +209,21 @@ def test_doctor_reports_what_is_wrong(capsys, monkeypatch):
     assert "Traceback" not in out + err
 
 
+@pytest.mark.parametrize("part", ["loss", "readout", "recurrent", "input"])
+def test_doctor_shares_no_code_with_the_kernels_it_checks(monkeypatch, part):
+    """An error of one in 1e10 in every update of the package, alike in all its functions, is seen."""
+    for name in ("expected_update", "sampled_update"):
+        true = getattr(diagnosis, name)
+
+        def wrong(*args, true=true, **options):
+            update = true(*args, **options)
+            return update._replace(**{part: getattr(update, part) * (1 + 1e-10)})
+
+        monkeypatch.setattr(diagnosis, name, wrong)
+    with pytest.raises(ArithmeticError, match="plain NumPy"):
+        diagnosis._kernels_agree()
+
+
 # Real processes
 
 

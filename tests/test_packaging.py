@@ -68,6 +68,7 @@ def test_a_wheel_runs_the_main_job_in_an_empty_environment(wheel, tmp_path):
     files = {Path(name).parts[0] for name in run([sys.executable, "-m", "zipfile", "-l", wheel]).split() if "/" in name}
     assert {name for name in files if not name.endswith(".dist-info")} == {"fastmodes"}
     assert (site / "fastmodes" / "py.typed").is_file()
+    assert run([home / "bin" / "fastmodes", "theory", "1"], cwd=work).startswith("## 1. ")
 
 
 # Compiled code on disk

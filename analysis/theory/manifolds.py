@@ -1,4 +1,4 @@
-"""The two manifolds of fixed points of one mode, and which rule rests on which (Sec. 3.1)."""
+"""The two manifolds of fixed points of one mode, and which rule rests on which (Sec. 3.1; theory section 6)."""
 
 import numpy as np
 import xarray as xr

@@ -1,4 +1,4 @@
-"""Updates of single modes (w, a, b) under any rule, on parameter grids."""
+"""Updates of single modes (w, a, b) under any rule, on parameter grids (theory section 5)."""
 
 import math
 

@@ -1,6 +1,7 @@
 """Linear recurrent networks, aligned and random, and the modes they fall into.
 
-Index convention (Eq. 1): ``h_{t+1} = W h_t + B x_t``, ``y_t = A h_t``, ``h_0 = 0``. The input x_t acts on h_{t+1}.
+Index convention (Eq. 1; theory section 1): ``h_{t+1} = W h_t + B x_t``, ``y_t = A h_t``, ``h_0 = 0``. The input x_t
+acts on h_{t+1}.
 """
 
 import dataclasses

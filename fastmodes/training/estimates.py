@@ -1,6 +1,6 @@
 """From the weights of a network back to its modes, and how well its bases align with the teacher's (Sec. 2.6).
 
-With W = P Lambda P^{-1} (unit columns) and the teacher's bases U, V, Eq. 23 estimates
+With W = P Lambda P^{-1} (unit columns) and the teacher's bases U, V, Eq. 23 (theory section 7) estimates
 
     Wbar = Lambda,  Abar = U^T A P,  Bbar = P^{-1} B V,  Rbar = U^T R P,
 
