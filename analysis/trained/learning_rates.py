@@ -69,7 +69,7 @@ def unit_rate(rule, w, *, feedback=1.0, epochs=3000):
 
     def stable(rate):
         run = train(
-            rule, teacher, hidden=1, seeds=0, epochs=epochs, learning_rate=rate, steps=steps, updates="expected",
+            rule, teacher, hidden=1, seeds=[0], epochs=epochs, learning_rate=rate, steps=steps, updates="expected",
             students=[student], feedbacks=feedbacks, record_every=epochs, validation_size=1, threads=1,
             progress=False,
         )  # fmt: skip
