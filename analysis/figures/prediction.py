@@ -66,7 +66,7 @@ def one_run(dataset, rule, start, seed=None, ax=None):
     for place, mode in enumerate(measured["mode"].values):
         colour = mode_colour(place)
         ax.plot(measured["epoch"], measured["mode_recurrent"].sel(mode=mode), color=colour, linewidth=2.5, alpha=0.55)
-        ax.plot(theory["epoch"], theory["predicted_recurrent"].sel(mode=mode), color=colour, linestyle="--")
+        ax.plot(theory["epoch"], theory["mode_recurrent"].sel(mode=mode), color=colour, linestyle="--")
         ax.axhline(float(measured["teacher_recurrent"].sel(mode=mode)), color="0.75", linewidth=0.8, zorder=0)
     ax.plot([], [], color="0.3", linewidth=2.5, alpha=0.55, label="training")
     ax.plot([], [], color="0.3", linestyle="--", label="theory")

@@ -56,7 +56,7 @@ def _clock(dataset):
     return configuration["learning_rate"]
 
 
-def predict_from_epoch(dataset, epoch, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
+def predict_from_epoch(dataset, epoch, *, rtol=1e-7, atol=1e-9, step_limit=100_000, threads=None) -> xr.Dataset:
     """Start the mode flow from the student's estimated modes at one epoch and follow it to the end of training.
 
     The flow is the one of T = infinity. Imaginary parts of the estimates are dropped (they are in the dataset beside).
@@ -69,15 +69,15 @@ def predict_from_epoch(dataset, epoch, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
         From :func:`fastmodes.train` with plain gradient descent.
     epoch : int
         One of the recorded epochs, or the nearest recorded one is taken.
-    rtol, atol : float
-        Tolerances of the flow.
+    rtol, atol, step_limit, threads
+        Of the flow; see :func:`fastmodes.flow`.
 
     Returns
     -------
     xarray.Dataset
-        ``predicted_recurrent``, ``predicted_readout``, ``predicted_input`` (rule, seed, epoch, mode), NaN before
-        the start and from where the flow leaves |w| < 1; ``prediction_status`` (rule, seed, mode); coordinate
-        ``start_epoch``.
+        ``mode_recurrent``, ``mode_readout``, ``mode_input`` (rule, seed, epoch, mode), named as in the training they
+        are to be laid over, NaN before the start and from where the flow leaves |w| < 1; ``prediction_status`` (rule,
+        seed, mode); coordinate ``start_epoch``. Version 0.1.0 called them ``predicted_recurrent`` ....
 
     Raises
     ------
@@ -93,14 +93,20 @@ def predict_from_epoch(dataset, epoch, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
     shape = tuple(dataset.sizes[d] for d in ("rule", "seed", "epoch", "mode"))
     predicted = {name: np.full(shape, np.nan) for name in ENTRIES}
     status = np.full((shape[0], shape[1], shape[3]), STATUS.index("no_start"), dtype=np.int8)
+    options = {"rtol": rtol, "atol": atol, "step_limit": step_limit, "threads": threads}
     times = rate * (epochs[place:] - epochs[place]).astype(float)
     for i, rule in enumerate(training_rules(dataset)):
         start = dataset.isel(rule=i, epoch=place).transpose("seed", "mode", ...)
-        curves, ended = _flow(rule, start, times, rtol, atol)
+        curves, ended = _flow(rule, start, times, options)
         for name in ENTRIES:
             predicted[name][i, :, place:] = curves[name]
         status[i] = ended
-    variables = {f"predicted_{name}": (("rule", "seed", "epoch", "mode"), v) for name, v in predicted.items()}
+    variables = {
+        f"mode_{name}": (
+            ("rule", "seed", "epoch", "mode"), values, {"long_name": f"predicted {name} mode entry {letter}"}
+        )
+        for (name, values), letter in zip(predicted.items(), "wab", strict=True)
+    }  # fmt: skip
     out = xr.Dataset(
         variables | {"prediction_status": (("rule", "seed", "mode"), status)},
         coords={**_coordinates(dataset), "start_epoch": int(epochs[place])},
@@ -119,12 +125,12 @@ def _coordinates(dataset):
     }
 
 
-def _flow(rule, start, times, rtol, atol):
+def _flow(rule, start, times, options):
     """Curves (seed, time, mode) of each entry from one record of the training, and their status (seed, mode)."""
     import fastmodes as fm
 
     entries = {name: start[f"mode_{name}"].values for name in ENTRIES}
-    r = start["mode_feedback"].values if rule.feedback == "random" else np.ones_like(entries["recurrent"])
+    r = start["mode_feedback"].values if rule.reads_feedback else np.ones_like(entries["recurrent"])
     usable = np.isfinite(r) & np.all([np.isfinite(v) for v in entries.values()], axis=0)
     usable &= np.abs(np.nan_to_num(entries["recurrent"], nan=1.0)) < 1 - 1e-9
     teacher = Modes(*(np.broadcast_to(start[f"teacher_{name}"].values, usable.shape)[usable] for name in ENTRIES))
@@ -133,7 +139,7 @@ def _flow(rule, start, times, rtol, atol):
     if not usable.any():
         return curves, status
     modes = Modes(*(v[usable] for v in entries.values()))
-    flow = fm.flow(rule, modes, teacher, times, feedback=r[usable], rtol=rtol, atol=atol)
+    flow = fm.flow(rule, modes, teacher, times, feedback=r[usable], progress=False, **options)
     flow = flow.isel(rule=0).transpose("point", "time", ...)
     meanings = flow["status"].attrs["flag_meanings"].split()
     left = flow["status"].values == meanings.index("left_domain")
@@ -145,7 +151,7 @@ def _flow(rule, start, times, rtol, atol):
     return curves, status
 
 
-def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
+def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9, step_limit=100_000, threads=None) -> xr.Dataset:
     """Distance of theory from training against the epoch the theory starts from (Fig. 5A).
 
     For each start, the norm of the difference between predicted and measured (w, a, b) of each mode, averaged over the
@@ -157,8 +163,8 @@ def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
         From :func:`fastmodes.train` with plain gradient descent.
     epochs : sequence of int, optional
         Start epochs; default: about forty recorded ones. The last recorded epoch leaves nothing to predict.
-    rtol, atol : float
-        Tolerances of the flow.
+    rtol, atol, step_limit, threads
+        Of the flow; see :func:`fastmodes.flow`.
 
     Returns
     -------
@@ -176,10 +182,11 @@ def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
     places = np.unique(np.abs(dataset["epoch"].values - np.atleast_1d(starts)[:, np.newaxis]).argmin(axis=1))
     measured = np.stack([dataset[f"mode_{name}"].transpose("rule", "seed", "epoch", "mode") for name in ENTRIES])
     shape = (*measured.shape[1:3], len(places), measured.shape[4])
+    options = {"rtol": rtol, "atol": atol, "step_limit": step_limit, "threads": threads}
     errors, standstill, status = np.empty(shape), np.empty(shape), np.empty(shape, dtype=np.int8)
     for k, place in enumerate(places):
-        prediction = predict_from_epoch(dataset, int(dataset["epoch"].values[place]), rtol=rtol, atol=atol)
-        theory = np.stack([prediction[f"predicted_{name}"].values[:, :, place:] for name in ENTRIES])
+        prediction = predict_from_epoch(dataset, int(dataset["epoch"].values[place]), **options)
+        theory = np.stack([prediction[f"mode_{name}"].values[:, :, place:] for name in ENTRIES])
         after = measured[:, :, :, place:]
         errors[:, :, k] = _distance(theory, after)
         standstill[:, :, k] = _distance(after[:, :, :, :1], after)

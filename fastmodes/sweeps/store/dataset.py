@@ -13,7 +13,7 @@ from xarray.core import indexing
 from ...files import schema
 from ...files.disk import Damaged
 from ..plan.config import dump_values
-from ..plan.parameters import LearningRule
+from ..plan.parameters import LearningRule, Optimizer
 from . import blocks
 from .folder import Store
 
@@ -100,6 +100,8 @@ def coordinates(plan):
 def _label(plan, name, value):
     if isinstance(value, LearningRule):
         return value.name
+    if isinstance(value, Optimizer):
+        return str(value)
     return value if isinstance(value, str) else json.dumps(dump_values(plan.job.parameters, name, [value])[0])
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from ...files.disk import Damaged, digest, read_bytes, remove_stray, sync_folder, write_bytes
 from ...files.paths import local_path
 from ..plan.config import PlanError
+from ..plan.differences import differences
 from ..plan.plan import Plan
 
 _BLOCK = re.compile(r"(\d{6,7})\.([0-9a-f]{64})\.nc")
@@ -76,7 +77,7 @@ class Store:
         Raises
         ------
         PlanError
-            If another plan is kept here; both hashes are shown.
+            If another plan is kept here; what differs and both hashes are shown.
         OSError
             If the folder cannot be made or written.
         """
@@ -86,8 +87,8 @@ class Store:
         kept = self.plan()
         if kept.sha256 != plan.sha256:
             raise PlanError(
-                f"out holds a sweep of another plan: {kept.sha256} there, {plan.sha256} asked for, "
-                f"in {str(self.folder)!r}; choose another folder"
+                f"out holds a sweep of another plan, which differs in {differences(kept, plan)}; choose another folder "
+                f"than {str(self.folder)!r} (plan {kept.sha256} there, {plan.sha256} asked for)"
             )
         self.blocks.mkdir(exist_ok=True)
         sync_folder(self.folder)
