@@ -64,7 +64,7 @@ def unit_rate(rule, w, *, feedback=1.0, epochs=3000):
     teacher = LinearRNN([[1.0]], [[w]], [[1.0]])
     dw, da, db = _DISPLACEMENT * (1 - w**2)
     student = LinearRNN([[1.0 + da]], [[w + dw]], [[1.0 + db]])
-    feedbacks = [[[feedback]]] if rule.feedback == "random" else None
+    feedbacks = [[[feedback]]] if rule.reads_feedback else None
     steps = _steps(w, 1e-9)
 
     def stable(rate):
@@ -107,7 +107,7 @@ def _network_rate(rule, w):
     end = data.isel(rule=0, epoch=-1).where(xr.DataArray(learned(data), dims="seed"))
     predicted = math.nan
     s, r = end["mode_readout"].values, end["mode_feedback"].values
-    usable = np.isfinite(s) & (s != 0) & (np.isfinite(r) | (rule.feedback == "readout"))
+    usable = np.isfinite(s) & (s != 0) & (np.isfinite(r) | (not rule.reads_feedback))
     if usable.any():
         goal = np.broadcast_to(w * _SPREAD, s.shape)
         limits = np.full(s.shape, np.nan)

@@ -124,7 +124,7 @@ def _flow(rule, start, times, rtol, atol):
     import fastmodes as fm
 
     entries = {name: start[f"mode_{name}"].values for name in ENTRIES}
-    r = start["mode_feedback"].values if rule.feedback == "random" else np.ones_like(entries["recurrent"])
+    r = start["mode_feedback"].values if rule.reads_feedback else np.ones_like(entries["recurrent"])
     usable = np.isfinite(r) & np.all([np.isfinite(v) for v in entries.values()], axis=0)
     usable &= np.abs(np.nan_to_num(entries["recurrent"], nan=1.0)) < 1 - 1e-9
     teacher = Modes(*(np.broadcast_to(start[f"teacher_{name}"].values, usable.shape)[usable] for name in ENTRIES))

@@ -54,7 +54,7 @@ def _kernels_agree():
     for hidden in (3, 16):
         student = random_student(hidden, teacher, scale=0.7, seed=1)
         for rule in (bptt(), tbptt(2), rflo(0.5), eprop()):
-            feedback = random_feedback(student, scale=1.0, seed=1) if rule.feedback == "random" else None
+            feedback = random_feedback(student, scale=1.0, seed=1) if rule.reads_feedback else None
             exact = expected_update(rule, student, teacher, steps, feedback=feedback)
             summed = impulse_expectation(
                 lambda inputs, rule=rule, student=student, feedback=feedback: sampled_update(

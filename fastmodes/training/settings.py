@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.arrays import layout
 from ..kernels.training import loop as training
 from ..kernels.training import optimizers
 from ..networks.network import LinearRNN, check_network, check_pair, random_feedback, random_student
+from ..rule_codes import unit_decay
 from ..rules import check_rules
 from ..updates.infinite import spectral_radius
-from ..updates.one import LOSSES, check_feedback, kernel_rule
+from ..updates.one import LOSSES, check_feedback
 from ..validation import (
     LARGEST_SCALE,
     check_choice,
@@ -59,7 +59,7 @@ class Job:
 
     def feedback(self, rule, place):
         """R of one rule and seed, or None."""
-        return None if rule.feedback == "readout" else self.feedbacks[place]
+        return self.feedbacks[place] if rule.reads_feedback else None
 
 
 def check_seeds(seeds):
@@ -151,7 +151,7 @@ def check_feedbacks(feedbacks, rules, students, seeds, feedback_scale):
     if feedbacks is None:
         return [random_feedback(s, scale=feedback_scale, seed=seed) for s, seed in zip(students, seeds, strict=True)]
     feedbacks = _check_each_seed("feedbacks", feedbacks, seeds, "arrays (n_out, n_hidden)")
-    reader = next((rule for rule in rules if rule.feedback == "random"), None)
+    reader = next((rule for rule in rules if rule.reads_feedback), None)
     if reader is None:
         raise ValueError(f"feedbacks must be None where no rule has random feedback; got {len(feedbacks)} arrays")
     return [check_feedback(reader, feedback, students[0].n_out, students[0].n_hidden) for feedback in feedbacks]
@@ -236,7 +236,7 @@ def check_job(
     if given_feedbacks:
         configuration["feedbacks"] = [feedback.tolist() for feedback in feedbacks]
     for rule in rules:
-        kernel_rule(rule, layout.single_layout(teacher.n_out, hidden, teacher.n_in), hidden, steps, feedbacks[:1])
+        unit_decay(rule, hidden)
     return Job(
         rules=rules, teacher=teacher, seeds=seeds, epochs=epochs, steps=steps, updates=updates,
         batch_size=batch_size, optimizer=settings, loss=loss,

@@ -10,7 +10,7 @@ from ..progress import progress_bar
 from ..validation import check_flag, check_integer
 from .results import Results
 from .runs import expected_blocks, sampled_blocks
-from .runs_infinite import exact_blocks
+from .runs_infinite import infinite_blocks
 from .settings import check_job
 
 
@@ -118,7 +118,7 @@ def train(
     check_flag("progress", progress)
     results = Results(job)
     if job.steps == math.inf:
-        blocks = exact_blocks(job)
+        blocks = infinite_blocks(job)
     else:
         blocks = expected_blocks(job) if job.updates == "expected" else sampled_blocks(job, threads)
     stop = threading.Event()
