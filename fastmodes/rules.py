@@ -19,7 +19,7 @@ import numpy as np
 
 from .validation import check_array, check_choice, check_integer, check_number, shown
 
-FEEDBACKS = ("readout", "random")
+FEEDBACKS = ("readout", "random", "sign")
 PROPAGATORS = ("recurrent", "scalar", "diagonal", "recurrent_diagonal")
 
 
@@ -31,8 +31,9 @@ class LearningRule:
     ----------
     name : str
         Label of the rule in results; free.
-    feedback : {"readout", "random"}
-        F, how the output error enters the hidden layer: the readout A, which moves as it learns, or a fixed matrix R.
+    feedback : {"readout", "random", "sign"}
+        F, how the output error enters the hidden layer: the readout A, which moves as it learns; a fixed matrix R;
+        ``sign_scale`` times the signs of A, 0 at 0, which move with A (Liao et al. 2016).
     propagator : {"recurrent", "scalar", "diagonal", "recurrent_diagonal"}
         P, how the error is carried one step back: W; ``decay`` times the identity; a fixed diagonal matrix of
         ``decay``; the diagonal of W, which moves as W learns.
@@ -40,6 +41,8 @@ class LearningRule:
         How many steps back credit reaches, at least 1; None (the default): to the first step.
     decay : float or sequence of float, optional
         w_hat of Eq. 10 for "scalar"; n_hidden numbers for "diagonal"; not allowed otherwise.
+    sign_scale : float, optional
+        s > 0 of the feedback s sign(A), default 1; not allowed for other feedback.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class LearningRule:
     propagator: str = "recurrent"
     horizon: int | None = None
     decay: float | tuple[float, ...] | None = None
+    sign_scale: float | None = None
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name.strip():
@@ -69,6 +73,12 @@ class LearningRule:
         if self.horizon is not None:
             object.__setattr__(self, "horizon", check_integer("horizon", self.horizon))
         object.__setattr__(self, "decay", self._checked_decay())
+        object.__setattr__(self, "sign_scale", self._checked_sign_scale())
+
+    @property
+    def reads_feedback(self) -> bool:
+        """Whether the rule reads a feedback R (r of a mode); what is handed to the others is left unread."""
+        return self.feedback == "random"
 
     def _checked_decay(self):
         if self.propagator == "scalar":
@@ -83,15 +93,18 @@ class LearningRule:
             raise ValueError(f"decay must be None for propagator {self.propagator!r}; got {shown(self.decay)}")
         return None
 
-    @property
-    def reads_feedback(self) -> bool:
-        """Whether the rule reads a feedback R (r of a mode); what is handed to the others is left unread."""
-        return self.feedback == "random"
+    def _checked_sign_scale(self):
+        if self.feedback == "sign":
+            return check_number("sign_scale", 1.0 if self.sign_scale is None else self.sign_scale, above=0.0)
+        if self.sign_scale is not None:
+            raise ValueError(f"sign_scale must be None for feedback {self.feedback!r}; got {shown(self.sign_scale)}")
+        return None
 
     def __repr__(self):
+        scale = "" if self.sign_scale is None else f" (scale {self.sign_scale})"
         decay = "" if self.decay is None else f" (decay {self.decay})"
         horizon = "full horizon" if self.horizon is None else f"horizon {self.horizon}"
-        return f"{self.name}: {self.feedback} feedback, {self.propagator} propagator{decay}, {horizon}"
+        return f"{self.name}: {self.feedback} feedback{scale}, {self.propagator} propagator{decay}, {horizon}"
 
 
 #: RFLO's decay where none is given, the paper's w_hat.
@@ -235,7 +248,7 @@ def _rule_from_fields(text):
         if key in fields:
             raise ValueError(f"rule field {key!r} must be given once; got it twice in {text!r}")
         try:
-            fields[key] = {"horizon": int, "decay": _decay_from_text}.get(key, str)(value)
+            fields[key] = _FROM_TEXT.get(key, str)(value)
         except ValueError:
             raise ValueError(f"rule field {key!r} must be a number; got {value!r}") from None
     if fields.get("propagator") == "diagonal" and isinstance(fields.get("decay"), float):
@@ -248,3 +261,6 @@ def _decay_from_text(text):
     """A number, or the numbers of a diagonal, separated by colons."""
     numbers = tuple(float(part) for part in text.split(":"))
     return numbers if len(numbers) > 1 else numbers[0]
+
+
+_FROM_TEXT = {"horizon": int, "decay": _decay_from_text, "sign_scale": float}

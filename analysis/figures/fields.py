@@ -46,7 +46,7 @@ def vector_fields():
         update = fm.mode_update(rule, fm.Modes(0.6, a, b), fm.Modes(0.6, 1.0, 1.0), feedback=1.0)
         colours = vector_field(xr.Dataset({"a": -update.readout, "b": -update.input}), 1.0, ax)
         ax.set_title(rule.name)
-        if rule.feedback == "readout":
+        if not rule.reads_feedback:
             ax.plot(0, 0, "o", color="white", markeredgecolor="black", markersize=8, zorder=5)
     axes[0].set_ylabel("input b")
     figure.colorbar(colours, ax=axes, label="log10 speed in the plane", fraction=0.015)

@@ -7,9 +7,10 @@ from fastmodes.kernels.modes.stability import KINDS, optimal_stability
 from fastmodes.files.large_grids import SLAB_POINTS, write_slabs
 from fastmodes.files.schema import annotate, flag_attributes
 from fastmodes.modes.grid import check_non_zero
-from fastmodes.modes.update import moves, rule_grid
+from fastmodes.modes.update import rule_grid
 from fastmodes.parallel import check_threads, run_blocks
 from fastmodes.progress import progress_bar
+from fastmodes.rule_codes import kernel_rule, moves
 from fastmodes.rules import check_rules
 from fastmodes.validation import check_flag
 
@@ -23,7 +24,7 @@ def _entries(teacher_recurrent, teacher_product, feedback, **more):
     return {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "feedback": feedback} | more
 
 
-_PARAMETERS = ("teacher_recurrent", "teacher_product", "position", "feedback")
+_PARAMETERS = ("teacher_recurrent", "teacher_product", "position")
 
 
 def _evaluate(rules, grid, values, kinds, derive=None, threads=None, progress=True):
@@ -34,13 +35,13 @@ def _evaluate(rules, grid, values, kinds, derive=None, threads=None, progress=Tr
     threads = check_threads(threads)
     with progress_bar(len(rules) * grid.size, "points", check_flag("progress", progress)) as bar:
         for i, rule in enumerate(rules):
-            layout = grid.layout((*_PARAMETERS, f"decay {i}", f"horizon {i}"))
-            code = np.array([rule.feedback == "readout", moves(rule)], dtype=np.int64)
+            layout = grid.layout((*_PARAMETERS, f"r {i}", f"decay {i}", f"horizon {i}"))
+            in_kernel = kernel_rule(rule)
 
-            def work(block, i=i, layout=layout, code=code):
+            def work(block, i=i, layout=layout, in_kernel=in_kernel):
                 for start in range(*block, _PIECE):
                     piece = slice(start, min(start + _PIECE, block[1]))
-                    optimal_stability(*layout, start, code, values[i, :, piece], kinds[i, piece])
+                    optimal_stability(*layout, start, in_kernel, values[i, :, piece], kinds[i, piece])
                     if derive is not None:
                         derive(i, piece)
 

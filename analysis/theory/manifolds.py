@@ -50,7 +50,7 @@ def fixed_points(rules, teacher_recurrent, teacher_product, position) -> xr.Data
             "loss": (dims, np.stack([np.zeros(grid.shape), product**2 / (2 * (1 - goal**2)) + outside])),
             "fixed_point_exists": (
                 ("rule", "manifold"),
-                np.array([[1, rule.feedback == "readout"] for rule in rules], dtype=np.int8),
+                np.array([[1, not rule.reads_feedback] for rule in rules], dtype=np.int8),
             ),
         },
         coords=grid.coords | {"rule": [rule.name for rule in rules], "manifold": list(MANIFOLDS)},

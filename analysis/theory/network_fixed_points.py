@@ -184,7 +184,7 @@ def end_points(flow, rules, teacher, *, at_rest=1e-4) -> xr.Dataset:
         for j in range(shape[1]):
             run = flow.sel(rule=rule.name).isel(seed=j)
             network = LinearRNN(*(run[f"final_{part}_weights"].values for part in ("readout", "recurrent", "input")))
-            feedback = None if not rule.reads_feedback else run["feedback_weights"].values
+            feedback = run["feedback_weights"].values if rule.reads_feedback else None
             loss = error_loss(network, teacher, np.inf) / whole
             slope = Slope(rule, network, teacher, feedback)
             size = np.abs(

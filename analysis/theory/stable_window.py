@@ -5,7 +5,8 @@ import xarray as xr
 
 from fastmodes.files.schema import annotate, flag_attributes
 from fastmodes.modes.grid import check_non_zero
-from fastmodes.modes.update import moves, rule_grid
+from fastmodes.modes.update import rule_grid
+from fastmodes.rule_codes import moves
 from fastmodes.rules import check_rules
 
 

@@ -6,17 +6,28 @@ import xarray as xr
 from ..files.large_grids import SLAB_POINTS, write_slabs
 from ..files.schema import annotate, flag_attributes
 from ..interrupts import halting
-from ..kernels.flow.driver import FLOW_LANES, LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, STATUSES
+from ..kernels.flow.driver import (
+    EXPLICIT,
+    FLOW_LANES,
+    HANDING_OVER,
+    LEFT_DOMAIN,
+    NON_OPTIMAL,
+    OPTIMAL,
+    STATUSES,
+    STIFF,
+    kernel_place,
+)
 from ..kernels.flow.observables import mode_losses
 from ..kernels.flow.trajectories import Ends
 from ..kernels.modes.iterated_map import map_lanes
 from ..kernels.modes.velocity import FINITE, FIXED, MOVING, ZERO
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
+from ..rule_codes import kernel_rule, moves
 from ..rules import check_rules
 from ..validation import check_array, check_flag, check_integer, check_number
 from .grid import check_range
-from .update import STATE, TEACHER, mode_entries, moves, rule_grid
+from .update import STATE, TEACHER, mode_entries, rule_grid
 
 _BLOCK = 8192
 _SLAB_BY_SLAB = "fm.write_flow computes and writes it slab by slab"
@@ -159,20 +170,19 @@ def integrate(
     """
     shape, observed = (len(rules), grid.size), (len(rules), grid.size if observe else 0)
     states = np.empty((3, *shape, len(times)))
-    ends = Ends(np.empty(shape, np.int8), np.empty(shape), np.empty(shape, np.int32), *np.empty((3, *observed)))
-    readers = [_reader(grid, i, rule) for i, rule in enumerate(rules)]
+    whole = np.empty(shape, np.int8), np.empty(shape), np.empty(shape, np.int32)
+    ends = Ends(*whole, *np.empty((3, *observed)), halt=np.zeros(1, np.int64))
+    readers = [_reader(grid, i) for i in range(len(rules))]
+    options = np.append(options, STIFF if method == "stiff" else HANDING_OVER if hand_over else EXPLICIT)
 
     def work(block):
         i, (start, stop) = block
-        outputs, own = tuple(states[:, i, start:stop]), Ends(*(values[i, start:stop] for values in ends))
-        code = np.array(
-            [method == "stiff", rules[i].feedback == "readout", moves(rules[i]), hand_over, 0], dtype=np.int64
-        )
-        points = readers[i](start, stop)
-        for kind, todo in _kinds(points, code):
-            own_code = code * [1, 1, kind != ZERO, 1, 1]
-            with halting(own_code):
-                FLOW_LANES[kind](points, todo, times, own_code, options, outputs, own)
+        outputs = tuple(states[:, i, start:stop])
+        own = Ends(*(values[i, start:stop] for values in ends[:-1]), halt=np.zeros(1, np.int64))
+        points, rule = readers[i](start, stop), kernel_rule(rules[i])
+        with halting(own.halt):
+            for kind, todo in _kinds(rules[i], points):
+                FLOW_LANES[kernel_place(rule, kind)](points, todo, times, rule, options, outputs, own)
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK, threads)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
@@ -180,15 +190,19 @@ def integrate(
     return states, ends
 
 
-def _kinds(points, code):
+def _kind(rule):
+    """Kind of propagator at the full horizon."""
+    return MOVING if moves(rule) else FIXED
+
+
+def _kinds(rule, points):
     """Which points are of which kind of propagator: (kind, which); they are changed in place where it is 0."""
     horizon = points[:, 7].copy()
-    endless = MOVING if code[2] else FIXED
     if not horizon.any():
-        return [(endless, np.arange(len(points)))]
-    # One step of horizon sums to 1, as the endless sum does where the propagator is 0.
+        return [(_kind(rule), np.arange(len(points)))]
+    # One step of horizon sums to 1, as the full sum does where the propagator is 0.
     points[horizon == 1, 6:8] = 0.0
-    which = ((ZERO, horizon == 1), (FINITE, horizon > 1), (endless, horizon == 0))
+    which = ((ZERO, horizon == 1), (FINITE, horizon > 1), (_kind(rule), horizon == 0))
     return [(kind, np.flatnonzero(some)) for kind, some in which if some.any()]
 
 
@@ -232,13 +246,15 @@ def discrete_map(
     grid.check_memory(len(rules) * (4 * len(counted) + 2), "cut the grid into pieces", epochs=len(counted))
     states = np.empty((3, len(rules), grid.size, len(counted)))
     outside = np.empty((len(rules), grid.size))
-    readers = [_reader(grid, i, rule, ("learning_rate",)) for i, rule in enumerate(rules)]
+    readers = [_reader(grid, i, ("learning_rate",)) for i in range(len(rules))]
 
     def work(block):
         i, (start, stop) = block
-        code = np.array([rules[i].feedback == "readout", moves(rules[i]), 0], dtype=np.int64)
-        with halting(code):
-            map_lanes(readers[i](start, stop), counted, code, tuple(states[:, i, start:stop]), outside[i, start:stop])
+        points, halt = readers[i](start, stop), np.zeros(1, np.int64)
+        kind = FINITE if points[:, 7].any() else _kind(rules[i])
+        outputs = tuple(states[:, i, start:stop])
+        with halting(halt):
+            map_lanes(points, counted, kernel_rule(rules[i]), kind, outputs, outside[i, start:stop], halt)
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK, threads)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
@@ -269,17 +285,9 @@ def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), re
     return rules, grid
 
 
-def _reader(grid, i, rule, more=()):
-    """Reader of the kernel's points; r is 0 where the readout feeds back: ``r + readout (a - r)`` is then exactly a."""
-    read = grid.reader((*STATE, *TEACHER, "feedback", f"decay {i}", f"horizon {i}", *more))
-
-    def points(start, stop):
-        columns = read(start, stop)
-        if rule.feedback == "readout":
-            columns[:, 5] = 0.0
-        return columns
-
-    return points
+def _reader(grid, i, more=()):
+    """Reader of the kernel's points under rule i."""
+    return grid.reader((*STATE, *TEACHER, f"r {i}", f"decay {i}", f"horizon {i}", *more))
 
 
 def _ascending(name, values):

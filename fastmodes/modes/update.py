@@ -9,6 +9,7 @@ from ..kernels.modes.update import mode_updates
 from ..networks.aligned import modes_of
 from ..networks.network import LinearRNN, Modes
 from ..parallel import check_threads, run_blocks
+from ..rule_codes import kernel_rule, mode_decay, mode_feedback, moves
 from ..rules import check_rule
 from ..validation import check_array, check_choice, check_steps
 from .grid import Grid, broadcast, check_product, check_range, own_values
@@ -18,34 +19,14 @@ TEACHER = ("teacher_recurrent", "teacher_product")
 _BLOCK = 4096
 
 
-def rule_decay(rule, grid_values):
-    """The rule's fixed propagator as a grid parameter: a number, or one per mode along the axis of modes.
-
-    Several numbers (propagator "diagonal") belong to the dimension "mode" of DataArrays, or to the last axis of plain
-    arrays. A propagator that moves with w has no decay of its own: 0.
-    """
-    if rule.propagator == "scalar":
-        return rule.decay
-    if rule.propagator != "diagonal":
-        return 0.0
-    if len(rule.decay) == 1:
-        return rule.decay[0]
-    decay = np.array(rule.decay)
-    return xr.DataArray(decay, dims="mode") if any(isinstance(v, xr.DataArray) for v in grid_values) else decay
-
-
-def moves(rule):
-    """Whether the propagator of a mode is its own w: propagator W, or its diagonal in the neuron basis."""
-    return rule.propagator in ("recurrent", "recurrent_diagonal")
-
-
 def mode_entries(rules, modes, teacher_modes, feedback) -> dict:
     """Parameters of a grid: student, teacher and feedback of the modes.
 
     Parameters
     ----------
     rules : sequence of LearningRule
-        Whoever reads a diagonal needs a student in the neuron basis.
+        Whoever reads a diagonal needs a student in the neuron basis, whoever reads the signs of A one whose A is
+        diagonal.
     modes, teacher_modes : Modes, or LinearRNN both
         Two networks are taken apart into their modes, if the student is aligned with the teacher.
     feedback : number, array, DataArray or None
@@ -58,8 +39,11 @@ def mode_entries(rules, modes, teacher_modes, feedback) -> dict:
     """
     feedback = 1.0 if feedback is None else feedback
     if isinstance(modes, LinearRNN) or isinstance(teacher_modes, LinearRNN):
-        neuron_basis = any("diagonal" in rule.propagator for rule in rules)
-        modes, teacher_modes, feedback = modes_of(modes, teacher_modes, feedback, neuron_basis=neuron_basis)
+        modes, teacher_modes, feedback = modes_of(
+            modes, teacher_modes, feedback,
+            neuron_basis=any("diagonal" in rule.propagator for rule in rules),
+            signs=any(rule.feedback == "sign" for rule in rules),
+        )  # fmt: skip
     for name, value in (("modes", modes), ("teacher_modes", teacher_modes)):
         if not (isinstance(value, tuple) and len(value) == 3):
             raise TypeError(f"{name} must be fastmodes.Modes(recurrent, readout, input); got {value!r}")
@@ -77,33 +61,22 @@ def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, threads, with_j
     steps = check_steps("steps", steps, infinite=True)
     sequence = check_choice("loss", loss, ("final", "sequence")) == "sequence"
     entries = mode_entries((rule,), modes, teacher_modes, feedback)
-    grid = broadcast(entries | {"decay": rule_decay(rule, entries.values())})
+    own = {"r": mode_feedback(rule, entries["feedback"]), "decay": mode_decay(rule, entries.values())}
+    grid = broadcast(entries | own)
     if steps == math.inf:
         for name in ("recurrent", "teacher_recurrent"):
             check_range(grid, name, -1, 1)
             _check_convergence(grid, name, rule)
-    code = np.array(
-        [
-            0 if steps == math.inf else steps,
-            rule.horizon or 0,
-            2 if sequence else 1,
-            rule.feedback == "readout",
-            moves(rule),
-        ],
-        dtype=np.int64,
-    )
+    choices = kernel_rule(rule), 0 if steps == math.inf else steps, 2 if sequence else 1
     grid.check_memory(12 if with_jacobian else 3, "cut the grid into pieces")
     updates = np.empty((grid.size, 3))
     jacobians = np.empty((grid.size, 3, 3) if with_jacobian else (grid.size, 0, 0))
 
-    read_state, read_parameters = grid.reader(STATE), grid.reader((*TEACHER, "feedback", "decay"))
+    read_state, read_parameters = grid.reader(STATE), grid.reader((*TEACHER, "r", "decay"))
 
     def work(block):
-        piece, parameters = slice(*block), read_parameters(*block)
-        if not rule.reads_feedback:
-            # ``r + readout (a - r)`` is then exactly a.
-            parameters[:, 2] = 0.0
-        mode_updates(read_state(*block), parameters, code, updates[piece], jacobians[piece])
+        piece = slice(*block)
+        mode_updates(read_state(*block), read_parameters(*block), *choices, updates[piece], jacobians[piece])
 
     run_blocks(work, grid.blocks(_BLOCK, threads), threads, quick=grid.size <= _BLOCK)
     return grid, updates, jacobians
@@ -183,7 +156,7 @@ def _like_input(grid, flat):
 
 
 def rule_grid(rules, entries, decay=None, horizon=None, reserved=("rule", "time", "eigenvalue")) -> Grid:
-    """One grid for several rules: ``entries``, and for rule i its "decay i" and "horizon i" (0: endless).
+    """One grid for several rules: ``entries``, and for rule i its "r i", "decay i" and "horizon i" (0: the full one).
 
     Parameters
     ----------
@@ -213,7 +186,8 @@ def rule_grid(rules, entries, decay=None, horizon=None, reserved=("rule", "time"
             raise ValueError(f"horizon must hold whole numbers >= 1; got {whole.ravel()[:3]} ..")
     entries = dict(entries)
     for i, rule in enumerate(rules):
-        own = decay if decay is not None and scalar[i] else rule_decay(rule, tuple(entries.values()))
+        own = decay if decay is not None and scalar[i] else mode_decay(rule, tuple(entries.values()))
+        entries[f"r {i}"] = mode_feedback(rule, entries.get("feedback", 0.0), entries.get("position"))
         entries[f"decay {i}"] = own
         entries[f"horizon {i}"] = horizon if horizon is not None and finite[i] else float(rule.horizon or 0)
     grid = broadcast(entries, reserved)
@@ -226,7 +200,7 @@ def rule_grid(rules, entries, decay=None, horizon=None, reserved=("rule", "time"
 
 
 def _check_convergence(grid, name, rule, decay="decay"):
-    """The sum over the endless horizon converges: |decay w| < 1."""
+    """The sum over the full horizon converges: |decay w| < 1."""
     if moves(rule) or rule.horizon is not None:
         return
     product = np.abs(own_values(grid.values[decay]) * own_values(grid.values[name]))

@@ -7,7 +7,7 @@ from .bases import positive_columns
 from .network import LinearRNN, Modes, check_network, check_pair, teacher_bases
 
 
-def modes_of(student, teacher, feedback=None, *, neuron_basis=False, tolerance=1e-8):
+def modes_of(student, teacher, feedback=None, *, neuron_basis=False, signs=False, tolerance=1e-8):
     """Modes of a student aligned with its teacher, and the teacher's, by decreasing teacher eigenvalue (Eqs. 11-16).
 
     Parameters
@@ -19,6 +19,10 @@ def modes_of(student, teacher, feedback=None, *, neuron_basis=False, tolerance=1
     neuron_basis : bool
         Also demand that P is the neuron basis: a rule that reads diag(W) (e-prop) or a diagonal of neurons mixes the
         modes of any other basis, because it does not commute with rotations of hidden space.
+
+    signs : bool
+        Also demand that the signs of A are those of its modes, U^T sign(A) P = sign(Abar): a rule that feeds back
+        through sign(A) mixes the modes wherever A itself is not diagonal, up to order and signs.
 
     Returns
     -------
@@ -54,6 +58,14 @@ def modes_of(student, teacher, feedback=None, *, neuron_basis=False, tolerance=1
             "modes must be a student whose eigenbasis is the neuron basis (a diagonal recurrent matrix) for a rule "
             "that reads a diagonal, such as e-prop: in any other basis its update mixes the modes"
         )
+    if signs:
+        mixed = u.T @ np.sign(student.readout) @ basis
+        np.fill_diagonal(mixed, np.diagonal(mixed) - np.sign(np.diagonal(parts[1])))
+        if np.abs(mixed).max() > tolerance:
+            raise ValueError(
+                "modes must be a student whose readout matrix is itself diagonal, up to order and signs, for a rule "
+                "that feeds back through the signs of A: any other sign(A) mixes the modes"
+            )
     if feedback is not None and np.ndim(feedback) == 2:
         matrix = check_array("feedback", feedback, (student.n_out, n), dims=("n_out", "n_hidden"))
         feedback = _diagonal("feedback", u.T @ matrix @ basis, tolerance)

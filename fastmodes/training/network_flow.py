@@ -14,8 +14,9 @@ from ..networks.network import LinearRNN, check_network
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
 from ..renamed import renamed
+from ..rule_codes import kernel_rule, unit_decay
 from ..rules import check_rules
-from ..updates import infinite as stationary
+from ..updates import infinite
 from ..updates.loss import error_loss, power_loss
 from ..validation import check_array, check_integer, check_memory, check_number
 from . import settings as jobs
@@ -23,9 +24,6 @@ from .estimates import ALIGNMENTS, MODE_VARIABLES, history_estimates, mode_coord
 from .parameters import check_parameters
 
 STATUS = ("reached_end", "converged", "left_domain", "step_limit")
-
-#: Most doublings of an update along a flow: its domain ends where the spectral radius passes 1 - 2e-6.
-FLOW_DOUBLINGS = 24
 
 _WEIGHTS = {
     "readout_weights": ("output", "unit"),
@@ -131,7 +129,7 @@ def matrix_flow(
     check_parameters({"keep_weights": keep_weights, "progress": progress})
     threads = check_threads(threads)
     for rule in rules:
-        stationary.work_space(rule, students[0], teacher, None)
+        unit_decay(rule, hidden)
 
     runs = [(rule, seed) for rule in range(len(rules)) for seed in range(len(seeds))]
     with progress_bar(len(runs), "flows", progress) as bar:
@@ -167,20 +165,17 @@ class _Task:
     def __call__(self, run):
         rule, student = self.rules[run[0]], self.students[run[1]]
         feedback = self.feedbacks[run[1]] if rule.reads_feedback else None
-        m = stationary.work_space(rule, student, self.teacher, feedback)
+        m = infinite.work_space(rule, student, self.teacher, feedback)
         count = int(m.places[[READOUT, RECURRENT, INPUT], 1:].prod(axis=1).sum())
         outcome = kernels.Outcome(np.full((len(self.times), count), np.nan), np.full(len(self.times), np.nan))
-        in_kernel = kernels.Rule(
-            stationary.PROPAGATORS[rule.propagator], rule.feedback == "readout", rule.horizon or 0, FLOW_DOUBLINGS
-        )
         with halting(m.places):
-            status, reached, steps = kernels.matrix_flow(m, in_kernel, self.control, self.times, outcome)
+            status, reached, steps = kernels.matrix_flow(m, kernel_rule(rule), self.control, self.times, outcome)
         history = self._history(m, student, outcome.states)
         final = _network(m, student)
         return {
             "status": status, "time_reached": reached, "integration_steps": steps,
             "loss": self._losses(outcome.losses, history),
-            "spectral_radius": stationary.spectral_radius(final.recurrent),
+            "spectral_radius": infinite.spectral_radius(final.recurrent),
             "history": history, "final": final,
             "estimates": history_estimates(*history, teacher_modes(self.teacher), feedback),
         }  # fmt: skip
@@ -199,7 +194,7 @@ class _Task:
         whole = power_loss(self.teacher, math.inf)
         losses = losses + whole
         last, last_loss = None, math.nan
-        for i in np.flatnonzero(losses <= stationary.CANCELLED * whole):
+        for i in np.flatnonzero(losses <= infinite.CANCELLED * whole):
             network = LinearRNN(*(part[i] for part in history))
             if network != last:
                 last, last_loss = network, error_loss(network, self.teacher, math.inf)
@@ -213,7 +208,7 @@ def _shapes(student):
 
 def _network(m, student):
     return LinearRNN(
-        *(stationary.get(m, c, s) for c, s in zip((READOUT, RECURRENT, INPUT), _shapes(student), strict=True))
+        *(infinite.get(m, c, s) for c, s in zip((READOUT, RECURRENT, INPUT), _shapes(student), strict=True))
     )
 
 

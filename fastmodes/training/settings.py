@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.arrays import layout
 from ..kernels.training import loop as training
 from ..kernels.training import optimizers
 from ..networks.network import LinearRNN, check_network, check_pair, random_feedback, random_student
+from ..rule_codes import unit_decay
 from ..rules import check_rules
 from ..updates.infinite import spectral_radius
-from ..updates.one import MOST_SEEDS, check_each_feedback, kernel_rule
+from ..updates.one import MOST_SEEDS, check_each_feedback
 from ..validation import check_integer, check_memory, check_sequence, check_steps, shown
 from .optimizers import complete_optimizer, in_kernel
 from .parameters import TRAIN, check_parameters
@@ -191,9 +191,8 @@ def check_job(given) -> Job:
         configuration["students"] = [_matrices(student) for student in students]
     if values.feedbacks is not None:
         configuration["feedbacks"] = [feedback.tolist() for feedback in feedbacks]
-    place = layout.single_layout(values.teacher.n_out, values.hidden, values.teacher.n_in)
     for rule in rules:
-        kernel_rule(rule, place, values.hidden, values.steps, feedbacks[:1])
+        unit_decay(rule, values.hidden)
     records = np.unique(np.append(np.arange(0, values.epochs, values.record_every), values.epochs))
     stop_loss = -math.inf if values.stop_loss is None else values.stop_loss
     return Job(

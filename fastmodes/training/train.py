@@ -9,7 +9,7 @@ from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
 from .results import Results
 from .runs import expected_blocks, sampled_blocks
-from .runs_infinite import exact_blocks
+from .runs_infinite import infinite_blocks
 from .settings import check_job
 
 
@@ -112,7 +112,7 @@ def train(
     threads = check_threads(threads)
     results = Results(job)
     if job.steps == math.inf:
-        blocks = exact_blocks(job)
+        blocks = infinite_blocks(job)
     else:
         blocks = expected_blocks(job) if job.updates == "expected" else sampled_blocks(job, threads)
     with progress_bar(job.epochs * len(job.rules) * len(job.seeds), "updates", progress) as bar:

@@ -24,6 +24,7 @@ import math
 import numpy as np
 
 from ..networks.network import LinearRNN, check_pair
+from ..rule_codes import unit_decay
 from ..rules import check_rule
 from ..validation import check_array, check_choice, check_integer, check_memory, check_number, check_steps
 from .infinite import spectral_radius
@@ -214,5 +215,4 @@ def _for_larger_network(rule, n_hidden, n_state):
     """The rule with a decay for every unit of the larger network; credit never enters the filter's."""
     if rule.propagator != "diagonal":
         return rule
-    check_array("decay", np.asarray(rule.decay), (n_hidden,), dims=("n_hidden",))
-    return dataclasses.replace(rule, decay=(*rule.decay, *([0.0] * n_state)))
+    return dataclasses.replace(rule, decay=(*unit_decay(rule, n_hidden), *([0.0] * n_state)))

@@ -5,13 +5,14 @@ import math
 import numpy as np
 
 from ..interrupts import halting
-from ..kernels.updates import finite
-from ..kernels.updates import many as exact_batches
+from ..kernels.updates import finite, many
+from ..kernels.updates.doubling import MOST_DOUBLINGS
 from ..networks.network import check_pair
 from ..parallel import check_threads, run_blocks
+from ..rule_codes import kernel_rule
 from ..rules import check_rule
 from ..validation import check_choice, check_steps
-from . import infinite as stationary
+from . import infinite
 from .loss import error_loss, power_loss
 from .one import LOSSES, Update, check_each_feedback, expected_update
 
@@ -74,28 +75,27 @@ def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="fi
 def _stacked(students, feedbacks):
     parts = [np.stack([getattr(s, name) for s in students]) for name in ("readout", "recurrent", "input")]
     count = len(students)
-    return exact_batches.Batch(
+    return many.Batch(
         *parts, np.stack(feedbacks), np.zeros(count), np.ones(count), *(np.zeros(part.shape) for part in parts)
     )
 
 
 def _part(batch, start):
-    return exact_batches.Batch(*(array[start : start + _TOGETHER] for array in batch))
+    return many.Batch(*(array[start : start + _TOGETHER] for array in batch))
 
 
 def _run(rule, student, teacher, steps, loss, batch):
     """Work on one part of the batch: any student of its size gives the shapes."""
-    code, readout = stationary.PROPAGATORS[rule.propagator], rule.feedback == "readout"
+    in_kernel = kernel_rule(rule)
     if steps == math.inf:
-        m = stationary.work_space(rule, student, teacher, None)
+        m = infinite.work_space(rule, student, teacher, None)
         with halting(m.places):
-            exact_batches.stationary_updates(m, batch, code, readout, rule.horizon or 0, stationary.MOST_DOUBLINGS)
+            many.infinite_updates(m, batch, in_kernel, MOST_DOUBLINGS)
         return
-    horizon = steps if rule.horizon is None else min(rule.horizon, steps)
-    weighted = loss == "sequence"
-    m = stationary.work_space(rule, student, teacher, None, weighted=weighted, levels=finite.chain_levels(horizon))
+    weighted, levels = loss == "sequence", finite.chain_levels(in_kernel, steps)
+    m = infinite.work_space(rule, student, teacher, None, weighted=weighted, levels=levels)
     with halting(m.places):
-        exact_batches.finite_updates(m, batch, code, readout, horizon, steps, weighted)
+        many.finite_updates(m, batch, in_kernel, steps, weighted)
 
 
 def _finished(rule, students, teacher, steps, feedbacks, loss, batch):
@@ -104,13 +104,13 @@ def _finished(rule, students, teacher, steps, feedbacks, loss, batch):
     losses = batch.losses + whole
     update = Update(losses, batch.change_readout, batch.change_recurrent, batch.change_input)
     finite_ones = np.isfinite(losses) & np.isfinite(update.recurrent).all((1, 2))
-    careful = ~finite_ones | (batch.terms <= 0) | (batch.terms > stationary.LONG)
+    careful = ~finite_ones | (batch.terms <= 0) | (batch.terms > infinite.LONG)
     for i in np.flatnonzero(careful):
         feedback = feedbacks[i] if rule.reads_feedback else None
         for whole_array, part in zip(
             update, expected_update(rule, students[i], teacher, steps, feedback=feedback, loss=loss), strict=True
         ):
             whole_array[i] = part
-    for i in np.flatnonzero(~careful & ~(losses > stationary.CANCELLED * whole)):
+    for i in np.flatnonzero(~careful & ~(losses > infinite.CANCELLED * whole)):
         losses[i] = error_loss(students[i], teacher, steps, loss=loss)
     return update

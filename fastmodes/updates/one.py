@@ -8,14 +8,14 @@ import numpy as np
 import xarray as xr
 
 from ..kernels.arrays import layout
-from ..kernels.updates import credit, online, sampled
-from ..kernels.updates import recursion as expected
+from ..kernels.updates import online, recursion, sampled
 from ..networks.network import check_pair
 from ..networks.running import batch_first_to_last, impulse_response, run_batch
 from ..parallel import interruptibly, serial_linear_algebra
+from ..rule_codes import carrier, kernel_rule
 from ..rules import check_rule
 from ..validation import check_array, check_choice, check_flag, check_memory, check_sequence, check_steps
-from . import infinite as stationary
+from . import infinite
 from .impulses import covariance_root
 
 LOSSES = ("final", "sequence")
@@ -78,37 +78,6 @@ def _depth(values):
     while isinstance(values, list | tuple) and len(values):
         depth, values = depth + 1, values[0]
     return depth + np.ndim(values)
-
-
-def kernel_rule(rule, place, n_hidden, steps, feedbacks):
-    """The rule as the kernels read it.
-
-    Parameters
-    ----------
-    rule : LearningRule
-    place : fastmodes.kernels.arrays.layout.Layout
-    n_hidden, steps : int
-    feedbacks : list of array (n_out, n_hidden)
-        One for each network of the block; ignored for readout feedback.
-
-    Raises
-    ------
-    ValueError
-        If the rule's decay does not have n_hidden numbers.
-    """
-    decay = np.zeros(n_hidden) if rule.decay is None else np.asarray(rule.decay, dtype=float)
-    if decay.ndim == 0:
-        decay = np.full(n_hidden, float(decay))
-    if decay.shape != (n_hidden,):
-        raise ValueError(f"decay must hold n_hidden={n_hidden} numbers for {rule.name}; got {len(decay)}")
-    reads_readout = rule.feedback == "readout"
-    return credit.Rule(
-        propagator=stationary.PROPAGATORS[rule.propagator],
-        horizon=steps if rule.horizon is None else min(rule.horizon, steps),
-        readout_feedback=reads_readout,
-        feedback=place.readout_like([] if reads_readout else feedbacks),
-        decay=place.hidden_like(decay),
-    )
 
 
 def loss_weights(loss, steps):
@@ -193,9 +162,9 @@ def _one_thread(*networks):
 
 def _expected_update(rule, student, teacher, steps, feedback, loss, root):
     if steps == math.inf:
-        return Update(*stationary.infinite_update(rule, student, teacher, feedback, root))
-    if stationary.doubling_is_faster(student, teacher, steps, loss):
-        by_doubling = Update(*stationary.finite_update(rule, student, teacher, steps, feedback, loss, root))
+        return Update(*infinite.infinite_update(rule, student, teacher, feedback, root))
+    if infinite.doubling_is_faster(student, teacher, steps, loss):
+        by_doubling = Update(*infinite.finite_update(rule, student, teacher, steps, feedback, loss, root))
         if all(np.isfinite(part).all() for part in by_doubling):
             return by_doubling
     check_memory(8.0 * steps * student.n_out * (3 * student.n_hidden + 2 * student.n_in), steps=steps)
@@ -214,12 +183,12 @@ def by_recursion(rule, student, teacher, steps, feedback, loss, root=None):
     place.put(network, 0, (student.readout, student.recurrent, inputs))
     value = np.zeros(place.networks)
     with np.errstate(all="ignore"):
-        expected.expected_update(
+        recursion.expected_update(
             network,
-            kernel_rule(rule, place, student.n_hidden, steps, [feedback]),
+            kernel_rule(rule),
             place.input_like(target),
             loss_weights(loss, steps),
-            expected.work_space(network, steps),
+            recursion.work_space(network, carrier(rule, place, [feedback]), steps),
             update,
             value,
         )
@@ -284,13 +253,12 @@ def sampled_update(
     place.put(network, 0, student_matrices(student))
     batch = batch_first_to_last(inputs)
     targets = teacher_outputs(teacher, batch, loss)
-    in_kernel = kernel_rule(rule, place, student.n_hidden, steps, [feedback])
-    sizes = (student.n_hidden, steps, batch.shape[2])
+    in_kernel, carried_by = kernel_rule(rule), carrier(rule, place, [feedback])
     if form == "online":
-        work = online.work_space(network, *sizes, in_kernel.propagator)
+        work = online.work_space(network, in_kernel, carried_by, n, batch.shape[2])
         kernel = online.online_update
     else:
-        work = sampled.work_space(network, *sizes, in_kernel.horizon, LOSSES.index(loss))
+        work = sampled.work_space(network, in_kernel, carried_by, n, steps, batch.shape[2], LOSSES.index(loss))
         kernel = sampled.sampled_update
     call = _call_away if samples * traces * n > 1e7 or form not in _compiled else _call_here
     value = call(form, kernel, network, in_kernel, batch, targets, divisor, work, update)

@@ -3,6 +3,7 @@
 A field marked :data:`FIXED` is the same for the whole sweep (it shapes the result); any other may become an axis.
 """
 
+import dataclasses
 import inspect
 import math
 from typing import Annotated, Any, Literal
@@ -42,10 +43,12 @@ def checked_rule(value) -> LearningRule:
 
 def _rule_table(rule):
     decay = list(rule.decay) if isinstance(rule.decay, tuple) else rule.decay
-    return {
+    table = {
         "name": rule.name, "feedback": rule.feedback, "propagator": rule.propagator,
         "horizon": rule.horizon, "decay": decay,
     }  # fmt: skip
+    # Plans of rules without one keep their hash.
+    return table if rule.sign_scale is None else table | {"sign_scale": rule.sign_scale}
 
 
 def _whole(value):
@@ -162,12 +165,10 @@ def rule_of(values) -> LearningRule:
     """
     rule = values["rule"]
     decay, horizon = values.get("decay"), values.get("horizon")
-    return LearningRule(
-        rule.name,
-        rule.feedback,
-        rule.propagator,
-        rule.horizon if horizon is None or rule.horizon is None else horizon,
-        decay if decay is not None and rule.propagator == "scalar" else rule.decay,
+    return dataclasses.replace(
+        rule,
+        horizon=rule.horizon if horizon is None or rule.horizon is None else horizon,
+        decay=decay if decay is not None and rule.propagator == "scalar" else rule.decay,
     )
 
 
