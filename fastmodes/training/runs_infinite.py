@@ -5,10 +5,10 @@ import math
 import numpy as np
 
 from ..kernels.arrays import layout
+from ..kernels.arrays.layout import Network
 from ..kernels.flow.networks import Rule
 from ..kernels.training import infinite as exact_training
 from ..kernels.training import optimizers
-from ..kernels.updates.credit import Network
 from ..kernels.updates.doubling import CHANGE_INPUT, CHANGE_READOUT, CHANGE_RECURRENT, INPUT, READOUT, RECURRENT
 from ..networks.network import LinearRNN
 from ..updates.infinite import CANCELLED, MOST_DOUBLINGS, PROPAGATORS, place_of, work_space

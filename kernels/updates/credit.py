@@ -11,6 +11,7 @@ a batch (:mod:`~fastmodes.kernels.updates.sampled`). Letters: A readout, W recur
 
 from typing import Any, NamedTuple
 
+from ..arrays.layout import Network as Network
 from ..arrays.products import chain, copy_into, product_turned, scale_rows
 from ..compile import by_dimensions, inlined
 from ..simd.lanes import WIDTH, fma, load, store
@@ -18,14 +19,6 @@ from ..simd.views import flattened, stacked
 
 #: Propagators P: W itself; one number times the identity; a fixed diagonal; the diagonal of W, moving as W learns.
 RECURRENT, SCALAR, DIAGONAL, RECURRENT_DIAGONAL = range(4)
-
-
-class Network(NamedTuple):
-    """A (n_out, n_hidden), W (n_hidden, n_hidden), B (n_hidden, n_in), or their updates; one network or eight."""
-
-    readout: Any
-    recurrent: Any
-    input: Any
 
 
 class Rule(NamedTuple):
