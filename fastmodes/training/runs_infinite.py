@@ -6,8 +6,8 @@ import numpy as np
 
 from ..interrupts import halting
 from ..kernels.arrays import layout
+from ..kernels.arrays.layout import Network
 from ..kernels.training import infinite, optimizers
-from ..kernels.updates.credit import Network
 from ..kernels.updates.doubling import CHANGE_INPUT, CHANGE_READOUT, CHANGE_RECURRENT, INPUT, READOUT, RECURRENT
 from ..networks.network import LinearRNN
 from ..updates.infinite import CANCELLED, place_of, work_space
