@@ -143,7 +143,8 @@ def cache_folder():
 def cache_problem():
     """Why compiled code is not kept for next time, as far as is known; an empty text if it is."""
     folder, why = _place()
-    if folder is not None and not _failures and not os.access(folder, os.W_OK):
+    effective = os.access in os.supports_effective_ids
+    if folder is not None and not _failures and not os.access(folder, os.W_OK, effective_ids=effective):
         return f"{folder} is read-only"
     return why or "".join(_failures)
 
