@@ -76,7 +76,7 @@ def _private(path):
     _check(path, found, stat.S_ISDIR)
     if found.st_uid == _user() and stat.S_IMODE(found.st_mode) & 0o077:
         with contextlib.suppress(OSError):
-            path.chmod(0o700)
+            path.chmod(stat.S_IMODE(found.st_mode) & 0o700)
 
 
 def _open_folder(base):

@@ -27,16 +27,20 @@ def trapped(tmp_path, monkeypatch):
     return mark
 
 
-@pytest.mark.parametrize("path", ["", None])
-def test_what_lies_in_the_current_folder_is_not_executed(trapped, tmp_path, monkeypatch, path):
+def test_what_lies_in_the_current_folder_is_not_executed(trapped, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "")
-    if path is not None:
-        # As in an interactive session.
-        monkeypatch.setattr(sys, "path", [*sys.path, path])
     sweep(document(points_per_block=12, fixed={"delay": 0.0}), tmp_path / "out", processes=2, progress=False)
     merge(tmp_path / "out", tmp_path / "merged.nc", progress=False)
     assert (tmp_path / "merged.nc").exists()
     assert not trapped.exists()
+
+
+def test_the_path_of_an_interactive_session_is_not_handed_on(tmp_path, monkeypatch):
+    (tmp_path / "shown.py").write_text("import sys\ndef main():\n    print(sys.path, flush=True)\n")
+    monkeypatch.setattr(sys, "path", ["", *sys.path, str(tmp_path)])
+    child = children.start("shown", "main")
+    assert child.stdout.readline() == f"{sys.path[1:]}\n"
+    children.end(child)
 
 
 def test_a_child_finds_the_modules_that_its_parent_finds(tmp_path, monkeypatch):
