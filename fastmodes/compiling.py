@@ -64,6 +64,10 @@ class _Clock(event.Listener):
         """Seconds spent compiling so far."""
         return self._spent + (time.monotonic() - self._began if self._depth else 0.0)
 
+    def working(self):
+        """Whether the compiler is at work."""
+        return self._depth > 0
+
     def _announce(self, function):
         module = getattr(function, "__module__", None) or ""
         for beginning, (what, seconds) in FAMILIES.items():
@@ -84,6 +88,11 @@ event.register("numba:compile", _clock)
 def seconds_compiling() -> float:
     """Seconds that this process has spent compiling."""
     return _clock.seconds()
+
+
+def compiling() -> bool:
+    """Whether the compiler is at work: it cannot be stopped."""
+    return _clock.working()
 
 
 def _not_kept(why):

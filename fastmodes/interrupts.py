@@ -13,7 +13,7 @@ import time
 import weakref
 
 #: Seconds that work gets to stop before its thread is left behind.
-PATIENCE = 1.0
+PATIENCE = 0.5
 
 
 class Stopped(BaseException):
@@ -123,11 +123,12 @@ def termination_as_interrupt():
 @atexit.register
 def _stop_everything():
     """Threads left behind get a moment to leave their kernels before the process takes memory away from them."""
+    from .compiling import compiling
     from .parallel import busy_workers
 
     with contextlib.suppress(RuntimeError):
         for stop in list(_running):
             stop.set()
     deadline = time.monotonic() + PATIENCE
-    while busy_workers() and time.monotonic() < deadline:
+    while busy_workers() and not compiling() and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -22,6 +22,7 @@ import time
 import numba
 import threadpoolctl
 
+from .compiling import compiling
 from .interrupts import PATIENCE, Stop, Stopped, current_stop, working_for
 from .validation import check_integer
 
@@ -247,8 +248,8 @@ def _patiently(finished, outer):
 
 
 def _wait_for(finished, left):
-    """Wait until ``left`` threads have stopped, but no longer than a moment."""
+    """Wait until ``left`` threads have stopped, but no longer than a moment, and not for the compiler."""
     deadline = time.monotonic() + PATIENCE
     with contextlib.suppress(queue.Empty):
-        while left:
+        while left and not compiling():
             left -= finished.get(timeout=max(0.0, deadline - time.monotonic())) is None

@@ -76,7 +76,7 @@ def _private(path):
     _check(path, found, stat.S_ISDIR)
     if found.st_uid == _user() and stat.S_IMODE(found.st_mode) & 0o077:
         with contextlib.suppress(OSError):
-            path.chmod(0o700)
+            path.chmod(stat.S_IMODE(found.st_mode) & 0o700)
 
 
 def _open_folder(base):
@@ -143,7 +143,8 @@ def cache_folder():
 def cache_problem():
     """Why compiled code is not kept for next time, as far as is known; an empty text if it is."""
     folder, why = _place()
-    if folder is not None and not _failures and not os.access(folder, os.W_OK):
+    effective = os.access in os.supports_effective_ids
+    if folder is not None and not _failures and not os.access(folder, os.W_OK, effective_ids=effective):
         return f"{folder} is read-only"
     return why or "".join(_failures)
 

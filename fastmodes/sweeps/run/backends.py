@@ -12,10 +12,12 @@ import selectors
 import threading
 import time
 
-from ...interrupts import PATIENCE, Stop, working_for
+from ...interrupts import Stop, working_for
 from . import children
 from .worker import Done, carry_out
 
+#: Seconds that blocks being written get to finish after an interrupt.
+PATIENCE = 1.0
 #: A block that ends this many workers is given up.
 ATTEMPTS = 3
 
