@@ -24,14 +24,20 @@ class Damaged(OSError):
         super().__init__(errno.EIO, reason, str(path))
 
 
-def read_bytes(path, *, follow=False):
-    """Content of a regular file; a pipe or device is refused at once, and so is a symbolic link unless ``follow``."""
+def read_bytes(path, most=-1, *, follow=False):
+    """The first ``most`` bytes of a regular file (default all).
+
+    A pipe, a device or a folder is refused at once, and so is a symbolic link unless ``follow``.
+    """
     # Opening a pipe would wait for its writer.
-    flags = os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
-    with open(os.open(path, flags), "rb") as handle:
-        if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Damaged(path, "not a regular file")
-        return handle.read()
+        with open(descriptor, "rb", closefd=False) as handle:
+            return handle.read(most)
+    finally:
+        os.close(descriptor)
 
 
 def write_bytes(path, *pieces, needed=None):
