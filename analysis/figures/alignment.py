@@ -29,7 +29,7 @@ def alignments(dataset, rule, ax=None):
         values = run[f"alignment_{kind}"]
         # Rules that read no R have no feedback alignment: there is nothing to say about their runs.
         if np.isfinite(values).any():
-            draw_band(ax, run["epoch"], values, label=kind, dataset=run, color=colour, linestyle=line)
+            draw_band(ax, run["epoch"], values, label=kind, dataset=run, alone=True, color=colour, linestyle=line)
     note_lost(ax, run)
     note_missing(ax, run["alignment_readout"])
     ax.set_ylim(0, 1.02)

@@ -54,7 +54,7 @@ def median_and_band(values):
         return np.nanquantile(values, [BAND[0], 0.5, BAND[1]], axis=0)
 
 
-def draw_band(ax, x, variable, *, label=None, dataset=None, floor=None, linewidth=2, **style):
+def draw_band(ax, x, variable, *, label=None, dataset=None, floor=None, alone=False, linewidth=2, **style):
     """Median line and band over seeds of a variable along one axis; nothing if no run has a value and none is lost.
 
     Set the axes' scale before.
@@ -70,6 +70,8 @@ def draw_band(ax, x, variable, *, label=None, dataset=None, floor=None, linewidt
         The part of a dataset, one rule's, whose ``status`` tells which runs are lost.
     floor : float, optional
         Smaller values are drawn at it.
+    alone : bool
+        The panel is one rule's: :func:`note_lost` says once what is lost.
     **style
         Of ``Axes.plot``.
     """
@@ -96,7 +98,7 @@ def draw_band(ax, x, variable, *, label=None, dataset=None, floor=None, linewidt
     _mark_ends(ax, x, values[lost], (low, high), line.get_color())
     if counts.size and counts.min() < len(values):
         _count_strip(ax, x, counts, len(values), line)
-    if lost.all() and label is not None:
+    if lost.all() and label is not None and not alone:
         note(ax, label, line.get_color())
 
 
@@ -157,10 +159,10 @@ def note(ax, text, colour="0.3"):
     if earlier >= _MOST_NOTES:
         return
     text = text if earlier < _MOST_NOTES - 1 else "... and more, see the legend"
-    ax.annotate(
-        text, (0, 0), (5, 5 + 11 * earlier), xycoords="axes fraction", textcoords="offset points", fontsize=8,
-        color=colour, zorder=6, gid=_NOTE, bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1},
-    )  # fmt: skip
+    box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1}
+    where = {"xycoords": "axes fraction", "textcoords": "offset points", "in_layout": False}
+    place = (5, 5 + 11 * earlier)
+    ax.annotate(text, (0, 0), place, fontsize=8, color=colour, zorder=6, gid=_NOTE, bbox=box, **where)
 
 
 def note_lost(ax, run):

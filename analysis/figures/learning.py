@@ -25,12 +25,21 @@ def learning_curves(dataset, ax=None, *, variable="loss"):
     -------
     matplotlib Axes
     """
-    ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
+    ax = new_figure(figsize=(5, 4) if dataset.sizes["rule"] <= 6 else (9, 5))[1] if ax is None else ax
     ax.set_yscale("log")
     looks = rule_looks(dataset)
     for name, label in rule_labels(looks).items():
         run = dataset.sel(rule=name)
-        draw_band(ax, run["epoch"], run[variable], label=label, dataset=run, floor=_SMALLEST_LOSS, **looks[name].line)
+        draw_band(
+            ax,
+            run["epoch"],
+            run[variable],
+            label=label,
+            dataset=run,
+            floor=_SMALLEST_LOSS,
+            gid=name,
+            **looks[name].line,
+        )
     note_missing(ax, dataset[variable])
     epoch_axis(ax, dataset["epoch"])
     ax.set_ylabel(axis_label(dataset[variable]))
@@ -86,8 +95,9 @@ def learning_summary(dataset):
     names = [str(name) for name in dataset["rule"].values]
     columns = min(len(names), 2 if len(names) <= 8 else 4)
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(6 + 2.8 * columns, max(4.6, 2.4 * rows)), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(5.4, 2.8 * columns))
+    widths = (5.4 if len(names) <= 6 else 8.0, 2.8 * columns)
+    figure = Figure(figsize=(0.6 + sum(widths), max(4.6, 2.4 * rows)), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=widths)
     learning_curves(dataset, left.subplots())
     panels = right.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     for place, (ax, name) in enumerate(zip(panels.flat, names, strict=False)):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .palette import rule_looks
-from .style import figure_legend, new_figure, rule_labels
+from .style import few_log_ticks, figure_legend, new_figure, rule_labels
 
 
 def learning_rate_limits(dataset):
@@ -29,7 +29,7 @@ def learning_rate_limits(dataset):
             ax.plot(gap, run[f"{prefix}measured_rate"], look.marker, color=look.color, markersize=7, label=label)
         ax.set_xscale("log")
         ax.set_yscale("log")
-        ax.xaxis.set_minor_formatter("")
+        few_log_ticks(ax.xaxis)
         ax.set_title(title, loc="left")
         ax.set_xlabel("1 - w*², teacher eigenvalue w* on top")
         top = ax.secondary_xaxis("top")

@@ -108,7 +108,7 @@ def rule_look(rule):
     colour, dash, mark = _FAMILIES.get(key, _FAMILIES[_OTHER, "diagonal"])
     if decay is not None:
         middle = min(max(float(np.mean(decay)), 0.0), 1.0) - 0.5
-        colour = mix(colour, "#FFFFFF" if middle < 0 else "#000000", 0.9 * abs(middle))
+        colour = mix(colour, "#FFFFFF" if middle < 0 else "#000000", 0.7 * abs(middle))
         place = next(i for i, (end, _) in enumerate(_DECAYS) if middle + 0.5 < end)
         dash = _DECAYS[place][1] if propagator == "scalar" else dash
         mark += place - 2

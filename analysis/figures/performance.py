@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .bands import lost_runs, note_missing
+from .bands import note_missing
 from .palette import rule_looks
 from .style import few_log_ticks, figure_legend, new_figure, plain, rule_labels
 
@@ -30,18 +30,19 @@ def performance_and_rank(dataset):
     ratio = dataset["participation_ratio"].sel(matrix="recurrent").isel(epoch=-1)
     loss = dataset["validation_loss"].isel(epoch=-1)
     axes[1].set_yscale("log")
-    lost, word = lost_runs(dataset)
     looks = rule_looks(dataset)
-    for name, label in rule_labels(looks).items():
-        gone = 0 if lost is None else int(lost.sel(rule=name).sum())
-        points = {"s": 26, "color": looks[name].color, "marker": looks[name].marker, "alpha": 0.7}
-        label += f" ({gone} of {dataset.sizes['seed']} {word})" if gone else ""
-        axes[1].scatter(ratio.sel(rule=name), loss.sel(rule=name), label=label, **points)
+    for name, look in looks.items():
+        points = {"s": 26, "color": look.color, "marker": look.marker, "alpha": 0.7}
+        axes[1].scatter(ratio.sel(rule=name), loss.sel(rule=name), **points)
+    for line in axes[0].get_legend_handles_labels()[0]:
+        # One entry of the legend for both panels: the curve itself carries no markers.
+        line.set(marker=looks[line.get_gid()].marker, markevery=[])
     note_missing(axes[1], ratio + loss)
+    few_log_ticks(axes[1].yaxis)
     axes[1].set_title("B  one point per run", loc="left")
     axes[1].set_xlabel("participation ratio of the change of W")
     axes[1].set_ylabel("final validation loss")
-    figure_legend(figure, *axes)
+    figure_legend(figure, axes[0])
     return figure
 
 
@@ -116,7 +117,7 @@ def choices(sweep, panels):
     for ax, (title, values) in zip(axes[0], panels.items(), strict=True):
         shifts = np.linspace(0.2, -0.2, len(names)) if len(names) <= 4 else np.linspace(0.4, -0.4, len(names))
         for (name, label), shift in zip(rule_labels(looks).items(), shifts, strict=True):
-            _medians(ax, values.sel(rule=name), height + shift, looks[name], label)
+            _medians(ax, values.sel(rule=name), height + shift, looks[name], label, left=shift > 0)
         ax.set_title(title, loc="left", fontsize=10)
         ax.set_xlabel("median over seeds" if "seed" in values.dims else "over all seeds")
         ax.grid(axis="y", color="0.9")
@@ -126,24 +127,25 @@ def choices(sweep, panels):
     return figure
 
 
-def _medians(ax, values, height, look, label):
+def _medians(ax, values, height, look, label, left):
     """Medians over seeds, filled where all runs are there, hollow with their number where some are lost."""
     style = {"color": look.color, "marker": look.marker, "linestyle": "none", "markersize": 6}
     if "seed" not in values.dims:
         ax.plot(values, height, label=label, **style)
         return
     values = values.where(np.isfinite(values))
-    middle, left = values.median("seed").values, np.isfinite(values).sum("seed").values
-    whole, total = left == values.sizes["seed"], values.sizes["seed"]
+    middle, counts = values.median("seed").values, np.isfinite(values).sum("seed").values
+    whole, total = counts == values.sizes["seed"], values.sizes["seed"]
+    beside = {"textcoords": "offset points", "va": "center", "fontsize": 6, "color": look.color, "in_layout": False}
     ax.plot(np.where(whole, middle, np.nan), height, label=label, **style)
     ax.plot(np.where(whole, np.nan, middle), height, markerfacecolor="white", **style)
-    for x, y, count in zip(middle, height, left, strict=True):
+    for x, y, count in zip(middle, height, counts, strict=True):
         if 0 < count < total:
-            ax.annotate(f"{count} of {total}", (x, y), (5, 0), textcoords="offset points", va="center", fontsize=6)
+            place = {"xytext": (-5, 0), "ha": "right"} if left else {"xytext": (5, 0), "ha": "left"}
+            ax.annotate(f"{count} of {total}", (x, y), **place, **beside)
         if count == 0:
             ax.plot(0.015, y, "x", color=look.color, transform=ax.get_yaxis_transform(), markersize=6)
-            ax.annotate(f"none of {total}", (0.015, y), (5, 0), xycoords=ax.get_yaxis_transform(), fontsize=6,
-                        textcoords="offset points", va="center")  # fmt: skip
+            ax.annotate(f"none of {total}", (0.015, y), (5, 0), xycoords=ax.get_yaxis_transform(), **beside)
 
 
 def theory_over_choices(sweep):

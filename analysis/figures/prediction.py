@@ -35,7 +35,8 @@ def theory_errors(errors, rule, ax=None, *, training=None):
     for place, (mode, colour) in enumerate(zip(run["mode"].values, colours, strict=True)):
         one = run.sel(mode=mode)
         label = f"mode {place + 1}, w* = {float(one['teacher_recurrent']):.3g}"
-        draw_band(ax, run["epoch"], one["theory_error"], label=label, dataset=trained, floor=_SMALLEST, color=colour)
+        band = {"label": label, "dataset": trained, "floor": _SMALLEST, "alone": True, "color": colour}
+        draw_band(ax, run["epoch"], one["theory_error"], **band)
         still = one["standstill_error"].median("seed").clip(_SMALLEST)
         ax.plot(run["epoch"], still, color=colour, linestyle=":", linewidth=1)
     if trained is not None:
@@ -71,16 +72,20 @@ def one_run(dataset, rule, start, seed=None, ax=None):
     run = dataset.sel(rule=[rule])
     seed = typical_seed(run) if seed is None else seed
     run = run.sel(seed=[seed])
-    theory = predict_from_epoch(run, start).squeeze(["rule", "seed"])
+    # Theory from the last recorded epoch has nothing to predict.
+    follows = start < dataset["epoch"].values[-1]
+    theory = predict_from_epoch(run, start).squeeze(["rule", "seed"]) if follows else None
     measured = run.squeeze(["rule", "seed"])
     colours = shades(rule_looks(dataset)[rule].color, measured.sizes["mode"])
     for mode, colour in zip(measured["mode"].values, colours, strict=True):
         ax.plot(measured["epoch"], measured["mode_recurrent"].sel(mode=mode), color=colour, linewidth=2.5, alpha=0.55)
-        ax.plot(theory["epoch"], theory["predicted_recurrent"].sel(mode=mode), color=colour, linestyle="--")
+        if theory is not None:
+            ax.plot(theory["epoch"], theory["predicted_recurrent"].sel(mode=mode), color=colour, linestyle="--")
         ax.axhline(float(measured["teacher_recurrent"].sel(mode=mode)), color="0.75", linewidth=0.8, zorder=0)
     ax.plot([], [], color="0.3", linewidth=2.5, alpha=0.55, label="training")
     ax.plot([], [], color="0.3", linestyle="--", label="theory")
-    ax.axvline(float(theory["start_epoch"]), color="0.6", linestyle=":", label="theory starts")
+    if theory is not None:
+        ax.axvline(float(theory["start_epoch"]), color="0.6", linestyle=":", label="theory starts")
     note_lost(ax, measured.expand_dims("seed"))
     epoch_axis(ax, dataset["epoch"])
     ax.set_ylabel(axis_label(dataset["mode_recurrent"]))

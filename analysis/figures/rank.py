@@ -69,7 +69,7 @@ def rank_over_training(dataset, ax=None, *, variable="participation_ratio", matr
     for name, label in rule_labels(looks).items():
         values = dataset[variable].sel(rule=name, matrix=matrix).isel(epoch=slice(1, None))
         draw_band(ax, values["epoch"], values, label=label, dataset=dataset.sel(rule=name), **looks[name].line)
-    note_missing(ax, dataset[variable].sel(matrix=matrix))
+    note_missing(ax, dataset[variable].sel(matrix=matrix).isel(epoch=slice(1, None)))
     epoch_axis(ax, dataset["epoch"])
     ax.set_ylabel(axis_label(dataset[variable]))
     ax.set_title(f"Change of {'W' if matrix == 'recurrent' else 'B'}")
@@ -175,8 +175,8 @@ def proposition(dataset):
         draw_band(axes[0], place, singular / singular.max("unit"), label=plain(name), **look)
         outside = run["outside_factors"].sel(matrix="recurrent").isel(epoch=slice(1, None))
         draw_band(axes[1], outside["epoch"], outside, **look)
-    for ax, variable in zip(axes, ("change_singular_value", "outside_factors"), strict=True):
-        note_missing(ax, dataset[variable])
+    note_missing(axes[0], dataset["change_singular_value"])
+    note_missing(axes[1], dataset["outside_factors"].isel(epoch=slice(1, None)))
     axes[0].axvline(dataset.sizes["output"], color="0.6", linestyle=":", label="n_out")
     axes[0].set_title("A  singular values of the change of W", loc="left")
     axes[0].set_xlabel("place, by decreasing size")

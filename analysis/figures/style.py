@@ -21,7 +21,7 @@ def _known_letters(families):
     known: set[int] = set()
     for family in families:
         try:
-            path = font_manager.findfont(family, fallback_to_default=False)
+            path = font_manager.findfont(font_manager.FontProperties(family=[family]), fallback_to_default=False)
         except ValueError:
             continue
         known |= font_manager.get_font(path).get_charmap().keys()
@@ -119,16 +119,20 @@ def few_log_ticks(axis):
 
 
 def legend(ax, **options):
-    """A legend below the axes, over no curve, if there is anything to tell; inside where nobody makes room for it."""
+    """A legend below the axes, or beside them if it is long, over no curve; inside where nobody makes room for it."""
     handles, labels = ax.get_legend_handles_labels()
     if not handles:
         return
     if ax.get_figure().figure.get_layout_engine() is None:
         ax.legend(handles, labels, frameon=False, loc="best", **options)
         return
-    width = ax.get_window_extent().width * 72 / ax.get_figure().figure.dpi
-    options = _columns(labels, width) | options
-    ax.legend(handles, labels, frameon=False, loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=4.5, **options)
+    width, height = ax.get_window_extent().size * 72 / ax.get_figure().figure.dpi
+    fitting = _columns(labels, width)
+    if -(-len(labels) // fitting["ncols"]) * fitting["fontsize"] > 0.22 * height:
+        where = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": 7, "handlelength": 2.6}
+    else:
+        where = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 4.5} | fitting
+    ax.legend(handles, labels, frameon=False, **(where | options))
 
 
 def figure_legend(figure, *axes, **options):
@@ -140,11 +144,14 @@ def figure_legend(figure, *axes, **options):
     if entries:
         width = figure.bbox.width * 72 / figure.figure.dpi
         options = _columns(list(entries), width) | options
+        # The panels keep their height, whatever stands below them.
+        rows = -(-len(entries) // options["ncols"])
+        figure.set_figheight(figure.get_figheight() + max(rows - 1, 0) * 1.35 * options["fontsize"] / 72)
         figure.legend(entries.values(), entries.keys(), loc="outside lower center", frameon=False, **options)
 
 
 def _columns(labels, width):
     """Columns of a legend that fit into ``width`` points, and its letters' size."""
-    size = 10 if len(labels) <= 6 and max(map(len, labels)) <= 30 else 8
-    each = size * (4.2 + 0.56 * max(map(len, labels)))
+    size = 10 if len(labels) <= 6 and sum(map(len, labels)) <= 40 else 8
+    each = size * (4.2 + 0.54 * max(map(len, labels)))
     return {"ncols": int(min(len(labels), 6, max(1, width // each))), "fontsize": size, "handlelength": 2.6}

@@ -60,8 +60,11 @@ def _subject(dataset):
     if "convergence_rate" in dataset and "kind" in dataset:
         return dataset["kind"], []
     if "gradient_cosine" in dataset:
-        quantiles = dataset["gradient_cosine"].load().quantile([0.25, 0.5, 0.75], dim=_dims(dataset, "seed"))
-        quantiles.attrs = dataset["gradient_cosine"].attrs
+        cosine = dataset["gradient_cosine"].load()
+        # Quantiles of nothing are nothing; NumPy would warn of it.
+        some = np.isfinite(cosine).any(_dims(dataset, "seed"))
+        quantiles = cosine.where(some, 0.0).quantile([0.25, 0.5, 0.75], dim=_dims(dataset, "seed")).where(some)
+        quantiles.attrs = cosine.attrs
         return quantiles.sel(quantile=0.5), [quantiles.sel(quantile=q) for q in (0.25, 0.75)]
     if "status" in dataset and "seed" in dataset["status"].dims and "epoch" in dataset.dims:
         found = convergence_fraction(dataset)

@@ -5,7 +5,7 @@ import numpy as np
 import fastmodes as fm
 
 from .palette import rule_looks
-from .style import legend, new_figure, rule_labels
+from .style import figure_legend, new_figure, rule_labels
 
 
 def paths(dataset, ax):
@@ -67,7 +67,6 @@ def detour_of_wrong_feedback():
         left.plot(s, 1 / s, color="#BBBBBB", linewidth=5, zorder=0, solid_capstyle="round", label=label)
     paths(found, left)
     left.set(xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), title="Path (circle: start, squares: ends)")
-    legend(left)
     for name, look in rule_looks(found).items():
         middle.plot(times[1:], found["w"].sel(rule=name)[1:], linewidth=2, **look.line)
     middle.axhline(0.7, color="#BBBBBB", linewidth=5, zorder=0)
@@ -78,6 +77,7 @@ def detour_of_wrong_feedback():
         title="Recurrent weight (grey: w*)",
     )
     losses(found.isel(time=slice(1, None)), right)
+    figure_legend(figure, left)
     right.set_title("Loss")
     figure.suptitle("A start near one branch, feedback of the other sign (w* = 0.7, p = 1, r = -1, decay 0.5)")
     return figure
