@@ -121,7 +121,7 @@ def _with_counts(label, counts, total, lost, word):
         return label
     left = int(counts[-1]) if counts.size else 0
     if lost == total:
-        return f"{label} (all {total} {word})"
+        return f"{label} ({word})" if total == 1 else f"{label} (all {total} {word})"
     return f"{label} (median of {left} of {total}{f'; {lost} {word}' if lost else ''})"
 
 
@@ -170,7 +170,12 @@ def note_lost(ax, run):
     lost, word = lost_runs(run)
     if lost is not None and lost.any():
         count, total = int(lost.sum()), lost.size
-        note(ax, f"all {total} runs {word}" if count == total else f"{count} of {total} runs {word}")
+        note(
+            ax,
+            (f"all {total} runs {word}" if total > 1 else word)
+            if count == total
+            else f"{count} of {total} runs {word}",
+        )
 
 
 def note_missing(ax, variable):

@@ -100,9 +100,10 @@ def learning_summary(dataset):
     left, right = figure.subfigures(1, 2, width_ratios=widths)
     learning_curves(dataset, left.subplots())
     panels = right.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    titles = rule_labels(names, 24 if columns <= 2 else 18)
     for place, (ax, name) in enumerate(zip(panels.flat, names, strict=False)):
         mode_estimates(dataset, name, ax)
-        ax.set_title(plain(name, 24 if columns == 2 else 18), fontsize="medium")
+        ax.set_title(titles[name], fontsize="medium")
         ax.set_ylabel("")
         # The lowest panel of every column carries the axis, also where the last row is not full.
         lowest = place + columns >= len(names)

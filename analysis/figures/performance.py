@@ -61,8 +61,8 @@ def convergence(dataset, ax=None):
     """
     from ..trained.intervals import count_interval
 
-    ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
     looks = rule_looks(dataset)
+    ax = new_figure(figsize=(max(5, 0.45 * len(looks)), 4))[1] if ax is None else ax
     total = dataset.sizes["seed"]
     for place, name in enumerate(looks):
         count = int((dataset["status"].sel(rule=name) != 2).sum())

@@ -108,13 +108,13 @@ def epoch_axis(ax, variable, ticks=4):
 
 
 def few_log_ticks(axis):
-    """A logarithmic axis over less than a decade or two: plain numbers, and no minor ones that run into each other."""
-    from matplotlib.ticker import LogFormatter, LogLocator, NullFormatter
+    """A logarithmic axis over about a decade or less: a few plain numbers, no minor ones that run into each other."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     low, high = sorted(axis.get_view_interval())
     if low > 0 and high / low < 30:
-        axis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high / low > 4 else (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
-        axis.set_major_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(10, 10)))
+        axis.set_major_locator(LogLocator(subs=(1.0, 3.0)) if high / low > 4 else MaxNLocator(3))
+        axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 

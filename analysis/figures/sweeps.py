@@ -211,10 +211,11 @@ def _panels(values, kept, title):
     figure, axes = new_figure(rows, columns, figsize=(3.4 * columns + 1.6, height * rows + 1.0), squeeze=False)
     limits = (0.0, 1.0) if "fraction" in str(values.name) else _limits(values)
     logarithmic = not _flags(values) and limits[0] > 0 and limits[1] / limits[0] > 100
+    titles = rule_labels(map(str, rules), 26)
     for place, (ax, rule) in enumerate(zip(axes.flat, rules, strict=False)):
         shown = values if rule is None else values.sel(rule=rule)
         _, mesh = sweep_map(shown, ax, limits=limits, logarithmic=logarithmic)
-        ax.set_title("" if rule is None else plain(rule, 26), fontsize=10)
+        ax.set_title("" if rule is None else titles[str(rule)], fontsize=10)
         if place % columns:
             ax.set_ylabel("")
         if place + columns < len(rules):

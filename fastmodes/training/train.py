@@ -1,6 +1,7 @@
 """Train students under every rule, over seeds, into one labelled dataset."""
 
 import math
+import sys
 import threading
 
 import xarray as xr
@@ -8,7 +9,7 @@ import xarray as xr
 from ..parallel import run_blocks, thread_count
 from ..progress import progress_bar
 from ..validation import check_flag, check_integer
-from .results import Results
+from .results import Results, divergence_sentence
 from .runs import expected_blocks, sampled_blocks
 from .runs_infinite import exact_blocks
 from .settings import check_job
@@ -124,4 +125,7 @@ def train(
     stop = threading.Event()
     with progress_bar(job.epochs * len(job.rules) * len(job.seeds), "updates", progress) as bar:
         run_blocks(lambda block: block.run(results, bar, stop), blocks, threads, stop=stop)
-    return results.dataset()
+    dataset = results.dataset()
+    if progress and (sentence := divergence_sentence(dataset)):
+        print(sentence, file=sys.stderr, flush=True)
+    return dataset
