@@ -16,6 +16,7 @@ from .claims import claims
 from .experiments import EXPERIMENTS, FULL, QUICK
 from .gallery import PICTURES
 from .html import html_report
+from .verdicts import QUICK_CAVEAT
 
 _HASH = "experiment_hash"
 
@@ -63,7 +64,9 @@ def reproduce(out, *, quick=False, progress=True) -> Outcome:
         datasets[experiment.name] = _dataset(experiment, size, datasets, data_folder, progress, say)
     say("Judging the claims")
     rows = claims(datasets)
-    _write_text(folder / "claims.json", json.dumps([row.as_dict() for row in rows], indent=1, default=_plain))
+    caveat = {"caveat": QUICK_CAVEAT} if quick else {}
+    table = [row.as_dict() | caveat for row in rows]
+    _write_text(folder / "claims.json", json.dumps(table, indent=1, default=_plain))
     say("Drawing the figures")
     pictures = []
     for picture in PICTURES:

@@ -116,12 +116,15 @@ def rank_measures(singular_values, tolerance=1e-6, dim="place"):
     squares = (s**2).sum(dim)
     q = s / s.sum(dim).where(largest > 0, 1.0)
     entropy = -(q * np.log(q.where(q > 0, 1.0))).sum(dim)
-    return {
+    # Sums leave out what is missing: without this, a run without values had a rank of 0.
+    there = largest.notnull()
+    measures = {
         "numeric_rank": (s > tolerance).sum(dim).astype(float),
         "participation_ratio": squares**2 / (s**4).sum(dim).where(largest > 0, 1.0),
         "stable_rank": squares,
         "effective_rank": np.exp(entropy),
     }
+    return {name: value.where(there) for name, value in measures.items()}
 
 
 def _inside(dataset, weights, rules):

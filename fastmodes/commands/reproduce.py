@@ -8,7 +8,7 @@ from .options import progress_option
 
 @click.command()
 @click.option("--out", default="fastmodes-reproduce", show_default=True, help="Folder; made if missing.")
-@click.option("--quick", is_flag=True, help="A small version of everything, to see that it works.")
+@click.option("--quick", is_flag=True, help="A small version, to see that it works; its verdicts mean nothing.")
 @progress_option
 def reproduce(out, quick, progress):
     """Run the paper's experiments and ours; judge ten claims; write datasets, figures and a report.
@@ -16,8 +16,9 @@ def reproduce(out, quick, progress):
     About two minutes on two cores. Interrupted, it goes on where it was: datasets already there are used again.
     """
     from fastmodes.analysis.report.reproduction import reproduce as reproduce_all
+    from fastmodes.analysis.report.verdicts import verdict_lines
 
     outcome = reproduce_all(out, quick=quick, progress=progress)
-    for claim in outcome.claims:
-        say(f"{claim.name:<4} {claim.verdict}")
+    for line in verdict_lines(outcome.claims, quick=quick):
+        say(line)
     click.echo(outcome.report)

@@ -1,13 +1,14 @@
 """Train students under every rule, over seeds, into one labelled dataset."""
 
 import math
+import sys
 
 import xarray as xr
 
 from ..interrupts import current_stop
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
-from .results import Results
+from .results import Results, divergence_sentence
 from .runs import expected_blocks, sampled_blocks
 from .runs_infinite import infinite_blocks
 from .settings import check_job
@@ -117,4 +118,7 @@ def train(
         blocks = expected_blocks(job) if job.updates == "expected" else sampled_blocks(job, threads)
     with progress_bar(job.epochs * len(job.rules) * len(job.seeds), "updates", progress) as bar:
         run_blocks(lambda block: block.run(results, bar, current_stop()), blocks, threads)
-    return results.dataset()
+    dataset = results.dataset()
+    if progress and (sentence := divergence_sentence(dataset)):
+        print(sentence, file=sys.stderr, flush=True)
+    return dataset
