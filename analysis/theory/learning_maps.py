@@ -12,6 +12,10 @@ from fastmodes.validation import check_number
 #: the domain, or nowhere within the time.
 BASINS = ("positive_branch", "negative_branch", "non_optimal", "left_domain", "undecided")
 
+_RESULTS = (
+    "rule", "basin", "status", "time_reached", "w", "a", "b", "learning_time", "path_length", "detour",
+)  # fmt: skip
+
 
 def learning_map(
     rules, modes, teacher_modes, *, feedback=None, decay=None, horizon=None, end=1000.0, threshold=0.01,
@@ -40,7 +44,7 @@ def learning_map(
     TypeError, ValueError
         For a parameter outside its range.
     """
-    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon)
+    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, results=_RESULTS)
     end, threshold = check_number("end", end, above=0), check_number("threshold", threshold, above=0, below=1)
     options = np.array(
         [check_number("rtol", rtol, 1e-13, 0.1), check_number("atol", atol, 1e-15, 0.1), 1e5, 0.0, threshold]

@@ -21,6 +21,11 @@ def _entries(teacher_recurrent, teacher_product, feedback, **more):
     return {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "feedback": feedback} | more
 
 
+# No dimension of a parameter may have the name of what a result holds.
+_RESULTS = (
+    "rule", "eigenvalue", "stability_real", "stability_imag", "kind", "stable", "oscillatory", "convergence_rate",
+    "largest_learning_rate",
+)  # fmt: skip
 _PARAMETERS = ("teacher_recurrent", "teacher_product", "position", "feedback")
 
 
@@ -50,7 +55,7 @@ def _evaluate(rules, grid, values, kinds, derive=None, progress=False):
 
 def _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon):
     entries = _entries(teacher_recurrent, teacher_product, feedback, position=position)
-    grid = rule_grid(rules, entries, decay, horizon)
+    grid = rule_grid(rules, entries, decay, horizon, _RESULTS)
     check_non_zero(grid, "position")
     return grid
 
@@ -275,7 +280,7 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
         if rule.feedback != "readout":
             raise ValueError(f"rules must have readout feedback to rest on a = b = 0; got {rule.name!r}")
     entries = {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "recurrent": recurrent}
-    grid = rule_grid(rules, entries, decay, horizon)
+    grid = rule_grid(rules, entries, decay, horizon, _RESULTS)
     goal, product, w = (grid.values[name] for name in entries)
     sizes = np.empty((len(rules), grid.size))
     for i, rule in enumerate(rules):

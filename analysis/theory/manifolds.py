@@ -35,7 +35,7 @@ def fixed_points(rules, teacher_recurrent, teacher_product, position) -> xr.Data
     """
     rules = check_rules(rules)
     entries = {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "position": position}
-    grid = broadcast(entries, reserved=("rule", "manifold"))
+    grid = broadcast(entries, ("rule", "manifold", "w", "a", "b", "loss", "fixed_point_exists"))
     check_range(grid, "teacher_recurrent", -1, 1)
     check_non_zero(grid, "teacher_product")
     check_non_zero(grid, "position")

@@ -47,7 +47,7 @@ def wrong_branch_window(
         if rule.feedback != "random":
             raise ValueError(f"rules must have random feedback to have a wrong branch; got {rule.name!r}")
     entries = {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "feedback": feedback}
-    grid = rule_grid(rules, entries, decay, horizon)
+    grid = rule_grid(rules, entries, decay, horizon, ("rule", "window_exists", "window_start", "window_end"))
     check_non_zero(grid, "teacher_product")
     check_non_zero(grid, "feedback")
     w, p, r = (grid.values[name] for name in entries)

@@ -20,6 +20,8 @@ from .update import STATE, TEACHER, mode_entries, moves, rule_grid
 _BLOCK = 8192
 _LARGEST_STEP_COUNT = 1_000_000
 _DOMAIN_MARGIN = 1e-6
+# No dimension of a parameter may have the name of what a result holds.
+_RESULTS = ("rule", "w", "a", "b", "loss", "status", "time_reached", "evaluations")
 
 
 def flow(
@@ -212,7 +214,7 @@ def discrete_map(
         For a parameter outside its range.
     """
     more = {"learning_rate": learning_rate}
-    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more, reserved=("rule", "epoch"))
+    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more, (*_RESULTS, "epoch"))
     check_range(grid, "learning_rate", 0, np.inf)
     tolerance = check_number("tolerance", tolerance, above=0)
     counted = _ascending("epochs", np.atleast_1d(epochs))
@@ -248,11 +250,11 @@ def _map_status(grid, states, outside, tolerance):
     return np.where((outside >= 0) | (np.abs(w) >= 1), LEFT_DOMAIN, status).astype(np.int8)
 
 
-def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), reserved=("rule", "time")):
+def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), results=(*_RESULTS, "time")):
     """Rules, and the grid of everything a flow or a vector field depends on, all in range."""
     rules = check_rules(rules)
     entries = mode_entries(rules, modes, teacher_modes, 1.0 if feedback is None else feedback)
-    grid = rule_grid(rules, entries | dict(more), decay, horizon, reserved)
+    grid = rule_grid(rules, entries | dict(more), decay, horizon, results)
     check_range(grid, "recurrent", -1 + _DOMAIN_MARGIN, 1 - _DOMAIN_MARGIN)
     return rules, grid
 

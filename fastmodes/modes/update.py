@@ -10,8 +10,8 @@ from ..networks.aligned import modes_of
 from ..networks.network import LinearRNN, Modes
 from ..parallel import run_blocks
 from ..rules import LearningRule, check_rules
-from ..validation import check_array, check_choice, check_steps
-from .grid import Grid, broadcast, check_range, own_values
+from ..validation import check_choice, check_steps
+from .grid import Grid, broadcast, by_point, check_range, own_values
 
 STATE = ("recurrent", "readout", "input")
 TEACHER = ("teacher_recurrent", "teacher_product")
@@ -67,9 +67,9 @@ def mode_entries(rules, modes, teacher_modes, feedback) -> dict:
         raise ValueError(f"feedback must be r of every mode for rule {needing[0]!r} (random feedback); got None")
     entries = dict(zip(STATE, modes, strict=True))
     entries["teacher_recurrent"], a, b = teacher_modes
-    for name, value in (("teacher_readout", a), ("teacher_input", b)):
-        check_array(name, np.asarray(value))
-    entries["teacher_product"] = a * b if isinstance(a, xr.DataArray) else b * a
+    a, b = by_point(teacher_readout=a, teacher_input=b)
+    with np.errstate(over="ignore"):
+        entries["teacher_product"] = a * b
     return entries | {"feedback": 0.0 if feedback is None else feedback}
 
 
@@ -78,7 +78,8 @@ def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, with_jacobian):
     steps = check_steps("steps", steps, infinite=True)
     sequence = check_choice("loss", loss, ("final", "sequence")) == "sequence"
     entries = mode_entries((rule,), modes, teacher_modes, feedback)
-    grid = broadcast(entries | {"decay": rule_decay(rule, entries.values())})
+    own = ("update", "variable") if with_jacobian else ()
+    grid = broadcast(entries | {"decay": rule_decay(rule, entries.values())}, own)
     if steps == math.inf:
         for name in ("recurrent", "teacher_recurrent"):
             check_range(grid, name, -1, 1)
@@ -175,15 +176,15 @@ def _like_input(grid, flat):
     return flat.reshape(grid.shape) if grid.shape else float(flat[0])
 
 
-def rule_grid(rules, entries, decay=None, horizon=None, reserved=("rule", "time", "eigenvalue")) -> Grid:
+def rule_grid(rules, entries, decay=None, horizon=None, results=()) -> Grid:
     """One grid for several rules: ``entries``, and for rule i its "decay i" and "horizon i" (0: endless).
 
     Parameters
     ----------
     rules : tuple of LearningRule
     entries : dict of str to number, array or DataArray
-    reserved : tuple of str
-        Dimensions that the result has itself.
+    results : tuple of str
+        Names of the dimensions and variables that the result has itself.
     decay : number, array or DataArray, optional
         Replaces the decay of every rule with a scalar propagator.
     horizon : number, array or DataArray, optional
@@ -209,7 +210,7 @@ def rule_grid(rules, entries, decay=None, horizon=None, reserved=("rule", "time"
         own = decay if decay is not None and scalar[i] else rule_decay(rule, tuple(entries.values()))
         entries[f"decay {i}"] = own
         entries[f"horizon {i}"] = horizon if horizon is not None and finite[i] else float(rule.horizon or 0)
-    grid = broadcast(entries, reserved)
+    grid = broadcast(entries, results)
     for name in ("recurrent", "teacher_recurrent"):
         if name in grid.values:
             check_range(grid, name, -1, 1)

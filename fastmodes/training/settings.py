@@ -23,6 +23,7 @@ from ..validation import (
     check_number,
     check_sequence,
     check_steps,
+    one_by_one,
     shown,
 )
 
@@ -80,7 +81,7 @@ def check_seeds(seeds):
 
 
 def _check_each_seed(name, values, seeds, kind):
-    listed = check_sequence(name, values, kind, _MOST_SEEDS)
+    listed = check_sequence(name, one_by_one(values, "seed"), kind, _MOST_SEEDS)
     if len(listed) != len(seeds):
         raise ValueError(f"{name} must hold one entry for each of the {len(seeds)} seeds; got {len(listed)}")
     return listed

@@ -84,8 +84,8 @@ def _nearest(later, values, places):
 def follow_phases(values, vectors, inverses, last_entries, teacher_entries):
     """Fix the free phase of every followed eigenvector, in place.
 
-    At the last epoch it gives the entries ``last_entries`` (mode,) the signs of the teacher's; before, each vector turns
-    as little as possible. The vector of a real eigenvalue stays real: only its sign is free.
+    At the last epoch it gives the entries ``last_entries`` (mode,) the signs of the teacher's; before, each vector
+    turns as little as possible. The vector of a real eigenvalue stays real: only its sign is free.
 
     Parameters
     ----------

@@ -14,7 +14,10 @@ def covariance_root(input_covariance, n_in):
         If it is not a symmetric positive semidefinite matrix (n_in, n_in).
     """
     name = "input_covariance"
-    covariance = check_array(name, input_covariance, (n_in, n_in), dims=("n_in", "n_in"))
+    # It is symmetric: the order of labelled axes does not matter.
+    covariance = check_array(
+        name, getattr(input_covariance, "values", input_covariance), (n_in, n_in), dims=("n_in",) * 2
+    )
     size = np.abs(covariance).max()
     difference = np.abs(covariance - covariance.T)
     if difference.max() > 1e-12 * size:
