@@ -64,7 +64,10 @@ def check_number(name, value, low=-math.inf, high=math.inf, *, above=None, below
     allowed = " and ".join(["a finite real number", *(text for text, _ in bounds)])
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be {allowed}; got {shown(value)}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     inside = math.isfinite(number) and low <= number <= high
     inside = inside and (above is None or number > above) and (below is None or number < below)
     if not inside:

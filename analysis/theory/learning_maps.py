@@ -54,8 +54,8 @@ def learning_map(
     product = grid.reader(("teacher_product",))()[:, 0]
     w, a, b = states[..., 0]
     length, learnt = ends.path_length, ends.learning_time
-    distance = np.linalg.norm(np.stack([w, a, b], axis=-1) - start, axis=-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        distance = np.linalg.norm(np.stack([w, a, b], axis=-1) - start, axis=-1)
         detour = np.where(distance > 0, np.maximum(length / distance, 1.0), 1.0)
     results = {
         "basin": _basin(a, ends.status, ends.loss <= threshold),

@@ -12,6 +12,8 @@ from fastmodes.parallel import run_blocks
 from fastmodes.progress import progress_bar
 from fastmodes.rules import check_rules
 
+from .horizon_sums import horizon_sums
+
 _BLOCK = 1 << 17
 # Points whose results stay in the cache until what follows from them has been derived.
 _PIECE = 1 << 14
@@ -285,8 +287,9 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
     sizes = np.empty((len(rules), grid.size))
     for i, rule in enumerate(rules):
         y = (w if moves(rule) else grid.values[f"decay {i}"]) * goal
-        beta = _geometric(y, grid.values[f"horizon {i}"])
-        sizes[i] = np.abs(product * np.sqrt(beta / (1 - w * goal))).ravel()
+        beta = horizon_sums(y, grid.values[f"horizon {i}"])[0]
+        with np.errstate(over="ignore"):
+            sizes[i] = np.abs(product * np.sqrt(beta / (1 - w * goal))).ravel()
     real = np.stack([-sizes, sizes], axis=1)
     dataset = xr.Dataset(
         {
@@ -302,8 +305,3 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
         title="Linear stability on the non-optimal manifold",
         configuration={"rules": [repr(rule) for rule in rules]} | _recorded(locals()),
     )
-
-
-def _geometric(y, horizon):
-    """1 + y + .. + y^(horizon - 1), endless for horizon 0."""
-    return np.where(horizon == 0, 1.0, 1 - y ** np.maximum(horizon, 1)) / (1 - y)

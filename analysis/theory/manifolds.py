@@ -42,12 +42,14 @@ def fixed_points(rules, teacher_recurrent, teacher_product, position) -> xr.Data
     goal, product, s = (grid.values[name] for name in entries)
     outside = np.where(np.abs(s) < 1, 0.0, np.nan)
     dims = ("manifold", *grid.dims)
+    with np.errstate(over="ignore"):
+        opposite, loss = product / s, product**2 / (2 * (1 - goal**2))
     dataset = xr.Dataset(
         {
             "w": (dims, np.stack([goal, s + outside])),
             "a": (dims, np.stack([s, outside])),
-            "b": (dims, np.stack([product / s, outside])),
-            "loss": (dims, np.stack([np.zeros(grid.shape), product**2 / (2 * (1 - goal**2)) + outside])),
+            "b": (dims, np.stack([opposite, outside])),
+            "loss": (dims, np.stack([np.zeros(grid.shape), loss + outside])),
             "fixed_point_exists": (
                 ("rule", "manifold"),
                 np.array([[1, rule.feedback == "readout"] for rule in rules], dtype=np.int8),

@@ -72,7 +72,7 @@ def flow(
     (0.6, 'optimal')
     """
     rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon)
-    times = _ascending("times", np.atleast_1d(times))
+    times = _ascending("times", times)
     if times[-1] <= 0:
         raise ValueError(f"times must end after 0; got {times[-1]}")
     options = np.array(
@@ -217,7 +217,7 @@ def discrete_map(
     rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more, (*_RESULTS, "epoch"))
     check_range(grid, "learning_rate", 0, np.inf)
     tolerance = check_number("tolerance", tolerance, above=0)
-    counted = _ascending("epochs", np.atleast_1d(epochs))
+    counted = _ascending("epochs", epochs)
     if not (counted == np.round(counted)).all() or counted[-1] > 10**9:
         raise ValueError(f"epochs must hold whole numbers from 0 to 1000000000; got {epochs!r}")
     counted = counted.astype(np.int64)
@@ -236,7 +236,8 @@ def discrete_map(
     dataset = _dataset(rules, grid, states, ("epoch", counted))
     dataset["status"] = _per_point(rules, grid, _map_status(grid, states, outside, tolerance))
     dataset["status"].attrs = flag_attributes(STATUSES)
-    reached = np.where(outside < 0, counted[-1], outside) * grid.values["learning_rate"].ravel()
+    with np.errstate(over="ignore"):
+        reached = np.where(outside < 0, counted[-1], outside) * grid.values["learning_rate"].ravel()
     dataset["time_reached"] = _per_point(rules, grid, reached)
     configuration = flow_configuration(rules, grid) | {"tolerance": tolerance}
     return annotate(dataset, title="Discrete map of modes", configuration=configuration)
@@ -245,7 +246,8 @@ def discrete_map(
 def _map_status(grid, states, outside, tolerance):
     w, a, b = states[..., -1]
     goal, product = (grid.values[name].ravel() for name in TEACHER)
-    near = (np.abs(w - goal) <= tolerance) & (np.abs(a * b - product) <= tolerance * np.abs(product))
+    with np.errstate(over="ignore", invalid="ignore"):
+        near = (np.abs(w - goal) <= tolerance) & (np.abs(a * b - product) <= tolerance * np.abs(product))
     status = np.where(near, OPTIMAL, np.where((a == 0) & (b == 0), NON_OPTIMAL, 0))
     return np.where((outside >= 0) | (np.abs(w) >= 1), LEFT_DOMAIN, status).astype(np.int8)
 
@@ -273,7 +275,7 @@ def _reader(grid, i, rule, more=()):
 
 
 def _ascending(name, values):
-    values = check_array(name, values, (None,), dims=(name,))
+    values = check_array(name, np.atleast_1d(check_array(name, values)), (None,), dims=(name,))
     if values[0] < 0 or (np.diff(values) <= 0).any():
         raise ValueError(f"{name} must be >= 0 and ascending; got {values.tolist()[:5]} ..")
     return values

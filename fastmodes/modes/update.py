@@ -10,7 +10,7 @@ from ..networks.aligned import modes_of
 from ..networks.network import LinearRNN, Modes
 from ..parallel import run_blocks
 from ..rules import LearningRule, check_rules
-from ..validation import check_choice, check_steps
+from ..validation import check_array, check_choice, check_steps
 from .grid import Grid, broadcast, by_point, check_range, own_values
 
 STATE = ("recurrent", "readout", "input")
@@ -202,7 +202,7 @@ def rule_grid(rules, entries, decay=None, horizon=None, results=()) -> Grid:
     if horizon is not None:
         if not any(finite):
             raise ValueError("horizon must be None where no rule has a finite horizon (tBPTT has); got a value")
-        whole = np.asarray(horizon, dtype=float)
+        whole = check_array("horizon", getattr(horizon, "values", horizon))
         if not (np.isfinite(whole).all() and (whole >= 1).all() and (whole == np.round(whole)).all()):
             raise ValueError(f"horizon must hold whole numbers >= 1; got {whole.ravel()[:3]} ..")
     entries = dict(entries)

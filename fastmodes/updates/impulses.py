@@ -81,7 +81,8 @@ def impulse_expectation(update, steps, n_in, input_covariance=None):
             raise TypeError(f"update must return a tuple such as fm.Update; got {shown(result)}")
         if sums is not None and len(result) != len(sums):
             raise ValueError(f"update must always return tuples of one length; got {len(sums)}, then {len(result)}")
-        sums = list(result) if sums is None else [s + r for s, r in zip(sums, result, strict=True)]
+        with np.errstate(all="ignore"):
+            sums = list(result) if sums is None else [s + r for s, r in zip(sums, result, strict=True)]
     return type(result)(*sums) if hasattr(result, "_fields") else tuple(sums)
 
 

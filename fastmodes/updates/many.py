@@ -100,7 +100,8 @@ def _run(rule, student, teacher, steps, loss, batch):
 def _finished(rule, students, teacher, steps, feedbacks, loss, batch):
     """Losses with the teacher's part; networks that need care go through :func:`expected_update` alone."""
     whole = power_loss(teacher, steps, loss=loss)
-    losses = batch.losses + whole
+    with np.errstate(all="ignore"):
+        losses = batch.losses + whole
     update = Update(losses, batch.change_readout, batch.change_recurrent, batch.change_input)
     finite_ones = np.isfinite(losses) & np.isfinite(update.recurrent).all((1, 2))
     careful = ~finite_ones | (batch.terms <= 0) | (batch.terms > stationary.LONG)

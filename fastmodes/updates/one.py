@@ -8,7 +8,7 @@ import numpy as np
 from ..kernels.arrays import layout
 from ..kernels.updates import credit, online, sampled
 from ..kernels.updates import recursion as expected
-from ..networks.network import check_pair
+from ..networks.network import LinearRNN, check_pair
 from ..rules import LearningRule
 from ..validation import check_array, check_choice, check_flag, check_memory, check_steps, shown
 from . import infinite as stationary
@@ -137,7 +137,9 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
     Returns
     -------
     Update
-        The expected loss and Delta A, Delta W, Delta B, to be subtracted times the learning rate.
+        The expected loss and Delta A, Delta W, Delta B, to be subtracted times the learning rate. Sums that leave the
+        range of numbers (long sequences of an unstable network) have an infinite loss, and entries of the matrices
+        that are infinite or, as the difference of two such, not numbers.
 
     Raises
     ------
@@ -166,24 +168,45 @@ def by_recursion(rule, student, teacher, steps, feedback, loss, root=None):
 
     place = layout.layout_for(student.n_out, student.n_hidden, student.n_in)
     inputs = student.input if root is None else student.input @ root
-    target = impulse_response(teacher, steps)
-    target = target if root is None else target @ root
+    with np.errstate(all="ignore"):
+        target = impulse_response(teacher, steps)
+        target = target if root is None else target @ root
     _, network = place.zeros()
     _, update = place.zeros()
     place.put(network, 0, (student.readout, student.recurrent, inputs))
-    value = np.zeros(place.networks)
+    value, weights = np.zeros(place.networks), loss_weights(loss, steps)
     with np.errstate(all="ignore"):
         expected.expected_update(
             network,
             kernel_rule(rule, place, student.n_hidden, steps, [feedback]),
             place.input_like(target),
-            loss_weights(loss, steps),
+            weights,
             expected.work_space(network, steps),
             update,
             value,
         )
     readout, recurrent, input_ = place.get(update, 0)
-    return Update(float(value[0]), readout, recurrent, input_ if root is None else input_ @ root)
+    loss = diverged_loss(float(value[0]), lambda: _loss_alone(student, inputs, target, weights))
+    with np.errstate(all="ignore"):
+        return Update(loss, readout, recurrent, input_ if root is None else input_ @ root)
+
+
+def diverged_loss(value, again=lambda: math.inf):
+    """The loss, infinite where its sum of squares has overflowed on the way to what is not a number.
+
+    ``again`` computes it in another order, for networks whose diverging units are never seen (inf times 0).
+    """
+    if not math.isnan(value):
+        return value
+    value = float(again())
+    return math.inf if math.isnan(value) else value
+
+
+def _loss_alone(student, inputs, target, weights):
+    """Loss of the recursion, the state carried forward instead of the readout."""
+    with np.errstate(all="ignore"):
+        errors = impulse_response(LinearRNN(student.readout, student.recurrent, inputs), len(weights)) - target
+        return 0.5 * np.sum(weights * np.sum(errors**2, axis=(1, 2)))
 
 
 def sampled_update(
@@ -251,7 +274,7 @@ def sampled_update(
     else:
         work = sampled.work_space(network, *sizes, in_kernel.horizon, LOSSES.index(loss))
         value = sampled.sampled_update(network, in_kernel, batch, targets, divisor, work, update)
-    return Update(float(value), *place.get(update, 0))
+    return Update(diverged_loss(float(value)), *place.get(update, 0))
 
 
 def student_matrices(network):

@@ -128,6 +128,8 @@ def _sum_earlier(m, steps, weighted):
     clear(m, EARLIER_TURNED)
     for s in range(2):
         clear(m, EARLIER_SUM + s)
+        if weighted:
+            clear(m, EARLIER_WEIGHTED_SUM + s)
         clear(m, EARLIER_POWER + s)
         power = view(m, EARLIER_POWER + s)
         for i in range(len(power)):

@@ -6,6 +6,7 @@ import numpy as np
 
 from ...parallel import run_blocks
 from ...progress import progress_bar
+from ...validation import check_integer
 from . import blocks
 from .folder import Store
 
@@ -84,6 +85,7 @@ def verify(out, *, recompute=0, progress=True) -> Report:
     OSError
         If there is no sweep, or its plan is damaged.
     """
+    recompute = check_integer("recompute", recompute, 0)
     store = Store(out)
     plan = store.plan()
     files = {index: paths for index, paths in store.files().items() if index < plan.blocks}
