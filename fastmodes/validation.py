@@ -6,6 +6,7 @@ import math
 import numbers
 
 import numpy as np
+import xarray as xr
 
 from .memory import memory_size
 
@@ -13,6 +14,13 @@ from .memory import memory_size
 LARGEST_SIZE = 10**9
 #: Largest scale of random weights, squares of which still are finite numbers.
 LARGEST_SCALE = 1e100
+#: Names that the axes of labelled arrays go by, beside the documented ones: those of result datasets.
+_SYNONYMS = {
+    "n_out": ("output",),
+    "n_hidden": ("unit",),
+    "n_in": ("channel", "input"),
+    "input": ("channel", "n_in"),
+}
 
 
 def shown(value):
@@ -91,7 +99,7 @@ def check_array(name, value, shape=None, *, dims=None):
     shape : tuple, optional
         Required shape; None stands for any length of at least 1.
     dims : tuple of str, optional
-        Names of the axes, for the message.
+        Names of the axes: labelled arrays are transposed by them.
 
     Raises
     ------
@@ -100,7 +108,7 @@ def check_array(name, value, shape=None, *, dims=None):
     ValueError
         If its shape differs, or an entry is NaN or infinite (the message names its place).
     """
-    array = _as_array(name, value)
+    array = as_array(name, value if dims is None else by_name(name, value, dims))
     if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
         raise TypeError(f"{name} must hold real numbers (float64); got dtype {array.dtype}: {shown(value)}")
     if shape is not None:
@@ -121,7 +129,76 @@ def check_array(name, value, shape=None, *, dims=None):
     return array
 
 
-def _as_array(name, value):
+def by_name(name, value, dims):
+    """A labelled array with its axes in the order of ``dims``; anything else as it is, by position.
+
+    An axis may also go by the name it has in result datasets (n_out: output, n_hidden: unit, n_in: channel); the two of
+    a square matrix by unit_to and unit_from, rows first. The names xarray itself makes up (dim_0 ..), and that of an
+    only axis, say nothing: these arrays go by position.
+
+    Raises
+    ------
+    ValueError
+        If the names are others, or a numeric coordinate along one of them does not increase: positions would be taken
+        for coordinates.
+    """
+    if not isinstance(value, xr.DataArray) or value.ndim < 2 or len(dims) != value.ndim:
+        return value
+    if value.dims == tuple(f"dim_{axis}" for axis in range(value.ndim)):
+        return value
+    order, wanted = [], []
+    for axis, dim in enumerate(dims):
+        known = (dim, *_SYNONYMS.get(dim, ()))
+        if dims.count(dim) > 1:
+            known = tuple(f"{label}_{'to' if axis == dims.index(dim) else 'from'}" for label in known)
+        wanted.append(" or ".join(known))
+        order += [label for label in known if label in value.dims and label not in order][:1]
+    if len(order) != value.ndim:
+        raise ValueError(
+            f"{name} must have the dimensions ({', '.join(wanted)}), in any order; got {value.dims}. Rename them, or "
+            "pass .values to go by position"
+        )
+    for label in order:
+        places = value.indexes.get(label)
+        if places is not None and places.dtype.kind in "iuf" and not places.is_monotonic_increasing:
+            raise ValueError(
+                f"{name} must have increasing coordinates along {label!r}, positions count; got "
+                f"{shown(places.tolist())}. Sort it: .sortby({label!r})"
+            )
+    return value.transpose(*order)
+
+
+def check_units(**arrays):
+    """Check that labelled weights have equal coordinates wherever they have coordinates of hidden units.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+    labels = [f"{label}{end}" for label in ("n_hidden", "unit") for end in ("", "_to", "_from")]
+    found = [
+        (name, dim, value.indexes[dim])
+        for name, value in arrays.items()
+        if isinstance(value, xr.DataArray)
+        for dim in value.dims
+        if dim in labels and dim in value.indexes
+    ]
+    for name, dim, index in found[1:]:
+        if not index.equals(found[0][2]):
+            raise ValueError(
+                f"{name} must have the hidden units of {found[0][0]}, {shown(found[0][2].tolist())}; got "
+                f"{shown(index.tolist())} along {dim!r}"
+            )
+
+
+def one_by_one(values, *dims):
+    """A labelled array with the first of ``dims`` that it has in front, to be taken apart along it."""
+    own = [dim for dim in dims if dim in getattr(values, "dims", ())]
+    return values.transpose(own[0], ...) if own else values
+
+
+def as_array(name, value):
     """``value`` as a NumPy array, whatever its conversion raises turned into an error that names the parameter."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{name} must be finite everywhere; got {np.ma.count_masked(value)} masked entries")

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ..trained.checks import training_rules
 from ..trained.intervals import median_interval
 from ..trained.learned_rank import rank_measures, spectrum
-from ..trained.prediction import training_rules
 from . import thresholds
 from .experiments import final_loss
 from .verdicts import Claim, spread

@@ -13,6 +13,10 @@ from fastmodes.validation import check_flag, check_number
 #: the domain, or nowhere within the time.
 BASINS = ("positive_branch", "negative_branch", "non_optimal", "left_domain", "undecided")
 
+_RESULTS = (
+    "rule", "basin", "status", "time_reached", "w", "a", "b", "learning_time", "path_length", "detour",
+)  # fmt: skip
+
 
 def learning_map(
     rules, modes, teacher_modes, *, feedback=1.0, decay=None, horizon=None, end=1000.0, threshold=0.01,
@@ -41,7 +45,7 @@ def learning_map(
     TypeError, ValueError
         For a parameter outside its range.
     """
-    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon)
+    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, results=_RESULTS)
     end, threshold = check_number("end", end, above=0), check_number("threshold", threshold, above=0, below=1)
     options = step_options(rtol, atol, step_limit, threshold)
     threads, progress = check_threads(threads), check_flag("progress", progress)
@@ -51,8 +55,8 @@ def learning_map(
     product = grid.reader(("teacher_product",))()[:, 0]
     w, a, b = states[..., 0]
     length, learnt = ends.path_length, ends.learning_time
-    distance = np.linalg.norm(np.stack([w, a, b], axis=-1) - start, axis=-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        distance = np.linalg.norm(np.stack([w, a, b], axis=-1) - start, axis=-1)
         detour = np.where(distance > 0, np.maximum(length / distance, 1.0), 1.0)
     results = {
         "basin": _basin(a, ends.status, ends.loss <= threshold),

@@ -14,6 +14,8 @@ from fastmodes.rule_codes import kernel_rule, moves
 from fastmodes.rules import check_rules
 from fastmodes.validation import check_flag
 
+from .horizon_sums import horizon_sums
+
 _BLOCK = 1 << 17
 _SLAB_BY_SLAB = "write_stability computes and writes it slab by slab"
 # Points whose results stay in the cache until what follows from them has been derived.
@@ -24,6 +26,11 @@ def _entries(teacher_recurrent, teacher_product, feedback, **more):
     return {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "feedback": feedback} | more
 
 
+# No dimension of a parameter may have the name of what a result holds.
+_RESULTS = (
+    "rule", "eigenvalue", "stability_real", "stability_imag", "kind", "stable", "oscillatory", "convergence_rate",
+    "largest_learning_rate",
+)  # fmt: skip
 _PARAMETERS = ("teacher_recurrent", "teacher_product", "position")
 
 
@@ -51,7 +58,7 @@ def _evaluate(rules, grid, values, kinds, derive=None, threads=None, progress=Tr
 
 def _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon):
     entries = _entries(teacher_recurrent, teacher_product, feedback, position=position)
-    grid = rule_grid(rules, entries, decay, horizon)
+    grid = rule_grid(rules, entries, decay, horizon, _RESULTS)
     check_non_zero(grid, "position")
     return grid
 
@@ -284,13 +291,14 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
         if rule.feedback != "readout":
             raise ValueError(f"rules must have readout feedback to rest on a = b = 0; got {rule.name!r}")
     entries = {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "recurrent": recurrent}
-    grid = rule_grid(rules, entries, decay, horizon)
+    grid = rule_grid(rules, entries, decay, horizon, _RESULTS)
     goal, product, w = (grid.values[name] for name in entries)
     sizes = np.empty((len(rules), grid.size))
     for i, rule in enumerate(rules):
         y = (w if moves(rule) else grid.values[f"decay {i}"]) * goal
-        beta = _geometric(y, grid.values[f"horizon {i}"])
-        sizes[i] = np.abs(product * np.sqrt(beta / (1 - w * goal))).ravel()
+        beta = horizon_sums(y, grid.values[f"horizon {i}"])[0]
+        with np.errstate(over="ignore"):
+            sizes[i] = np.abs(product * np.sqrt(beta / (1 - w * goal))).ravel()
     real = np.stack([-sizes, sizes], axis=1)
     dataset = xr.Dataset(
         {
@@ -306,8 +314,3 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
         title="Linear stability on the non-optimal manifold",
         configuration={"rules": [repr(rule) for rule in rules]} | _recorded(locals()),
     )
-
-
-def _geometric(y, horizon):
-    """1 + y + .. + y^(horizon - 1), endless for horizon 0."""
-    return np.where(horizon == 0, 1.0, 1 - y ** np.maximum(horizon, 1)) / (1 - y)

@@ -15,6 +15,7 @@ from fastmodes.networks.network import LinearRNN, Modes, aligned_teacher
 from fastmodes.parallel import check_threads, run_blocks
 from fastmodes.rules import check_rules
 from fastmodes.training.train import train
+from fastmodes.validation import check_array, check_flag, check_integer, check_number
 
 #: Displacement of (w, a, b) from the optimal point, small enough for the linear map.
 _DISPLACEMENT = np.array([1e-5, -2e-5, 1e-5])
@@ -60,7 +61,19 @@ def unit_rate(rule, w, *, feedback=1.0, epochs=3000):
     Returns
     -------
     float
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
     """
+    rules = check_rules(rule)
+    if len(rules) != 1:
+        raise ValueError(f"rule must be one LearningRule; got {len(rules)}")
+    rule = rules[0]
+    w = check_number("w", w, above=0.0, below=1.0)
+    feedback = check_number("feedback", feedback)
+    epochs = check_integer("epochs", epochs)
     teacher = LinearRNN([[1.0]], [[w]], [[1.0]])
     dw, da, db = _DISPLACEMENT * (1 - w**2)
     student = LinearRNN([[1.0 + da]], [[w + dw]], [[1.0 + db]])
@@ -140,14 +153,15 @@ def learning_rate_limits(rules, eigenvalues, *, networks=True, threads=None) -> 
 
     Raises
     ------
-    ValueError
-        If an eigenvalue lies outside of (0, 1).
+    TypeError, ValueError
+        If an eigenvalue lies outside of (0, 1) (or is complex), or another parameter outside its range.
     """
     from ..theory.linear_stability import largest_learning_rate
 
     rules, threads = check_rules(rules), check_threads(threads)
-    goals = np.atleast_1d(np.asarray(eigenvalues, dtype=float))
-    if not ((goals > 0) & (goals < 1)).all():
+    goals = np.atleast_1d(check_array("eigenvalues", eigenvalues))
+    networks = check_flag("networks", networks)
+    if goals.ndim != 1 or not goals.size or not ((goals > 0) & (goals < 1)).all():
         raise ValueError(f"eigenvalues must lie in (0, 1); got {goals}")
     shape = (len(rules), len(goals))
     names = ("measured_rate", "network_predicted_rate", "network_measured_rate")

@@ -3,48 +3,27 @@
 The flow of the modes starts from the student's estimated modes at epoch k; its time is s = eta (epoch - k).
 """
 
-import json
-
 import numpy as np
 import xarray as xr
 
 from fastmodes.files.schema import annotate, flag_attributes
 from fastmodes.networks.network import Modes
-from fastmodes.rules import LearningRule
-from fastmodes.validation import check_integer
+from fastmodes.validation import check_array, check_integer, check_number, shown
+
+from .checks import check_real_teacher, check_training, training_rules
 
 ENTRIES = ("recurrent", "readout", "input")
 #: Values of ``prediction_status``.
 STATUS = ("followed", "left_domain", "no_start")
-
-
-def training_rules(dataset):
-    """The learning rules on a training dataset's ``rule`` axis, which may be a part of those trained, as values.
-
-    Raises
-    ------
-    ValueError
-        If it is no training dataset.
-    """
-    configuration = _configuration(dataset)
-    listed = [dict(rule) for rule in configuration["rules"]]
-    for rule in listed:
-        if isinstance(rule["decay"], list):
-            rule["decay"] = tuple(rule["decay"])
-    by_name = {rule["name"]: LearningRule(**rule) for rule in listed}
-    return tuple(by_name[str(name)] for name in np.atleast_1d(dataset["rule"].values))
-
-
-def _configuration(dataset):
-    configuration = json.loads(dataset.attrs.get("configuration", "{}"))
-    if configuration.get("command") != "train":
-        raise ValueError("dataset must be one of fastmodes.train; its configuration says otherwise")
-    return configuration
+_READ = (
+    *(f"{part}_{name}" for part in ("mode", "teacher") for name in ENTRIES), "mode_feedback",
+)  # fmt: skip
 
 
 def _clock(dataset):
     """Flow time of one epoch; the flow describes plain gradient descent alone."""
-    configuration = _configuration(dataset)
+    configuration = check_training(dataset, _READ, ("rule", "seed", "epoch", "mode"))
+    check_real_teacher(dataset)
     if configuration["optimizer"] != "sgd" or configuration["clip_norm"] is not None:
         raise ValueError(
             "dataset must be trained by plain gradient descent (optimizer 'sgd', no clip_norm) to be compared with the "
@@ -82,9 +61,11 @@ def predict_from_epoch(dataset, epoch, *, rtol=1e-7, atol=1e-9, step_limit=100_0
     Raises
     ------
     TypeError, ValueError
-        If the dataset was not trained by plain gradient descent, or the epoch lies outside of it.
+        If the dataset was not trained by plain gradient descent, its teacher has complex eigenvalues, or the epoch lies
+        outside of it.
     """
     rate = _clock(dataset)
+    rtol, atol = check_number("rtol", rtol, 1e-13, 0.1), check_number("atol", atol, 1e-15, 0.1)
     epochs = dataset["epoch"].values
     epoch = check_integer("epoch", epoch, int(epochs[0]), int(epochs[-1]))
     place = int(np.abs(epochs - epoch).argmin())
@@ -175,10 +156,22 @@ def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9, step_limit=100_0
     Raises
     ------
     TypeError, ValueError
-        If the dataset was not trained by plain gradient descent, or an epoch lies outside of it.
+        If the dataset was not trained by plain gradient descent, its teacher has complex eigenvalues, or an epoch lies
+        outside of it.
     """
+    _clock(dataset)
     recorded = dataset["epoch"].values[:-1]
-    starts = recorded[:: max(1, len(recorded) // 40)] if epochs is None else np.unique(np.atleast_1d(epochs))
+    if not len(recorded):
+        raise ValueError("dataset must hold at least two recorded epochs; got one")
+    if epochs is None:
+        starts = recorded[:: max(1, len(recorded) // 40)]
+    else:
+        starts = np.unique(np.atleast_1d(check_array("epochs", epochs)))
+        if not (len(starts) and starts[0] >= recorded[0] and starts[-1] <= dataset["epoch"].values[-1]):
+            raise ValueError(
+                f"epochs must lie from {recorded[0]} to {dataset['epoch'].values[-1]}, the recorded ones; "
+                f"got {shown(epochs)}"
+            )
     places = np.unique(np.abs(dataset["epoch"].values - np.atleast_1d(starts)[:, np.newaxis]).argmin(axis=1))
     measured = np.stack([dataset[f"mode_{name}"].transpose("rule", "seed", "epoch", "mode") for name in ENTRIES])
     shape = (*measured.shape[1:3], len(places), measured.shape[4])

@@ -33,6 +33,8 @@ _BLOCK = 8192
 _SLAB_BY_SLAB = "fm.write_flow computes and writes it slab by slab"
 _LARGEST_STEP_COUNT = 1_000_000
 _DOMAIN_MARGIN = 1e-6
+# No dimension of a parameter may have the name of what a result holds.
+_RESULTS = ("rule", "w", "a", "b", "loss", "status", "time_reached", "evaluations")
 
 
 def flow(
@@ -87,7 +89,7 @@ def flow(
     """
     rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon)
     threads, progress = check_threads(threads), check_flag("progress", progress)
-    times = _ascending("times", np.atleast_1d(times))
+    times = _ascending("times", times)
     if times[-1] <= 0:
         raise ValueError(f"times must end after 0; got {times[-1]}")
     options = step_options(rtol, atol, step_limit)
@@ -235,11 +237,11 @@ def discrete_map(
         For a parameter outside its range.
     """
     more = {"learning_rate": learning_rate}
-    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more, reserved=("rule", "epoch"))
+    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more, (*_RESULTS, "epoch"))
     check_range(grid, "learning_rate", 0, np.inf)
     tolerance = check_number("tolerance", tolerance, above=0)
     threads, progress = check_threads(threads), check_flag("progress", progress)
-    counted = _ascending("epochs", np.atleast_1d(epochs))
+    counted = _ascending("epochs", epochs)
     if not (counted == np.round(counted)).all() or counted[-1] > 10**9:
         raise ValueError(f"epochs must hold whole numbers from 0 to 1000000000; got {epochs!r}")
     counted = counted.astype(np.int64)
@@ -262,7 +264,8 @@ def discrete_map(
     dataset = _dataset(rules, grid, states, ("epoch", counted), threads)
     dataset["status"] = _per_point(rules, grid, _map_status(grid, states, outside, tolerance))
     dataset["status"].attrs = flag_attributes(STATUSES)
-    reached = np.where(outside < 0, counted[-1], outside) * grid.values["learning_rate"].ravel()
+    with np.errstate(over="ignore"):
+        reached = np.where(outside < 0, counted[-1], outside) * grid.values["learning_rate"].ravel()
     dataset["time_reached"] = _per_point(rules, grid, reached)
     configuration = flow_configuration(rules, grid) | {"tolerance": tolerance}
     return annotate(dataset, title="Discrete map of modes", configuration=configuration)
@@ -271,16 +274,17 @@ def discrete_map(
 def _map_status(grid, states, outside, tolerance):
     w, a, b = states[..., -1]
     goal, product = (grid.values[name].ravel() for name in TEACHER)
-    near = (np.abs(w - goal) <= tolerance) & (np.abs(a * b - product) <= tolerance * np.abs(product))
+    with np.errstate(over="ignore", invalid="ignore"):
+        near = (np.abs(w - goal) <= tolerance) & (np.abs(a * b - product) <= tolerance * np.abs(product))
     status = np.where(near, OPTIMAL, np.where((a == 0) & (b == 0), NON_OPTIMAL, 0))
     return np.where((outside >= 0) | (np.abs(w) >= 1), LEFT_DOMAIN, status).astype(np.int8)
 
 
-def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), reserved=("rule", "time")):
+def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), results=(*_RESULTS, "time")):
     """Rules, and the grid of everything a flow or a vector field depends on, all in range."""
     rules = check_rules(rules)
     entries = mode_entries(rules, modes, teacher_modes, feedback)
-    grid = rule_grid(rules, entries | dict(more), decay, horizon, reserved)
+    grid = rule_grid(rules, entries | dict(more), decay, horizon, results)
     check_range(grid, "recurrent", -1 + _DOMAIN_MARGIN, 1 - _DOMAIN_MARGIN)
     return rules, grid
 
@@ -291,7 +295,7 @@ def _reader(grid, i, more=()):
 
 
 def _ascending(name, values):
-    values = check_array(name, values, (None,), dims=(name,))
+    values = check_array(name, np.atleast_1d(check_array(name, values)), (None,), dims=(name,))
     if values[0] < 0 or (np.diff(values) <= 0).any():
         raise ValueError(f"{name} must be >= 0 and ascending; got {values.tolist()[:5]} ..")
     return values

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import xarray as xr
 
 from ..kernels.modes.update import mode_updates
 from ..networks.aligned import modes_of
@@ -12,7 +11,7 @@ from ..parallel import check_threads, run_blocks
 from ..rule_codes import kernel_rule, mode_decay, mode_feedback, moves
 from ..rules import check_rule
 from ..validation import check_array, check_choice, check_steps
-from .grid import Grid, broadcast, check_product, check_range, own_values
+from .grid import Grid, broadcast, by_point, check_product, check_range, own_values
 
 STATE = ("recurrent", "readout", "input")
 TEACHER = ("teacher_recurrent", "teacher_product")
@@ -49,10 +48,10 @@ def mode_entries(rules, modes, teacher_modes, feedback) -> dict:
             raise TypeError(f"{name} must be fastmodes.Modes(recurrent, readout, input); got {value!r}")
     entries = dict(zip(STATE, modes, strict=True))
     entries["teacher_recurrent"], a, b = teacher_modes
-    for name, value in (("teacher_readout", a), ("teacher_input", b)):
-        check_array(name, np.asarray(value))
     check_product("teacher_modes", a, b)
-    entries["teacher_product"] = a * b if isinstance(a, xr.DataArray) else b * a
+    a, b = by_point(teacher_readout=a, teacher_input=b)
+    with np.errstate(over="ignore"):
+        entries["teacher_product"] = a * b
     return entries | {"feedback": feedback}
 
 
@@ -62,7 +61,7 @@ def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, threads, with_j
     sequence = check_choice("loss", loss, ("final", "sequence")) == "sequence"
     entries = mode_entries((rule,), modes, teacher_modes, feedback)
     own = {"r": mode_feedback(rule, entries["feedback"]), "decay": mode_decay(rule, entries.values())}
-    grid = broadcast(entries | own)
+    grid = broadcast(entries | own, ("update", "variable") if with_jacobian else ())
     if steps == math.inf:
         for name in ("recurrent", "teacher_recurrent"):
             check_range(grid, name, -1, 1)
@@ -155,15 +154,15 @@ def _like_input(grid, flat):
     return flat.reshape(grid.shape) if grid.shape else float(flat[0])
 
 
-def rule_grid(rules, entries, decay=None, horizon=None, reserved=("rule", "time", "eigenvalue")) -> Grid:
+def rule_grid(rules, entries, decay=None, horizon=None, results=()) -> Grid:
     """One grid for several rules: ``entries``, and for rule i its "r i", "decay i" and "horizon i" (0: the full one).
 
     Parameters
     ----------
     rules : tuple of LearningRule
     entries : dict of str to number, array or DataArray
-    reserved : tuple of str
-        Dimensions that the result has itself.
+    results : tuple of str
+        Names of the dimensions and variables that the result has itself.
     decay : number, array or DataArray, optional
         Replaces the decay of every rule with a scalar propagator.
     horizon : number, array or DataArray, optional
@@ -181,7 +180,7 @@ def rule_grid(rules, entries, decay=None, horizon=None, reserved=("rule", "time"
     if horizon is not None:
         if not any(finite):
             raise ValueError("horizon must be None where no rule has a finite horizon (tBPTT has); got a value")
-        whole = check_array("horizon", np.asarray(horizon))
+        whole = check_array("horizon", getattr(horizon, "values", horizon))
         if not ((whole >= 1).all() and (whole == np.round(whole)).all()):
             raise ValueError(f"horizon must hold whole numbers >= 1; got {whole.ravel()[:3]} ..")
     entries = dict(entries)
@@ -190,7 +189,7 @@ def rule_grid(rules, entries, decay=None, horizon=None, reserved=("rule", "time"
         entries[f"r {i}"] = mode_feedback(rule, entries.get("feedback", 0.0), entries.get("position"))
         entries[f"decay {i}"] = own
         entries[f"horizon {i}"] = horizon if horizon is not None and finite[i] else float(rule.horizon or 0)
-    grid = broadcast(entries, reserved)
+    grid = broadcast(entries, results)
     for name in ("recurrent", "teacher_recurrent"):
         if name in grid.values:
             check_range(grid, name, -1, 1)

@@ -1,6 +1,7 @@
 """From two aligned networks to their modes, or a clear refusal."""
 
 import numpy as np
+import xarray as xr
 
 from ..validation import check_array
 from .bases import positive_columns
@@ -27,7 +28,7 @@ def modes_of(student, teacher, feedback=None, *, neuron_basis=False, signs=False
     Returns
     -------
     modes, teacher_modes : Modes
-        Arrays (mode,).
+        Arrays (mode,), DataArrays where the feedback is one along ``mode``.
     feedback : None, number or array (mode,)
 
     Raises
@@ -69,7 +70,10 @@ def modes_of(student, teacher, feedback=None, *, neuron_basis=False, signs=False
     if feedback is not None and np.ndim(feedback) == 2:
         matrix = check_array("feedback", feedback, (student.n_out, n), dims=("n_out", "n_hidden"))
         feedback = _diagonal("feedback", u.T @ matrix @ basis, tolerance)
-    return Modes(*(np.diagonal(part) for part in parts)), goal, feedback
+    own = Modes(*(np.diagonal(part) for part in parts))
+    if "mode" in getattr(feedback, "dims", ()):
+        own, goal = (Modes(*(xr.DataArray(entry, dims="mode") for entry in modes)) for modes in (own, goal))
+    return own, goal, feedback
 
 
 def _student_basis(student: LinearRNN, u, v, n):

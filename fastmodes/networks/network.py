@@ -10,7 +10,16 @@ from typing import NamedTuple
 import numpy as np
 
 from ..streams import random_stream
-from ..validation import LARGEST_SCALE, check_array, check_flag, check_integer, check_memory, check_number, shown
+from ..validation import (
+    LARGEST_SCALE,
+    check_array,
+    check_flag,
+    check_integer,
+    check_memory,
+    check_number,
+    check_units,
+    shown,
+)
 from .bases import Bases, chosen_bases, rectangular_diagonal, teacher_bases
 
 
@@ -62,6 +71,7 @@ class LinearRNN:
     input: np.ndarray
 
     def __post_init__(self):
+        check_units(readout=self.readout, recurrent=self.recurrent, input=self.input)
         recurrent = check_array("recurrent", self.recurrent, (None, None), dims=("n_hidden", "n_hidden"))
         n = len(recurrent)
         checked = {

@@ -140,7 +140,7 @@ def check_feedbacks(feedbacks, rules, students, seeds, feedback_scale):
     if feedbacks is None:
         return [random_feedback(s, scale=feedback_scale, seed=seed) for s, seed in zip(students, seeds, strict=True)]
     first = students[0]
-    return check_each_feedback(rules, feedbacks, len(seeds), "seeds", first.n_out, first.n_hidden)
+    return check_each_feedback(feedbacks, len(seeds), "seeds", first.n_out, first.n_hidden)
 
 
 def _matrices(network):

@@ -29,7 +29,7 @@ from ..rules import check_rule
 from ..validation import check_array, check_choice, check_integer, check_memory, check_number, check_steps
 from .infinite import spectral_radius
 from .loss import covariance_factors
-from .one import LOSSES, Update, check_feedback, expected_update
+from .one import LOSSES, Update, check_feedback, diverged_loss, expected_update
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -184,15 +184,19 @@ def coloured_update(rule, student, teacher, steps, colour, *, feedback=None, los
         return update
     silent = np.zeros((colour.n_in, root.shape[1]))
     within = of(steps + 1, silent, root, "final")
-    if loss == "sequence":
-        return Update(*(a + b / steps for a, b in zip(update, within, strict=True)))
-    before = of(steps, silent, root, "final")
-    return Update(*(a + b - c for a, b, c in zip(update, within, before, strict=True)))
+    with np.errstate(all="ignore"):
+        if loss == "sequence":
+            parts = [a + b / steps for a, b in zip(update, within, strict=True)]
+        else:
+            before = of(steps, silent, root, "final")
+            parts = [a + b - c for a, b, c in zip(update, within, before, strict=True)]
+    return Update(diverged_loss(parts[0]), *parts[1:])
 
 
 def _larger_network(network, colour, noise, start):
     """Network and filter as one network; noise enters x by ``noise`` (n_in, .) and z by ``start`` (n_state, .)."""
-    through = network.input @ colour.output
+    with np.errstate(over="ignore"):
+        through = network.input @ colour.output
     below = np.zeros((colour.n_state, network.n_hidden))
     return LinearRNN(
         np.pad(network.readout, ((0, 0), (0, colour.n_state))),
@@ -203,12 +207,9 @@ def _larger_network(network, colour, noise, start):
 
 def _of_smaller_network(update, n_hidden, output, noise):
     recurrent = update.recurrent[:n_hidden]
-    return Update(
-        update.loss,
-        update.readout[:, :n_hidden],
-        recurrent[:, :n_hidden],
-        recurrent[:, n_hidden:] @ output.T + update.input[:n_hidden] @ noise.T,
-    )
+    with np.errstate(all="ignore"):
+        change_input = recurrent[:, n_hidden:] @ output.T + update.input[:n_hidden] @ noise.T
+    return Update(update.loss, update.readout[:, :n_hidden], recurrent[:, :n_hidden], change_input)
 
 
 def _for_larger_network(rule, n_hidden, n_state):

@@ -15,7 +15,10 @@ def covariance_root(input_covariance, n_in):
         If it is not a symmetric positive semidefinite matrix (n_in, n_in).
     """
     name = "input_covariance"
-    covariance = check_array(name, input_covariance, (n_in, n_in), dims=("n_in", "n_in"))
+    # It is symmetric: the order of labelled axes does not matter.
+    covariance = check_array(
+        name, getattr(input_covariance, "values", input_covariance), (n_in, n_in), dims=("n_in",) * 2
+    )
     size = np.abs(covariance).max()
     difference = np.abs(covariance - covariance.T)
     if difference.max() > 1e-12 * size:
@@ -82,7 +85,8 @@ def impulse_expectation(update, steps, n_in, input_covariance=None):
             raise TypeError(f"update must return a tuple such as fm.Update; got {shown(result)}")
         if sums is not None and len(result) != len(sums):
             raise ValueError(f"update must always return tuples of one length; got {len(sums)}, then {len(result)}")
-        sums = list(result) if sums is None else [s + r for s, r in zip(sums, result, strict=True)]
+        with np.errstate(all="ignore"):
+            sums = list(result) if sums is None else [s + r for s, r in zip(sums, result, strict=True)]
     return type(result)(*sums) if hasattr(result, "_fields") else tuple(sums)
 
 

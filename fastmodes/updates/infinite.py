@@ -88,11 +88,12 @@ def work_space(rule, student, teacher, feedback, *, root=None, weighted=False, l
 def read_update(matrices, student, root=None):
     """(Delta A, Delta W, Delta B) of the work space."""
     change = get(matrices, doubling.CHANGE_INPUT, student.input.shape)
-    return (
-        get(matrices, doubling.CHANGE_READOUT, student.readout.shape),
-        get(matrices, doubling.CHANGE_RECURRENT, student.recurrent.shape),
-        change if root is None else change @ root.T,
-    )
+    with np.errstate(all="ignore"):
+        return (
+            get(matrices, doubling.CHANGE_READOUT, student.readout.shape),
+            get(matrices, doubling.CHANGE_RECURRENT, student.recurrent.shape),
+            change if root is None else change @ root.T,
+        )
 
 
 def spectral_radius(matrix):
@@ -191,7 +192,8 @@ def _check_accuracy(student, teacher):
 
 def _gramian_norm(w):
     """|| sum_k W^k (W^T)^k || in the spectral norm; infinite where doubling does not reach its limit."""
-    factor = covariance_factors(w, np.eye(len(w)), math.inf)[0]
+    with np.errstate(all="ignore"):
+        factor = covariance_factors(w, np.eye(len(w)), math.inf)[0]
     return float(np.linalg.norm(factor, 2) ** 2) if np.isfinite(factor).all() else math.inf
 
 

@@ -63,7 +63,7 @@ def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="fi
     if feedbacks is None and rule.reads_feedback:
         raise ValueError(f"feedbacks must hold one array for each of the {len(students)} students for {rule.name}")
     if feedbacks is not None:
-        feedbacks = check_each_feedback((rule,), feedbacks, len(students), "students", first.n_out, first.n_hidden)
+        feedbacks = check_each_feedback(feedbacks, len(students), "students", first.n_out, first.n_hidden)
     if not rule.reads_feedback:
         feedbacks = [first.readout] * len(students)
     batch = _stacked(students, feedbacks)
@@ -101,7 +101,8 @@ def _run(rule, student, teacher, steps, loss, batch):
 def _finished(rule, students, teacher, steps, feedbacks, loss, batch):
     """Losses with the teacher's part; networks that need care go through :func:`expected_update` alone."""
     whole = power_loss(teacher, steps, loss=loss)
-    losses = batch.losses + whole
+    with np.errstate(all="ignore"):
+        losses = batch.losses + whole
     update = Update(losses, batch.change_readout, batch.change_recurrent, batch.change_input)
     finite_ones = np.isfinite(losses) & np.isfinite(update.recurrent).all((1, 2))
     careful = ~finite_ones | (batch.terms <= 0) | (batch.terms > infinite.LONG)

@@ -9,12 +9,12 @@ import xarray as xr
 
 from ..kernels.arrays import layout
 from ..kernels.updates import online, recursion, sampled
-from ..networks.network import check_pair
+from ..networks.network import LinearRNN, check_pair
 from ..networks.running import batch_first_to_last, impulse_response, run_batch
 from ..parallel import interruptibly, serial_linear_algebra
 from ..rule_codes import carrier, kernel_rule
 from ..rules import check_rule
-from ..validation import check_array, check_choice, check_flag, check_memory, check_sequence, check_steps
+from ..validation import check_array, check_choice, check_flag, check_memory, check_sequence, check_steps, one_by_one
 from . import infinite
 from .impulses import covariance_root
 
@@ -53,7 +53,7 @@ def check_feedback(rule, feedback, n_out, n_hidden):
     return matrix if rule.reads_feedback else None
 
 
-def check_each_feedback(rules, feedbacks, count, kind, n_out, n_hidden):
+def check_each_feedback(feedbacks, count, kind, n_out, n_hidden):
     """R of each of ``count`` students or seeds (``kind``): one matrix, which serves all, or a sequence of them.
 
     Raises
@@ -61,15 +61,14 @@ def check_each_feedback(rules, feedbacks, count, kind, n_out, n_hidden):
     TypeError, ValueError
         If their number or the shape of one differs.
     """
-    reader = next((rule for rule in rules if rule.reads_feedback), rules[0])
     if isinstance(feedbacks, np.ndarray | xr.DataArray | list | tuple) and _depth(feedbacks) == 2:
         feedbacks = [feedbacks] * count
-    listed = check_sequence("feedbacks", feedbacks, "arrays (n_out, n_hidden)", MOST_SEEDS)
+    listed = check_sequence(
+        "feedbacks", one_by_one(feedbacks, "student", "seed"), "arrays (n_out, n_hidden)", MOST_SEEDS
+    )
     if len(listed) != count:
         raise ValueError(f"feedbacks must hold one array for each of the {count} {kind}, or be one; got {len(listed)}")
-    for feedback in listed:
-        check_feedback(reader, feedback, n_out, n_hidden)
-    return [np.asarray(feedback, dtype=float) for feedback in listed]
+    return [check_array("feedback", matrix, (n_out, n_hidden), dims=("n_out", "n_hidden")) for matrix in listed]
 
 
 def _depth(values):
@@ -114,7 +113,9 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
     Returns
     -------
     Update
-        The expected loss and Delta A, Delta W, Delta B, to be subtracted times the learning rate.
+        The expected loss and Delta A, Delta W, Delta B, to be subtracted times the learning rate. Sums that leave the
+        range of numbers (long sequences of an unstable network) have an infinite loss, and entries of the matrices
+        that are infinite or, as the difference of two such, not numbers.
 
     Raises
     ------
@@ -176,24 +177,45 @@ def by_recursion(rule, student, teacher, steps, feedback, loss, root=None):
 
     place = layout.layout_for(student.n_out, student.n_hidden, student.n_in)
     inputs = student.input if root is None else student.input @ root
-    target = impulse_response(teacher, steps)
-    target = target if root is None else target @ root
+    with np.errstate(all="ignore"):
+        target = impulse_response(teacher, steps)
+        target = target if root is None else target @ root
     _, network = place.zeros()
     _, update = place.zeros()
     place.put(network, 0, (student.readout, student.recurrent, inputs))
-    value = np.zeros(place.networks)
+    value, weights = np.zeros(place.networks), loss_weights(loss, steps)
     with np.errstate(all="ignore"):
         recursion.expected_update(
             network,
             kernel_rule(rule),
             place.input_like(target),
-            loss_weights(loss, steps),
+            weights,
             recursion.work_space(network, carrier(rule, place, [feedback]), steps),
             update,
             value,
         )
     readout, recurrent, input_ = place.get(update, 0)
-    return Update(float(value[0]), readout, recurrent, input_ if root is None else input_ @ root)
+    loss = diverged_loss(float(value[0]), lambda: _loss_alone(student, inputs, target, weights))
+    with np.errstate(all="ignore"):
+        return Update(loss, readout, recurrent, input_ if root is None else input_ @ root)
+
+
+def diverged_loss(value, again=lambda: math.inf):
+    """The loss, infinite where its sum of squares has overflowed on the way to what is not a number.
+
+    ``again`` computes it in another order, for networks whose diverging units are never seen (inf times 0).
+    """
+    if not math.isnan(value):
+        return value
+    value = float(again())
+    return math.inf if math.isnan(value) else value
+
+
+def _loss_alone(student, inputs, target, weights):
+    """Loss of the recursion, the state carried forward instead of the readout."""
+    with np.errstate(all="ignore"):
+        errors = impulse_response(LinearRNN(student.readout, student.recurrent, inputs), len(weights)) - target
+        return 0.5 * np.sum(weights * np.sum(errors**2, axis=(1, 2)))
 
 
 def sampled_update(
@@ -262,7 +284,7 @@ def sampled_update(
         kernel = sampled.sampled_update
     call = _call_away if samples * traces * n > 1e7 or form not in _compiled else _call_here
     value = call(form, kernel, network, in_kernel, batch, targets, divisor, work, update)
-    return Update(float(value), *place.get(update, 0))
+    return Update(diverged_loss(float(value)), *place.get(update, 0))
 
 
 def student_matrices(network):

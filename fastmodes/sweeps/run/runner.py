@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ...interrupts import termination_as_interrupt
 from ...parallel import run_blocks, thread_count
 from ...progress import progress_bar
-from ...validation import check_integer
+from ...validation import check_integer, shown
 from ..plan.config import PlanError
 from ..plan.plan import Plan
 from ..store import claims
@@ -149,6 +149,8 @@ def _shard_blocks(plan, shard):
         if match is None:
             raise PlanError(f"shard must be i/n with 1 <= i <= n; got {shard!r}")
         shard = int(match[1]), int(match[2])
+    if not isinstance(shard, tuple | list) or len(shard) != 2:
+        raise TypeError(f"shard must be a text i/n or two whole numbers (i, n); got {shown(shard)}")
     first, count = shard
     count = check_integer("shard count", count, 1, 10**6)
     first = check_integer("shard", first, 1, count)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ...parallel import run_blocks
 from ...progress import progress_bar
+from ...validation import check_integer
 from . import blocks
 from .folder import Store
 from .judging import check_file
@@ -102,6 +103,7 @@ def verify(out, *, recompute=0, progress=True) -> Report:
     OSError
         If there is no sweep, or its plan is damaged.
     """
+    recompute = check_integer("recompute", recompute, 0)
     store = Store(out)
     plan = store.plan()
     files = _files(store, plan)
