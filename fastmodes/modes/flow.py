@@ -21,6 +21,7 @@ from ..kernels.flow.observables import mode_losses
 from ..kernels.flow.trajectories import Ends
 from ..kernels.modes.iterated_map import map_lanes
 from ..kernels.modes.velocity import FINITE, FIXED, MOVING, ZERO
+from ..kernels.rule import SCALAR
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
 from ..rule_codes import kernel_rule, moves
@@ -179,11 +180,10 @@ def integrate(
 
     def work(block):
         i, (start, stop) = block
-        outputs = tuple(states[:, i, start:stop])
+        outputs, points = tuple(states[:, i, start:stop]), readers[i](start, stop)
         own = Ends(*(values[i, start:stop] for values in ends[:-1]), halt=np.zeros(1, np.int64))
-        points, rule = readers[i](start, stop), kernel_rule(rules[i])
         with halting(own.halt):
-            for kind, todo in _kinds(rules[i], points):
+            for kind, rule, todo in _kinds(rules[i], points):
                 FLOW_LANES[kernel_place(rule, kind)](points, todo, times, rule, options, outputs, own)
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK, threads)]
@@ -198,14 +198,18 @@ def _kind(rule):
 
 
 def _kinds(rule, points):
-    """Which points are of which kind of propagator: (kind, which); they are changed in place where it is 0."""
-    horizon = points[:, 7].copy()
+    """Which points are of which kind of propagator: (kind, kernel's rule, which); they are changed where it is 0."""
+    horizon, in_kernel = points[:, 7].copy(), kernel_rule(rule)
     if not horizon.any():
-        return [(_kind(rule), np.arange(len(points)))]
-    # One step of horizon sums to 1, as the full sum does where the propagator is 0.
+        return [(_kind(rule), in_kernel, np.arange(len(points)))]
+    # One step of horizon sums to 1, as the full sum does where a fixed propagator is 0.
     points[horizon == 1, 6:8] = 0.0
-    which = ((ZERO, horizon == 1), (FINITE, horizon > 1), (_kind(rule), horizon == 0))
-    return [(kind, np.flatnonzero(some)) for kind, some in which if some.any()]
+    kinds = (
+        (ZERO, in_kernel._replace(propagator=SCALAR), horizon == 1),
+        (FINITE, in_kernel, horizon > 1),
+        (_kind(rule), in_kernel, horizon == 0),
+    )
+    return [(kind, own, np.flatnonzero(some)) for kind, own, some in kinds if some.any()]
 
 
 def discrete_map(
