@@ -24,7 +24,7 @@ from .bases import Bases, chosen_bases, rectangular_diagonal, teacher_bases
 
 
 class Modes(NamedTuple):
-    """Recurrent, readout and input entries (w, a, b) of one or many modes: broadcastable numbers or arrays.
+    """Recurrent, readout and input entries (w, a, b), in this order, of one or many modes: numbers or arrays.
 
     Notes
     -----
@@ -63,7 +63,14 @@ class LinearRNN:
 
     Notes
     -----
-    The arrays are float64 copies, read-only.
+    The arrays are float64 copies, read-only. By position the order is A, W, B, that of y = A h, while :class:`Modes`
+    begins with w. Matrices in another order are refused where their shapes tell; three square ones cannot be told
+    apart, so name them.
+
+    Examples
+    --------
+    >>> LinearRNN(readout=[[1.0, 0.0]], recurrent=[[0.9, 0.0], [0.0, 0.5]], input=[[1.0], [1.0]])
+    LinearRNN(n_in=1, n_hidden=2, n_out=1)
     """
 
     readout: np.ndarray
@@ -74,6 +81,11 @@ class LinearRNN:
         check_units(readout=self.readout, recurrent=self.recurrent, input=self.input)
         recurrent = check_array("recurrent", self.recurrent, (None, None), dims=("n_hidden", "n_hidden"))
         n = len(recurrent)
+        if recurrent.shape != (n, n) and n:
+            raise ValueError(
+                "recurrent must be square, of shape (n_hidden, n_hidden), and by position the order is readout, "
+                f"recurrent, input; got shape {recurrent.shape}"
+            )
         checked = {
             "recurrent": check_array("recurrent", recurrent, (n, n), dims=("n_hidden", "n_hidden")),
             "readout": check_array("readout", self.readout, (None, n), dims=("n_out", "n_hidden")),

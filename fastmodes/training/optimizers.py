@@ -63,7 +63,8 @@ def sgd(learning_rate: float | None = None, *, clip_norm: float | None = None) -
     >>> sgd(0.01, clip_norm=1.0)
     sgd(learning_rate=0.01, clip_norm=1.0)
     """
-    return Optimizer("sgd", *_shared(learning_rate, clip_norm))
+    rate, norm = _shared(learning_rate, clip_norm)
+    return Optimizer("sgd", rate, norm)
 
 
 def adam(
@@ -96,8 +97,8 @@ def adam(
     >>> adam(clip_norm=1.0)
     adam(clip_norm=1.0, betas=(0.9, 0.999), epsilon=1e-08)
     """
-    shared = _shared(learning_rate, clip_norm)
-    return Optimizer("adam", *shared, Betas().check("betas", betas), _POSITIVE.check("epsilon", epsilon))
+    rate, norm = _shared(learning_rate, clip_norm)
+    return Optimizer("adam", rate, norm, Betas().check("betas", betas), _POSITIVE.check("epsilon", epsilon))
 
 
 def _shared(learning_rate, clip_norm):
@@ -117,8 +118,8 @@ def complete_optimizer(optimizer, learning_rate, clip_norm, adam_betas, adam_eps
         If the learning rate is missing, or a keyword contradicts the value.
     """
     if isinstance(optimizer, str):
-        adams = (adam_betas, adam_epsilon) if optimizer == "adam" else ()
-        optimizer = Optimizer(optimizer, learning_rate, clip_norm, *adams)
+        betas, epsilon = (adam_betas, adam_epsilon) if optimizer == "adam" else (None, None)
+        optimizer = Optimizer(optimizer, learning_rate, clip_norm, betas, epsilon)
     elif not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be 'sgd', 'adam', fm.sgd(...) or fm.adam(...); got {shown(optimizer)}")
     for name, field, keyword in (

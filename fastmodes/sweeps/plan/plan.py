@@ -127,7 +127,8 @@ class Plan:
             for name in columns:
                 where = "seeds" if name == "seed" and dimension == "seed" and "seed" not in checked.axes else place
                 if name not in known:
-                    hint = " (it is a result)" if name in self.job.variables else suggestion(name, known)
+                    result = f" (a result is called so; parameters: {', '.join(known)})"
+                    hint = result if name in self.job.variables else suggestion(name, known)
                     path = where if where == "seeds" else f"{where}.{name}"
                     raise PlanError(f"{path}: job {self.job.name!r} has no parameter {name!r}{hint}")
                 if name in self.job.variables:
