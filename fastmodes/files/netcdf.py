@@ -5,6 +5,7 @@ that a full disk cannot harm it, and what it would change is found before anythi
 """
 
 import errno
+import warnings
 
 import numpy as np
 import xarray as xr
@@ -17,6 +18,9 @@ from .paths import check_writable, local_path, make_folder
 from .pieces import write_pieces
 
 __all__ = ["check_lossless", "check_writable", "local_path", "make_folder", "read_netcdf", "write_netcdf"]
+
+#: What decoding raises; nothing there touches a disk.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, OSError, TypeError, ValueError)
 
 
 def write_netcdf(dataset, path):
@@ -93,12 +97,24 @@ def check_lossless(dataset, content=None):
     """Raise a ValueError that names what is not the same when ``dataset`` is read back from its file's ``content``."""
     content = encode(dataset) if content is None else content
     try:
-        with decoding(content) as again:
+        with warnings.catch_warnings(), decoding(content) as again:
+            warnings.simplefilter("ignore")
             changed = difference(dataset, again)
-    except (ArithmeticError, AttributeError, LookupError, RuntimeError, OSError, TypeError, ValueError) as error:
-        raise ValueError(f"dataset cannot be read back from a netCDF file: {error}") from error
+    except _UNREADABLE as error:
+        raise ValueError(f"{_unreadable(dataset)} cannot be read back from a netCDF file: {error}") from error
     if changed:
         raise ValueError(f"dataset would not come back from a netCDF file as it is: {changed}")
+
+
+def _unreadable(dataset):
+    """The name of a variable that cannot even be opened again."""
+    for name, variable in dataset.variables.items():
+        try:
+            with decoding(encode(xr.Dataset({name: variable}))):
+                pass
+        except _UNREADABLE:
+            return repr(name)
+    return "dataset"
 
 
 def read_netcdf(path):

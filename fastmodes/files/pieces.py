@@ -53,7 +53,8 @@ def write_pieces(path, dataset, shapes, pieces):
 
 def _send(pipe, name, corner, values):
     text = values.dtype == object
-    content = json.dumps(values.ravel().tolist()).encode() if text else np.ascontiguousarray(values).data.cast("B")
+    flat = np.ascontiguousarray(values).reshape(-1)
+    content = json.dumps(flat.tolist()).encode() if text else flat.view(np.uint8).data
     order = {
         "name": name, "corner": [int(place) for place in corner], "shape": values.shape, "bytes": len(content),
         "dtype": None if text else values.dtype.str,
