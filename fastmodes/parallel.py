@@ -18,6 +18,7 @@ import os
 import queue
 import threading
 import time
+import weakref
 
 import numba
 import threadpoolctl
@@ -151,48 +152,12 @@ def _release_control():
 serial_linear_algebra = _SerialLinearAlgebra()
 
 
-class _Worker(threading.Thread):
-    """A thread that does one job after another, and is idle in between: starting one takes longer than a small job."""
-
-    def __init__(self):
-        super().__init__(daemon=True, name="fastmodes")
-        self.jobs = queue.SimpleQueue()
-        self.start()
-
-    def run(self):
-        _limit_to_one_thread()
-        while True:
-            self.jobs.get()()
-            _busy.discard(self)
-            _idle.append(self)
-
-
-_idle: collections.deque = collections.deque()
-_busy: set = set()
+_busy: weakref.WeakSet = weakref.WeakSet()
 
 
 def busy_workers():
     """How many threads are at work."""
-    return len(_busy)
-
-
-def _forget_workers():
-    """A forked child has none of its parent's threads."""
-    _idle.clear()
-    _busy.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_workers)
-
-
-def _start(job):
-    try:
-        worker = _idle.pop()
-    except IndexError:
-        worker = _Worker()
-    _busy.add(worker)
-    worker.jobs.put(job)
+    return sum(thread.is_alive() for thread in list(_busy))
 
 
 def _run_on_threads(task, blocks, threads, on_done):
@@ -200,7 +165,8 @@ def _run_on_threads(task, blocks, threads, on_done):
     # What a task itself gives to threads shares the same processors.
     inside = max(1, numba.get_num_threads() // threads)
 
-    def serve(context):
+    def serve():
+        _limit_to_one_thread()
         with contextlib.suppress(Stopped), working_for(stop):
             numba.set_num_threads(inside)
             while not stop.is_set():
@@ -209,32 +175,32 @@ def _run_on_threads(task, blocks, threads, on_done):
                 except IndexError:
                     break
                 try:
-                    finished.put((place, context.run(task, block), None))
+                    finished.put((place, task(block), None))
                 except BaseException as error:
                     finished.put((place, None, error))
                     break
-        finished.put(None)
 
-    left, results = threads, [None] * len(blocks)
+    workers = [
+        threading.Thread(target=contextvars.copy_context().run, args=(serve,), daemon=True, name="fastmodes")
+        for _ in range(threads)
+    ]
+    results = [None] * len(blocks)
     try:
-        for _ in range(threads):
-            _start(functools.partial(serve, contextvars.copy_context()))
-        done = 0
-        while done < len(blocks):
-            answer = _patiently(finished, current_stop())
-            if answer is None:
-                left -= 1
-                continue
-            place, results[place], error = answer
+        for worker in workers:
+            _busy.add(worker)
+            worker.start()
+        for _ in blocks:
+            place, results[place], error = _patiently(finished, current_stop())
             if error is not None:
                 raise error
-            done += 1
             if on_done is not None:
                 on_done(blocks[place])
     except BaseException:
         stop.set()
-        _wait_for(finished, left)
+        _wait_for(workers)
         raise
+    for worker in workers:
+        worker.join()
     return results
 
 
@@ -247,9 +213,8 @@ def _patiently(finished, outer):
             raise Stopped
 
 
-def _wait_for(finished, left):
-    """Wait until ``left`` threads have stopped, but no longer than a moment, and not for the compiler."""
+def _wait_for(workers):
+    """Wait until threads have stopped, but no longer than a moment, and not for the compiler."""
     deadline = time.monotonic() + PATIENCE
-    with contextlib.suppress(queue.Empty):
-        while left and not compiling():
-            left -= finished.get(timeout=max(0.0, deadline - time.monotonic())) is None
+    while any(map(threading.Thread.is_alive, workers)) and not compiling() and time.monotonic() < deadline:
+        time.sleep(0.002)

@@ -115,7 +115,9 @@ def _make_bar(total, unit):
         from tqdm.notebook import tqdm as bar
 
         return _Bar(bar, total, unit)
-    if sys.stderr is not None and sys.stderr.isatty():
+    if sys.stderr is None or sys.stderr.closed:
+        return _Silent()
+    if sys.stderr.isatty():
         from tqdm import tqdm
 
         return _Bar(tqdm, total, unit)
