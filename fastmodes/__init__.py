@@ -5,7 +5,15 @@ feedback; w, a, b, r their entries for one mode; a star marks the teacher.
 """
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
+
+if importlib.util.find_spec(f"{__name__}.kernels") is None:
+    # Python looks into the current folder first, and a checkout's folder fastmodes holds a part of the package alone.
+    raise ImportError(
+        "Python started in a checkout of fastmodes and found its sources instead of the installed package; start it in "
+        "another folder, or install the checkout with pip install --editable ."
+    )
 
 from .files.netcdf import read_netcdf, write_netcdf
 from .modes.flow import discrete_map, flow, write_flow

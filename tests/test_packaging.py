@@ -71,6 +71,16 @@ def test_a_wheel_runs_the_main_job_in_an_empty_environment(wheel, tmp_path):
     assert run([home / "bin" / "fastmodes", "theory", "1"], cwd=work).startswith("## 1. ")
 
 
+def test_a_checkout_s_folder_alone_says_that_it_is_not_the_package(tmp_path):
+    """After ``pip install .``, Python started in the checkout finds its folder before the installed package."""
+    shutil.copytree(ROOT / "fastmodes", tmp_path / "fastmodes", ignore=shutil.ignore_patterns("__pycache__"))
+    finders = "[finder for finder in sys.meta_path if 'editable' not in repr(finder).lower()]"
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.meta_path[:] = {finders}; import fastmodes"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "ImportError: Python started in a checkout of fastmodes" in done.stderr
+
+
 # Compiled code on disk
 
 REPORT = """
