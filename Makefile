@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow oracle lint bench clean
+.PHONY: demo test test-slow test-versions fuzz oracle lint bench clean
 
 demo: .venv/ready
 	$(BIN)/fastmodes demo
@@ -11,10 +11,18 @@ test: .venv/ready-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow and not fuzz"
 
 test-slow: .venv/ready-test
 	$(BIN)/pytest -m slow
+
+fuzz: .venv/ready-test
+	$(BIN)/pytest -m fuzz
+
+# Every Python that is found, each in a .venv-3.N of its own, and the oldest versions of the dependencies;
+# `make test-versions ARGS="3.12 oldest -- tests/test_flow.py"` runs a part.
+test-versions:
+	$(PYTHON) tests/versions.py $(ARGS)
 
 oracle: .venv/ready-test
 	$(BIN)/pytest -m oracle
@@ -31,7 +39,7 @@ bench: .venv/ready-bench
 	$(BIN)/python -m benchmarks.bench_sweeps
 
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .venv-* build dist *.egg-info
 
 .venv/ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fastmodes needs Python 3.11 or newer; use make PYTHON=python3.11")'

@@ -68,6 +68,17 @@ def test_a_wheel_runs_the_main_job_in_an_empty_environment(wheel, tmp_path):
     files = {Path(name).parts[0] for name in run([sys.executable, "-m", "zipfile", "-l", wheel]).split() if "/" in name}
     assert {name for name in files if not name.endswith(".dist-info")} == {"fastmodes"}
     assert (site / "fastmodes" / "py.typed").is_file()
+    assert run([home / "bin" / "fastmodes", "theory", "1"], cwd=work).startswith("## 1. ")
+
+
+def test_a_checkout_s_folder_alone_says_that_it_is_not_the_package(tmp_path):
+    """After ``pip install .``, Python started in the checkout finds its folder before the installed package."""
+    shutil.copytree(ROOT / "fastmodes", tmp_path / "fastmodes", ignore=shutil.ignore_patterns("__pycache__"))
+    finders = "[finder for finder in sys.meta_path if 'editable' not in repr(finder).lower()]"
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.meta_path[:] = {finders}; import fastmodes"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "ImportError: Python started in a checkout of fastmodes" in done.stderr
 
 
 # Compiled code on disk
@@ -111,7 +122,7 @@ def test_another_kernel_source_is_another_folder(tmp_path):
         shutil.copytree(ROOT / name, package / name, ignore=ignore)
     cache, site = tmp_path / "cache", package.parent
     first = report(cache, site)
-    with open(package / "kernels" / "products.py", "a") as source:
+    with open(package / "kernels" / "arrays" / "products.py", "a") as source:
         source.write("\n# Edited.\n")
     second = report(cache, site)
     assert first[1:] == second[1:] == (0, 1)

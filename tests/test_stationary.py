@@ -318,7 +318,7 @@ def test_training_at_infinity_equals_plain_gradient_descent(teacher):
 
 def test_training_past_the_unit_circle_diverges_with_a_label(teacher):
     found = fm.train(
-        fm.bptt(), teacher, hidden=4, seeds=2, epochs=200, learning_rate=0.5, steps=math.inf, updates="expected",
+        fm.bptt(), teacher, hidden=4, seeds=[2], epochs=200, learning_rate=0.5, steps=math.inf, updates="expected",
         progress=False,
     )  # fmt: skip
     assert int(found["status"].squeeze()) == 2
@@ -326,7 +326,7 @@ def test_training_past_the_unit_circle_diverges_with_a_label(teacher):
 
 
 def test_training_at_infinity_needs_expected_updates_and_a_stable_teacher(teacher):
-    settings = {"hidden": 4, "seeds": 1, "epochs": 2, "learning_rate": 0.1, "steps": math.inf, "progress": False}
+    settings = {"hidden": 4, "seeds": [1], "epochs": 2, "learning_rate": 0.1, "steps": math.inf, "progress": False}
     with pytest.raises(ValueError, match="steps must be a finite whole number"):
         fm.train(fm.bptt(), teacher, **settings)
     unstable = fm.LinearRNN(np.eye(4), np.eye(4), np.eye(4))

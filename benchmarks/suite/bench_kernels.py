@@ -5,8 +5,9 @@ from fastmodes.kernels.arrays import layout
 from fastmodes.kernels.updates import recursion, sampled
 
 import fastmodes as fm
+from fastmodes.networks.running import impulse_response
 from fastmodes.rule_codes import carrier, kernel_rule
-from fastmodes.updates.one import impulse_response, loss_weights, student_matrices, teacher_outputs
+from fastmodes.updates.one import loss_weights, student_matrices, teacher_outputs
 
 RULES = {rule.name: rule for rule in (fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop())}
 

@@ -58,9 +58,6 @@ VARIABLES = {
     "input_weights": ("input matrix B", "1"),
     # theory started from an epoch
     "start_epoch": ("epoch the theory starts from", "1"),
-    "predicted_recurrent": ("predicted recurrent mode entry w", "1"),
-    "predicted_readout": ("predicted readout mode entry a", "1"),
-    "predicted_input": ("predicted input mode entry b", "1"),
     "prediction_status": ("how the prediction ended", "1"),
     "theory_error": ("theory error (mean distance of w, a, b)", "1"),
     "standstill_error": ("error of the prediction that nothing changes", "1"),

@@ -9,15 +9,10 @@ import numpy as np
 from ..kernels.arrays import layout
 from ..kernels.training import loop, optimizers
 from ..kernels.updates import recursion, sampled
+from ..networks.running import batch_first_to_last, impulse_response
 from ..rule_codes import carrier, kernel_rule
 from ..streams import random_stream
-from ..updates.one import (
-    batch_first_to_last,
-    impulse_response,
-    loss_weights,
-    student_matrices,
-    teacher_outputs,
-)
+from ..updates.one import loss_weights, student_matrices, teacher_outputs
 
 #: Numbers drawn at a time: a batch or several stay in the cache, and Python's share of the time is small.
 _DRAWN_AT_ONCE = 1 << 16

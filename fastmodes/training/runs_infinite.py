@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 
+from ..interrupts import halting
 from ..kernels.arrays import layout
+from ..kernels.arrays.layout import Network
 from ..kernels.training import infinite, optimizers
-from ..kernels.updates.credit import Network
 from ..kernels.updates.doubling import CHANGE_INPUT, CHANGE_READOUT, CHANGE_RECURRENT, INPUT, READOUT, RECURRENT
 from ..networks.network import LinearRNN
 from ..updates.infinite import CANCELLED, place_of, work_space
@@ -57,10 +58,11 @@ class _InfiniteBlock(Block):
         if not member.running:
             return
         before = LinearRNN(*member.layout.get(member.weights, 0)) if record is not None else None
-        infinite.train_infinite(
-            max(count, 1), learn, self._work, member.kernel_rule, self._teacher_loss, member.parameters,
-            self.job.optimizer, self.job.limits, member.progress, member.loss,
-        )  # fmt: skip
+        with halting(self._work.places):
+            infinite.train_infinite(
+                max(count, 1), learn, self._work, member.kernel_rule, self._teacher_loss, member.parameters,
+                self.job.optimizer, self.job.limits, member.progress, member.loss,
+            )  # fmt: skip
         if before is not None:
             loss = member.loss[0]
             member.losses[record] = (

@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 
+from ..interrupts import halting
 from ..kernels.arrays.layout import padded
 from ..kernels.updates import doubling, finite, infinite
 from ..kernels.updates.doubling import MOST_DOUBLINGS
 from ..rule_codes import kernel_rule, unit_decay
+from ..validation import check_memory
 from .loss import covariance_factors, error_loss, power_loss
 
 #: Sums of more terms than this have their rounding errors estimated before they are handed out.
@@ -66,6 +68,8 @@ def work_space(rule, student, teacher, feedback, *, root=None, weighted=False, l
         If the rule's decay does not have n_hidden numbers.
     """
     n, decay = student.n_hidden, unit_decay(rule, student.n_hidden)
+    # At least so many square matrices of each network.
+    check_memory(8.0 * 6 * (n**2 + teacher.n_hidden**2), n_hidden=max(n, teacher.n_hidden))
     m = doubling.allocate_update(
         student.n_out, padded(n), padded(teacher.n_hidden), padded(student.n_in),
         scalar=rule.propagator == "scalar", weighted=weighted, levels=levels,
@@ -84,11 +88,12 @@ def work_space(rule, student, teacher, feedback, *, root=None, weighted=False, l
 def read_update(matrices, student, root=None):
     """(Delta A, Delta W, Delta B) of the work space."""
     change = get(matrices, doubling.CHANGE_INPUT, student.input.shape)
-    return (
-        get(matrices, doubling.CHANGE_READOUT, student.readout.shape),
-        get(matrices, doubling.CHANGE_RECURRENT, student.recurrent.shape),
-        change if root is None else change @ root.T,
-    )
+    with np.errstate(all="ignore"):
+        return (
+            get(matrices, doubling.CHANGE_READOUT, student.readout.shape),
+            get(matrices, doubling.CHANGE_RECURRENT, student.recurrent.shape),
+            change if root is None else change @ root.T,
+        )
 
 
 def spectral_radius(matrix):
@@ -106,7 +111,8 @@ def infinite_update(rule, student, teacher, feedback, root=None):
         one, or so close to it that double precision cannot give six digits.
     """
     m = work_space(rule, student, teacher, feedback, root=root)
-    loss, terms = infinite.infinite_update(m, kernel_rule(rule), MOST_DOUBLINGS)
+    with halting(m.places):
+        loss, terms = infinite.infinite_update(m, kernel_rule(rule), MOST_DOUBLINGS)
     changes, whole = read_update(m, student, root), power_loss(teacher, math.inf, root=root)
     if terms <= 0 or not all(np.isfinite(part).all() for part in (whole, *changes)):
         raise ValueError(_why_divergent(rule, student, teacher))
@@ -124,7 +130,8 @@ def finite_update(rule, student, teacher, steps, feedback, loss, root=None):
     in_kernel = kernel_rule(rule)
     levels = finite.chain_levels(in_kernel, steps)
     m = work_space(rule, student, teacher, feedback, root=root, weighted=weighted, levels=levels)
-    value = finite.finite_update(m, in_kernel, steps, weighted)
+    with halting(m.places):
+        value = finite.finite_update(m, in_kernel, steps, weighted)
     whole = power_loss(teacher, steps, loss=loss, root=root)
     value += whole
     if not value > CANCELLED * whole:
@@ -185,7 +192,8 @@ def _check_accuracy(student, teacher):
 
 def _gramian_norm(w):
     """|| sum_k W^k (W^T)^k || in the spectral norm; infinite where doubling does not reach its limit."""
-    factor = covariance_factors(w, np.eye(len(w)), math.inf)[0]
+    with np.errstate(all="ignore"):
+        factor = covariance_factors(w, np.eye(len(w)), math.inf)[0]
     return float(np.linalg.norm(factor, 2) ** 2) if np.isfinite(factor).all() else math.inf
 
 

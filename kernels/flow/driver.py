@@ -7,7 +7,7 @@ method. The step controller does without ``pow``, which has no lane form.
 
 import numpy as np
 
-from ..compile import always_inlined, inlined, kernel
+from ..compile import always_inlined, halted, inlined, kernel
 from ..modes.horizon import digit_count
 from ..modes.velocity import KINDS, velocity
 from ..rule import is_sign, on_lanes
@@ -247,6 +247,8 @@ def _integrate(points, todo, times, rule, options, outputs, ends, kind):
         flags = (stiff_method, observing, hand_over, dense_wanted, adaptive)
         done = 0
         while not done:
+            if halted(ends.halt):
+                return
             put(work, H, smaller(end - get(work, TIME), get(work, STEP)))
             if stiff_method:
                 room, stretch, distance = flow_stiff.stiff_step(rule, kind, work), splat(0.0), splat(1.0)

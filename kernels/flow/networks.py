@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compile import apart, kernel
+from ..compile import apart, halted, kernel
 from ..updates.infinite import infinite_update_of
 
 REACHED_END, CONVERGED, LEFT_DOMAIN, STEP_LIMIT = range(4)
@@ -181,7 +181,7 @@ def matrix_flow(m, rule, control, times, outcome):
             status = STEP_LIMIT
         elif step <= _SHORTEST * max(now, end * _SHORTEST):
             status = LEFT_DOMAIN
-        if status >= 0:
+        if status >= 0 or halted(m.places):
             break
         step = min(step, end - now)
         made += 1

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..compile import inlined, kernel
+from ..compile import halted, inlined, kernel
 from ..rule import is_sign_within, on_lanes
 from ..simd.lanes import WIDTH, absolute, bits, both, either, equal, fma, less, less_equal, load, select, splat, store
 from .horizon import digit_count
@@ -28,7 +28,7 @@ def _store_eight(outputs, first, place, block):
 
 
 @kernel
-def map_lanes(points, epochs, rule, kind, outputs, outside):
+def map_lanes(points, epochs, rule, kind, outputs, outside, halt):
     """Iterate the map for many modes.
 
     Parameters
@@ -44,6 +44,8 @@ def map_lanes(points, epochs, rule, kind, outputs, outside):
         Results: w, a and b; a mode that left the domain keeps its first state outside.
     outside : float64 array (point,)
         Result: the update that led out of the domain, -1 where none did.
+    halt : int64 array (1,)
+        0 until the kernel is to return early.
     """
     longest = 0.0
     for i in range(len(points)):
@@ -77,6 +79,8 @@ def map_lanes(points, epochs, rule, kind, outputs, outside):
                 store(block, (2, 0), select(finite, b_new, b))
                 resting = bits(same) == (1 << WIDTH) - 1
                 done += 1
+                if halted(halt):
+                    return
             done = epochs[place]
             _store_eight(outputs, first, place, block)
             place += 1

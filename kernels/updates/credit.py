@@ -11,19 +11,12 @@ a batch (:mod:`~fastmodes.kernels.updates.sampled`). Letters: A readout, W recur
 
 from typing import Any, NamedTuple
 
+from ..arrays.layout import Network as Network
 from ..arrays.products import chain, copy_into, product_turned, scale_rows
 from ..compile import by_dimensions, inlined
 from ..rule import RECURRENT, RECURRENT_DIAGONAL, SCALAR, is_readout
 from ..simd.lanes import WIDTH, fma, load, store
 from ..simd.views import flattened, stacked
-
-
-class Network(NamedTuple):
-    """A (n_out, n_hidden), W (n_hidden, n_hidden), B (n_hidden, n_in), or their updates; one network or eight."""
-
-    readout: Any
-    recurrent: Any
-    input: Any
 
 
 class Carrier(NamedTuple):
