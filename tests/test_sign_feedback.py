@@ -99,9 +99,9 @@ def descend(rule, network, teacher, rate, epochs, update):
 def test_training_lets_the_feedback_move_with_the_readout(n, steps, rng):
     teacher = random_network(rng, 2, 3, 2, radius=0.6)
     students = [random_network(rng, 2, n, 2, radius=0.3) for _ in range(2)]
-    students = [fm.LinearRNN(0.05 * s.readout, s.recurrent, 0.3 * s.input) for s in students]
+    students = [fm.LinearRNN(0.01 * s.readout, s.recurrent, 0.3 * s.input) for s in students]
     runs = fm.train(
-        RULES, teacher, hidden=n, seeds=range(2), epochs=25, learning_rate=0.02, steps=steps, updates="expected",
+        RULES, teacher, hidden=n, seeds=range(2), epochs=25, learning_rate=0.005, steps=steps, updates="expected",
         students=students, keep_weights=True, record_every=25, **QUIET,
     )  # fmt: skip
     switched = False
@@ -109,9 +109,9 @@ def test_training_lets_the_feedback_move_with_the_readout(n, steps, rng):
         for seed, student in enumerate(students):
 
             def update(*twin):
-                return naive_stationary.expected(*twin, 7 if steps == 7 else 150)
+                return naive_stationary.expected(*twin, 7 if steps == 7 else 400)
 
-            a, w, b = descend(rule, matrices(student), matrices(teacher), 0.02, 25, update)
+            a, w, b = descend(rule, matrices(student), matrices(teacher), 0.005, 25, update)
             run = runs.sel(rule=rule.name, seed=seed).isel(epoch=-1)
             got = (run.readout_weights.values, run.recurrent_weights.values, run.input_weights.values)
             assert worst(got, (a, w, b)) < 1e-10, rule
