@@ -261,7 +261,7 @@ def plant(out, kind):
     elif kind == "pipe":
         os.mkfifo(path)
     elif kind == "unreadable version":
-        store.commit(1, content.replace(b'"fastmodes"', b'"fastmod_s"'))
+        store.commit(1, content.replace(b'{"fastmodes"', b'["fastmodes"'))
     else:
         other = Plan(document(seeds=3))
         content = {
