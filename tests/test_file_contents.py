@@ -36,9 +36,9 @@ KEPT = {
     "small kinds": xr.Dataset({k: ("x", np.arange(3).astype(k)) for k in ("i1", "u1", "i2", "u2", "i4", "u4", "f4")}),
     "swapped bytes": xr.Dataset({"v": ("x", np.arange(3.0, dtype=">f8")), "w": ("x", np.arange(3, dtype=">i2"))}),
     "attributes of every kind": xr.Dataset(
-        {"v": X},
-        attrs={"i": 3, "f": 0.1, "s": "ä\nb", "e": "", "list": [1, 2], "texts": ["a", "ü"], "f4": np.float32(1),
-               "i1": np.int8(-1), "inf": np.inf, "nan": np.nan, "none": np.array([])},
+        {"v": X}, attrs={"i": 3, "f": 0.1, "s": "ä\nb", "e": "", "list": [1, 2], "texts": ["a", "ü"],
+                         "f4": np.float32(1),
+                         "i1": np.int8(-1), "inf": np.inf, "nan": np.nan, "none": np.array([])},
     ),
     "units that look like durations": xr.Dataset({"v": ("x", [1.0, 2.0], {"units": "1"})}),
 }  # fmt: skip

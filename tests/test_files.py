@@ -336,3 +336,23 @@ def test_provenance_is_complete(dataset):
 def test_an_unknown_variable_is_refused():
     with pytest.raises(KeyError, match="los"):
         schema.annotate(xr.Dataset({"los": 1.0}), title="", configuration={})
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"loss": ("epoch", [1, 2])}, "'loss' must hold floating-point numbers"),
+        ({"loss": ("epoch", ["a", "b"])}, "'loss' must hold floating-point numbers"),
+        ({"loss": ("epoch", [1j, 2])}, "'loss' must hold floating-point numbers"),
+        ({"status": ("rule", [0.0])}, "'status' must hold whole numbers"),
+        ({"mode_recurrent": ("unit", [0.5])}, "'mode_recurrent' must have the dim 'mode'"),
+        ({"stability_real": ((), 0.5)}, "'stability_real' must have the dim 'eigenvalue'"),
+    ],
+)
+def test_a_variable_of_another_kind_or_without_its_dim_is_refused(variables, message):
+    with pytest.raises(ValueError, match=message):
+        schema.annotate(xr.Dataset(variables), title="", configuration={})
+
+
+def test_every_form_belongs_to_a_variable():
+    assert set(schema.DIMS) | schema.WHOLE_NUMBERS <= set(VARIABLES)

@@ -154,7 +154,7 @@ def _origin(datasets):
         for name, data in datasets.items()
     )
     used = json.loads(next(iter(datasets.values())).attrs["versions"])
-    listed = ", ".join(f"{html.escape(k)} {html.escape(v)}" for k, v in used.items())
+    listed = ", ".join(html.escape(f"{name} {version}") for name, version in used.items())
     return (
         f"<h2>Datasets</h2><table><thead><tr><th>Name</th><th>Content</th><th>Computed</th></tr></thead>"
         f"<tbody>{rows}</tbody></table><p>{listed}</p>"

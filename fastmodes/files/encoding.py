@@ -20,6 +20,11 @@ NETCDF_LOCK = threading.Lock()
 CHUNK = 2**17
 #: Bytes that a variable and its attributes may take besides its values.
 OVERHEAD = 2**13
+#: Attributes by which HDF5 and netCDF keep their own accounts; a file with others of these names cannot be closed.
+_RESERVED = frozenset(
+    ("CLASS", "NAME", "DIMENSION_LIST", "DIMENSION_LABELS", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates",
+     "_nc3_strict", "_NCProperties")
+)  # fmt: skip
 
 
 def chunks(shape):
@@ -53,9 +58,10 @@ def encode(dataset, pieces=()):
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
     with warnings.catch_warnings(), NETCDF_LOCK:
         warnings.simplefilter("ignore")
-        variables, attributes = xr.conventions.encode_dataset_coordinates(dataset.drop_encoding())
+        with _named("a coordinate or an attribute 'coordinates'"):
+            variables, attributes = xr.conventions.encode_dataset_coordinates(dataset.drop_encoding())
         with tempfile.NamedTemporaryFile(prefix="fastmodes-", dir=folder, delete=False) as scratch:
-            with _created(scratch.name) as file:
+            with _named("dataset"), _created(scratch.name) as file:
                 for name, variable in variables.items():
                     with _named(f"{name!r}"):
                         # Of what is not there yet, one entry shows its kind.
@@ -131,6 +137,8 @@ def _put(file, name, variable, shape, whole):
 def _put_attributes(target, attributes, owner):
     for name, value in attributes.items():
         with _named(f"attribute {name!r} of {owner}"):
+            if name in _RESERVED:
+                raise LookupError("the name is netCDF's own")
             target.setncattr(name, value)
 
 

@@ -4,6 +4,7 @@ A file's bytes are made in memory and written by plain system calls: the netCDF 
 that a full disk cannot harm it, and what it would change is found before anything is written.
 """
 
+import contextlib
 import errno
 import warnings
 
@@ -20,7 +21,7 @@ from .pieces import write_pieces
 __all__ = ["check_lossless", "check_writable", "local_path", "make_folder", "read_netcdf", "write_netcdf"]
 
 #: What decoding raises; nothing there touches a disk.
-_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, OSError, TypeError, ValueError)
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, OSError, TypeError, ValueError, Warning)
 
 
 def write_netcdf(dataset, path):
@@ -97,8 +98,7 @@ def check_lossless(dataset, content=None):
     """Raise a ValueError that names what is not the same when ``dataset`` is read back from its file's ``content``."""
     content = encode(dataset) if content is None else content
     try:
-        with warnings.catch_warnings(), decoding(content) as again:
-            warnings.simplefilter("ignore")
+        with _decoding_without_doubt(content) as again:
             changed = difference(dataset, again)
     except _UNREADABLE as error:
         raise ValueError(f"{_unreadable(dataset)} cannot be read back from a netCDF file: {error}") from error
@@ -106,11 +106,20 @@ def check_lossless(dataset, content=None):
         raise ValueError(f"dataset would not come back from a netCDF file as it is: {changed}")
 
 
+@contextlib.contextmanager
+def _decoding_without_doubt(content):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", xr.SerializationWarning)
+        with decoding(content) as again:
+            yield again
+
+
 def _unreadable(dataset):
     """The name of a variable that cannot even be opened again."""
     for name, variable in dataset.variables.items():
         try:
-            with decoding(encode(xr.Dataset({name: variable}))):
+            with _decoding_without_doubt(encode(xr.Dataset({name: variable}))):
                 pass
         except _UNREADABLE:
             return repr(name)

@@ -116,6 +116,9 @@ def _run(plan, store, todo, damaged, client, processes, threads, progress):
                 free = [index for index in left if not claims.claimed_elsewhere(store, index)]
                 if left and not free:
                     time.sleep(PAUSE)
+        if done:
+            # What runs that were killed meanwhile had claimed.
+            store.remove_strays()
     except BaseException:
         claims.give_up()
         with contextlib.suppress(OSError):

@@ -72,10 +72,11 @@ def assemble(plan, reader):
     created = reader.created_at()
     schema.annotate(dataset, title=plan.title, configuration=json.loads(plan.canonical), seeds=_seeds(plan))
     versions = first.attributes["versions"]
+    computed_by = f"fastmodes {json.loads(versions).get('fastmodes', 'of an unknown version')}"
     dataset.attrs |= {
         "created_at": created,
-        "history": f"{created} computed by fastmodes {json.loads(versions)['fastmodes']}",
-        "source": f"fastmodes {json.loads(versions)['fastmodes']}",
+        "history": f"{created} computed by {computed_by}",
+        "source": computed_by,
         "versions": versions,
         "sweep_job": plan.job.name,
         "plan_sha256": plan.sha256,
