@@ -93,6 +93,7 @@ CASES = {
     "twenty rules": Case(rules=twenty_rules(), lost=(0.0, 0.5, 0.0, 1.0)),
     "30,000 epochs": Case(epochs=tuple(range(0, 30_001, 300)), lost=(0.25,)),
     "long names": Case(rules=tuple(map(renamed, FOUR, LONG_NAMES)), lost=(0.5, 0.0)),
+    "two odd names": Case(rules=tuple(map(renamed, FOUR, ODD_NAMES[:2])), epochs=(0, 10, 20), lost=(0.5,)),
     "odd names": Case(rules=tuple(map(renamed, FOUR * 2, ODD_NAMES)), lost=(0.5, 1.0)),
 }
 

@@ -1,5 +1,6 @@
 """The palette: told apart by everyone, one meaning per colour, and a rule looks the same in every company."""
 
+import dataclasses
 import itertools
 import json
 import re
@@ -91,8 +92,9 @@ def test_names_of_rules_say_how_they_look():
 
 def test_the_configuration_says_how_own_names_look():
     rule = fm.LearningRule("mine: random feedback, recurrent propagator", "random", "scalar", horizon=3, decay=0.8)
-    dataset = fm.flow(rule, fm.Modes(0.1, 1.0, 1.0), fm.Modes(0.5, 1.0, 1.0), [0.0, 1.0])
-    assert rule_looks(dataset)[rule.name] == rule_look(rule)
+    for stored in (repr(rule), dataclasses.asdict(rule)):
+        attrs = {"configuration": json.dumps({"command": "x", "axes": {"rules": [stored]}})}
+        assert rule_looks(xr.Dataset(coords={"rule": [rule.name]}, attrs=attrs))[rule.name] == rule_look(rule)
     case = CASES["odd names"]
     looks = rule_looks(training(case))
     assert [looks[rule.name].color for rule in case.rules] == [rule_look(rule).color for rule in case.rules]

@@ -170,12 +170,8 @@ def note_lost(ax, run):
     lost, word = lost_runs(run)
     if lost is not None and lost.any():
         count, total = int(lost.sum()), lost.size
-        note(
-            ax,
-            (f"all {total} runs {word}" if total > 1 else word)
-            if count == total
-            else f"{count} of {total} runs {word}",
-        )
+        who = f"{count} of {total} runs " if count < total else f"all {total} runs " if total > 1 else ""
+        note(ax, who + word)
 
 
 def note_missing(ax, variable):

@@ -56,7 +56,7 @@ _DECAYS = ((0.15, 4), (0.35, 9), (0.65, 2), (0.85, 6), (math.inf, 1))
 _ALIKE = 0.12
 
 #: Regions of maps: light sand to dark slate, told apart by lightness alone.
-FILLS = ("#FBF1D3", "#E9CF8E", "#C9B8B0", "#8E93A3", "#5A5F70", "#FFFFFF", "#2B2D36", "#B39A6A")
+FILLS = ("#FBF1D3", "#E9CF8E", "#C9B8B0", "#8E93A3", "#5A5F70", "#FFFFFF", "#2B2D36", "#DADCE2")
 #: Lines that belong to no rule: branches, optimisers, kinds of alignment; darkest first.
 NEUTRALS = (("#000000", "-"), ("#5C5C5C", "--"), ("#8F8F8F", "-."), ("#767676", ":"))
 

@@ -127,6 +127,13 @@ def choices(sweep, panels):
     return figure
 
 
+def _logarithmic(ax):
+    """A logarithmic horizontal axis, if there is anything on it."""
+    if np.isfinite(ax.dataLim.intervalx).all():
+        ax.set_xscale("log")
+        few_log_ticks(ax.xaxis)
+
+
 def _medians(ax, values, height, look, label, left):
     """Medians over seeds, filled where all runs are there, hollow with their number where some are lost."""
     style = {"color": look.color, "marker": look.marker, "linestyle": "none", "markersize": 6}
@@ -172,8 +179,7 @@ def theory_over_choices(sweep):
         },
     )
     for ax in figure.axes:
-        ax.set_xscale("log")
-        few_log_ticks(ax.xaxis)
+        _logarithmic(ax)
     return figure
 
 
@@ -200,8 +206,7 @@ def rank_over_choices(sweep):
             f"C  diverged runs of {sweep.sizes['seed']}": (sweep["status"] == 2).sum("seed"),
         },
     )
-    figure.axes[1].set_xscale("log")
-    few_log_ticks(figure.axes[1].xaxis)
+    _logarithmic(figure.axes[1])
     figure.axes[2].xaxis.get_major_locator().set_params(integer=True)
     figure.axes[2].set_xlim(-0.3, sweep.sizes["seed"] + 0.3)
     return figure

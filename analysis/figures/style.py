@@ -102,7 +102,7 @@ def epoch_axis(ax, variable, ticks=4):
     if variable.size == 1:
         ax.set_xticks([int(variable.values.flat[0])])
     else:
-        ax.xaxis.set_major_locator(MaxNLocator(ticks, integer=True, steps=[1, 2, 5, 10]))
+        ax.xaxis.set_major_locator(MaxNLocator(ticks, integer=True, steps=[1, 2, 3, 5, 10]))
     large = variable.size and abs(variable.values).max() >= 10_000
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:g}k" if large and x else f"{x:g}"))
 
@@ -154,4 +154,7 @@ def _columns(labels, width):
     """Columns of a legend that fit into ``width`` points, and its letters' size."""
     size = 10 if len(labels) <= 6 and sum(map(len, labels)) <= 40 else 8
     each = size * (4.2 + 0.54 * max(map(len, labels)))
-    return {"ncols": int(min(len(labels), 6, max(1, width // each))), "fontsize": size, "handlelength": 2.6}
+    most = int(min(len(labels), 6, max(1, width // each)))
+    # As many columns as the same number of rows needs: no row with a single entry below a full one.
+    rows = -(-len(labels) // most)
+    return {"ncols": -(-len(labels) // rows), "fontsize": size, "handlelength": 2.6}

@@ -64,12 +64,12 @@ def detour_of_wrong_feedback():
     for side in (-1, 1):
         s = side * np.geomspace(0.4, 2.5, 200)
         label = "optimal branches" if side > 0 else None
-        left.plot(s, 1 / s, color="#BBBBBB", linewidth=5, zorder=0, solid_capstyle="round", label=label)
+        left.plot(s, 1 / s, color="0.73", linewidth=5, zorder=0, solid_capstyle="round", label=label)
     paths(found, left)
     left.set(xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), title="Path (circle: start, squares: ends)")
     for name, look in rule_looks(found).items():
         middle.plot(times[1:], found["w"].sel(rule=name)[1:], linewidth=2, **look.line)
-    middle.axhline(0.7, color="#BBBBBB", linewidth=5, zorder=0)
+    middle.axhline(0.7, color="0.73", linewidth=5, zorder=0)
     middle.set(
         xscale="log",
         xlabel="flow time s (epochs times learning rate)",
