@@ -26,6 +26,15 @@ _HOME = {
     "unit_rate": "trained.learning_rates",
     "claims": "report.claims",
     "reproduce": "report.reproduction",
+    "end_points": "theory.network_fixed_points",
+    "error_transfer": "theory.network_fixed_points",
+    "flow_jacobian": "theory.network_fixed_points",
+    "stability_at": "theory.network_fixed_points",
+    "convergence_fraction": "trained.sweep_statistics",
+    "most_frequent": "trained.sweep_statistics",
+    "outcome_fractions": "trained.sweep_statistics",
+    "over_seeds": "trained.sweep_statistics",
+    "letters": "trained.letters",
     "basins": "theory.learning_maps",
     "learning_map": "theory.learning_maps",
 }
@@ -44,4 +53,4 @@ def __getattr__(name):
 
 
 def __dir__():
-    return sorted([*globals(), *__all__, "figures"])
+    return sorted({*__all__, "figures", *(name for name in globals() if name.startswith("__"))})

@@ -19,6 +19,7 @@ from scipy.integrate import solve_ivp
 import fastmodes as fm
 from fastmodes.modes.flow import flow_grid, integrate
 from fastmodes.parallel import run_blocks, thread_count
+from fastmodes.rule_codes import kernel_rule
 
 from .measure import machine
 
@@ -186,14 +187,14 @@ def stability_speed(name, count, rounds):
     position = np.linspace(0.01, 3, count)
     pool = np.concatenate([[0.8, 1.0], position, [1.0, rule.decay or 0.0, float(rule.horizon or 0)]])
     places = np.array([[0, 0], [1, 0], [2, 1], [2 + count, 0], [3 + count, 0], [4 + count, 0]])
-    code = np.array([rule.feedback == "readout", "recurrent" in rule.propagator], dtype=np.int64)
+    in_kernel = kernel_rule(rule)
     rates, kinds, shape = np.empty((1, count)), np.empty(count, np.int8), np.array([count])
     block = 1 << 17
 
     def ours():
         def work(start):
             stop = min(start + block, count)
-            optimal_stability(pool, places, shape, start, code, rates[:, start:stop], kinds[start:stop])
+            optimal_stability(pool, places, shape, start, in_kernel, rates[:, start:stop], kinds[start:stop])
 
         run_blocks(work, range(0, count, block))
 

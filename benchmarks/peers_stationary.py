@@ -18,6 +18,7 @@ from fastmodes.kernels.updates import infinite as kernel
 
 import fastmodes as fm
 from fastmodes.parallel import run_blocks, thread_count
+from fastmodes.rule_codes import kernel_rule
 from fastmodes.updates import infinite as stationary
 
 from .measure import interleaved, machine
@@ -146,7 +147,7 @@ def share_of_dgemm(rng, rule, arguments):
     n, cores = 256, thread_count()
     students, teacher = [network(rng, n) for _ in range(cores)], network(rng, n)
     spaces = [stationary.work_space(rule, student, teacher, None) for student in students]
-    terms = kernel.stationary_update(spaces[0], 0, True, 0, 40)[1]
+    terms = kernel.infinite_update(spaces[0], kernel_rule(rule), 40)[1]
     products = 10 * round(math.log2(terms)) + 4
     factors = [(rng.standard_normal((n, n)), rng.standard_normal((n, n)), np.empty((n, n))) for _ in range(cores)]
 
@@ -157,7 +158,7 @@ def share_of_dgemm(rng, rule, arguments):
 
     contenders = {
         "fastmodes": (
-            repeated(lambda: run_blocks(lambda m: kernel.stationary_update(m, 0, True, 0, 40), spaces)), cores,
+            repeated(lambda: run_blocks(lambda m: kernel.infinite_update(m, kernel_rule(rule), 40), spaces)), cores,
         ),
         f"dgemm, {products} products": (repeated(lambda: run_blocks(multiply, range(cores))), cores),
     }  # fmt: skip

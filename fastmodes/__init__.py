@@ -6,6 +6,7 @@ feedback; w, a, b, r their entries for one mode; a star marks the teacher.
 
 import importlib
 import importlib.util
+from typing import TYPE_CHECKING, Any
 
 if importlib.util.find_spec(f"{__name__}.kernels") is None:
     # Python looks into the current folder first, and a checkout's folder fastmodes holds a part of the package alone.
@@ -18,14 +19,24 @@ from .files.netcdf import read_netcdf, write_netcdf
 from .modes.flow import discrete_map, flow, write_flow
 from .modes.update import mode_jacobian, mode_update
 from .networks.network import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
+from .networks.running import impulse_response, simulate
+from .networks.teachers import delay_line_teacher, nonnormal_teacher, rotating_teacher
 from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
 from .training.estimates import alignment, estimate_modes
 from .training.network_flow import matrix_flow
+from .training.optimizers import adam, sgd
 from .training.train import train
 from .updates.coloured import InputFilter, autoregressive_input, coloured_update
 from .updates.impulses import impulse_expectation
 from .updates.many import expected_updates
 from .updates.one import Update, expected_update, sampled_update
+
+if TYPE_CHECKING:
+    from . import presets
+    from .sweeps.run.runner import sweep
+    from .sweeps.store.dataset import open_sweep
+
+    analysis: Any
 
 __all__ = [
     "InputFilter",
@@ -33,12 +44,15 @@ __all__ = [
     "LinearRNN",
     "Modes",
     "Update",
+    "adam",
     "aligned_student",
     "aligned_teacher",
     "alignment",
+    "analysis",
     "autoregressive_input",
     "bptt",
     "coloured_update",
+    "delay_line_teacher",
     "discrete_map",
     "eprop",
     "estimate_modes",
@@ -46,15 +60,23 @@ __all__ = [
     "expected_updates",
     "flow",
     "impulse_expectation",
+    "impulse_response",
     "matrix_flow",
     "mode_jacobian",
     "mode_update",
+    "nonnormal_teacher",
+    "open_sweep",
     "parse_rule",
+    "presets",
     "random_feedback",
     "random_student",
     "read_netcdf",
     "rflo",
+    "rotating_teacher",
     "sampled_update",
+    "sgd",
+    "simulate",
+    "sweep",
     "tbptt",
     "train",
     "write_flow",
@@ -64,10 +86,26 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-def __getattr__(name):
-    # Analysis imports from this package, and matplotlib only where it draws; both are loaded when first asked for.
-    if name in ("analysis", "theory"):
-        return importlib.import_module(f".{name}", __name__)
-    if name in ("sweep", "open_sweep"):
-        return getattr(importlib.import_module(".sweeps", __name__), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+#: Loaded when first asked for: analysis imports from this package, and sweeps what checks their plans.
+_LATER = {
+    "analysis": ("analysis", None),
+    "presets": ("presets", None),
+    "theory": ("theory", None),
+    "sweeps": ("sweeps", None),
+    "sweep": ("sweeps", "sweep"),
+    "open_sweep": ("sweeps", "open_sweep"),
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module, attribute = _LATER[name]
+        loaded = importlib.import_module(f".{module}", __name__)
+        return loaded if attribute is None else getattr(loaded, attribute)
+
+
+def __dir__():
+    # The public names: completion shows what is to be used, not what happens to be imported.
+    return sorted({*__all__, "sweeps", *(name for name in globals() if name.startswith("__"))})

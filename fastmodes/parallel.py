@@ -4,15 +4,28 @@ Kernels release the interpreter lock, so a thread pool uses every core. A block 
 is summed across blocks: results are bit-identical for any number of threads. No numba threading layer is involved, so
 calls from several Python threads, from Dask workers and after a fork are safe. Linear algebra libraries are held to one
 thread meanwhile: the blocks fill the cores already, and sums keep their order.
+
+The main thread only waits, also for a single block, so that Ctrl-C ends the waiting at once; see
+:mod:`fastmodes.interrupts` for how the threads learn of it. They are daemons: one that does not, in the middle of a
+large matrix product or of compiling, does not hold the process up.
 """
 
-import concurrent.futures
+import collections
+import contextlib
+import contextvars
 import functools
 import os
+import queue
 import threading
+import time
+import weakref
 
 import numba
 import threadpoolctl
+
+from .compiling import compiling
+from .interrupts import PATIENCE, Stop, Stopped, current_stop, working_for
+from .validation import check_integer
 
 
 def thread_count():
@@ -25,21 +38,33 @@ def thread_count():
     return min(count, int(granted)) if granted.isdigit() and int(granted) > 0 else count
 
 
-def run_blocks(task, blocks, threads=None, on_done=None, stop=None):
+def check_threads(threads):
+    """Threads to use: ``threads``, or :func:`thread_count` where it is None.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no whole number from 1 to 4096.
+    """
+    return thread_count() if threads is None else check_integer("threads", threads, 1, 4096)
+
+
+def run_blocks(task, blocks, threads=None, on_done=None, quick=False):
     """Call ``task(block)`` for every block, on ``threads`` threads, and return the results in the blocks' order.
 
     Parameters
     ----------
     task : callable
-        Works on one block; releases the interpreter lock in its kernels.
+        Works on one block; releases the interpreter lock in its kernels. Long ones look at
+        :func:`fastmodes.interrupts.current_stop`.
     blocks : iterable
         Independent pieces of work.
     threads : int, optional
-        Default :func:`thread_count`. With 1, everything runs in the calling thread.
+        Default :func:`thread_count`. With 1, blocks are done one after another.
     on_done : callable, optional
         Called as ``on_done(block)`` in the calling thread after each block, for progress bars.
-    stop : threading.Event, optional
-        Set when a block fails or the keyboard interrupts: long tasks look at it and return early.
+    quick : bool
+        The work takes less time than waking a thread: once it has been done (and compiled), it is done right here.
 
     Raises
     ------
@@ -49,9 +74,31 @@ def run_blocks(task, blocks, threads=None, on_done=None, stop=None):
     blocks = list(blocks)
     threads = min(thread_count() if threads is None else threads, len(blocks))
     with serial_linear_algebra:
-        if threads <= 1:
-            return [_run_one(task, block, on_done) for block in blocks]
-        return _run_on_threads(task, blocks, threads, on_done, stop)
+        here = threading.current_thread() is not threading.main_thread() or (quick and task.__code__ in _done_before)
+        if threads <= 1 and here:
+            return [_run_here(task, block, on_done) for block in blocks]
+        results = _run_on_threads(task, blocks, max(threads, 1), on_done) if blocks else []
+        if quick:
+            _done_before.add(task.__code__)
+        return results
+
+
+#: Code of quick tasks whose kernels are compiled.
+_done_before: set = set()
+
+
+def interruptibly(function, *arguments):
+    """Call a function that may compute for seconds, such that the main thread can be interrupted."""
+    return run_blocks(lambda _: function(*arguments), [None], 1)[0]
+
+
+def _run_here(task, block, on_done):
+    if current_stop().is_set():
+        raise Stopped
+    result = task(block)
+    if on_done is not None:
+        on_done(block)
+    return result
 
 
 @functools.cache
@@ -105,24 +152,69 @@ def _release_control():
 serial_linear_algebra = _SerialLinearAlgebra()
 
 
-def _run_on_threads(task, blocks, threads, on_done, stop):
-    with concurrent.futures.ThreadPoolExecutor(threads, initializer=_limit_to_one_thread) as pool:
-        futures = {pool.submit(task, block): block for block in blocks}
-        try:
-            for future in concurrent.futures.as_completed(futures):
-                future.result()
-                if on_done is not None:
-                    on_done(futures[future])
-        except BaseException:
-            if stop is not None:
-                stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        return [future.result() for future in futures]
+_busy: weakref.WeakSet = weakref.WeakSet()
 
 
-def _run_one(task, block, on_done):
-    result = task(block)
-    if on_done is not None:
-        on_done(block)
-    return result
+def busy_workers():
+    """How many threads are at work."""
+    return sum(thread.is_alive() for thread in list(_busy))
+
+
+def _run_on_threads(task, blocks, threads, on_done):
+    todo, finished, stop = collections.deque(enumerate(blocks)), queue.SimpleQueue(), Stop(current_stop())
+    # What a task itself gives to threads shares the same processors.
+    inside = max(1, numba.get_num_threads() // threads)
+
+    def serve():
+        _limit_to_one_thread()
+        with contextlib.suppress(Stopped), working_for(stop):
+            numba.set_num_threads(inside)
+            while not stop.is_set():
+                try:
+                    place, block = todo.popleft()
+                except IndexError:
+                    break
+                try:
+                    finished.put((place, task(block), None))
+                except BaseException as error:
+                    finished.put((place, None, error))
+                    break
+
+    workers = [
+        threading.Thread(target=contextvars.copy_context().run, args=(serve,), daemon=True, name="fastmodes")
+        for _ in range(threads)
+    ]
+    results = [None] * len(blocks)
+    try:
+        for worker in workers:
+            _busy.add(worker)
+            worker.start()
+        for _ in blocks:
+            place, results[place], error = _patiently(finished, current_stop())
+            if error is not None:
+                raise error
+            if on_done is not None:
+                on_done(blocks[place])
+    except BaseException:
+        stop.set()
+        _wait_for(workers)
+        raise
+    for worker in workers:
+        worker.join()
+    return results
+
+
+def _patiently(finished, outer):
+    """Take the next answer. Waiting in short steps lets signals through, wherever the system delivers them."""
+    while True:
+        with contextlib.suppress(queue.Empty):
+            return finished.get(timeout=0.1)
+        if outer.is_set():
+            raise Stopped
+
+
+def _wait_for(workers):
+    """Wait until threads have stopped, but no longer than a moment, and not for the compiler."""
+    deadline = time.monotonic() + PATIENCE
+    while any(map(threading.Thread.is_alive, workers)) and not compiling() and time.monotonic() < deadline:
+        time.sleep(0.002)

@@ -7,6 +7,8 @@ import numpy as np
 
 from .networks.network import LinearRNN, Modes, aligned_teacher
 from .rules import LearningRule, bptt, eprop, rflo, tbptt
+from .training.parameters import TRAIN
+from .validation import check_choice
 
 #: Eigenvalues of the paper's four-mode teacher (App. I.1).
 FOUR_MODES = (0.9, 0.7, 0.5, 0.3)
@@ -78,6 +80,10 @@ class Preset:
     settings: tuple
     from_paper: tuple
     ours: tuple
+
+    def __post_init__(self):
+        for name, _ in self.settings:
+            check_choice("settings", name, tuple(TRAIN))
 
     def parameters(self, **changes) -> dict[str, Any]:
         """Arguments of :func:`fastmodes.train`, some of them replaced."""
@@ -167,7 +173,7 @@ FIG10 = FIG6.derive("fig10", "Performance against rank (Fig. 10)")
 CONVERGENCE = FIG6.derive(
     "convergence",
     "Convergence at a high learning rate",
-    rules=(bptt(), tbptt(1), rflo(0.9), eprop()),
+    rules=(bptt(), tbptt(1), rflo(0.9, name="RFLO"), eprop()),
     ours=("for convergence: rate 0.015, w_hat 0.9, 1500 epochs",),
     learning_rate=0.015,
     epochs=1500,

@@ -1,37 +1,86 @@
-"""Progress of long work on stderr: a bar on a terminal, plain lines elsewhere."""
+"""Progress of long work on stderr: a bar on a terminal and in a notebook, plain lines elsewhere.
+
+The time left is estimated without the time spent compiling. ``FASTMODES_QUIET=1`` shows nothing.
+"""
 
 import contextlib
+import importlib.util
 import sys
 import threading
 import time
 
-#: Seconds between two plain lines.
-_LINE_EVERY = 5.0
+from .compiling import quiet, seconds_compiling
+
+#: Seconds between two plain lines, and between two states of the line in a notebook.
+_LINE_EVERY, _NOTEBOOK_EVERY = 5.0, 0.5
 
 
 class _Lines:
     """Progress as plain lines, none for work shorter than the interval between two."""
 
+    _every = _LINE_EVERY
+
     def __init__(self, total, unit):
-        self._total, self._unit = total, unit
-        self._done, self._start, self._shown = 0, time.monotonic(), time.monotonic()
+        self._total, self._unit, self._done = total, unit, 0
+        self._start, self._shown, self._compiling = time.monotonic(), time.monotonic(), seconds_compiling()
 
     def update(self, count):
         self._done += count
         now = time.monotonic()
-        if now - self._shown >= _LINE_EVERY and self._done >= 0.05 * self._total:
+        if now - self._shown >= self._every and self._done >= 0.05 * self._total:
             self._shown = now
-            rate = self._done / (now - self._start)
-            left = (self._total - self._done) / rate if rate > 0 else float("inf")
-            print(
-                f"{self._done}/{self._total} {self._unit} ({100 * self._done / self._total:.0f} %), "
-                f"{rate:.3g} {self._unit}/s, {left:.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+            self._show(self._line(now))
+
+    def _line(self, now):
+        spent = now - self._start - (seconds_compiling() - self._compiling)
+        rate = self._done / spent if spent > 0 else 0.0
+        left = f"{(self._total - self._done) / rate:.0f} s left" if rate > 0 else "time left unknown"
+        share = 100 * self._done / self._total
+        return f"{self._done}/{self._total} {self._unit} ({share:.0f} %), {rate:.3g} {self._unit}/s, {left}"
+
+    def _show(self, line):
+        print(line, file=sys.stderr, flush=True)
 
     def close(self):
         pass
+
+
+class _NotebookLine(_Lines):
+    """One line of a notebook's cell, rewritten in place."""
+
+    _every = _NOTEBOOK_EVERY
+
+    def __init__(self, total, unit):
+        from IPython.display import display
+
+        super().__init__(total, unit)
+        self._handle = display({"text/plain": f"0/{total} {unit}"}, raw=True, display_id=True)
+
+    def _show(self, line):
+        self._handle.update({"text/plain": line}, raw=True)
+
+    def close(self):
+        self._show(self._line(time.monotonic()))
+
+
+class _Bar:
+    """A bar of tqdm whose clock stands still while kernels compile."""
+
+    def __init__(self, kind, total, unit):
+        self._bar = kind(
+            total=total, unit=" " + unit, unit_scale=True, file=sys.stderr, leave=False, dynamic_ncols=True
+        )
+        self._compiling = seconds_compiling()
+
+    def update(self, count):
+        compiling = seconds_compiling()
+        self._bar.start_t += compiling - self._compiling
+        self._bar.last_print_t += compiling - self._compiling
+        self._compiling = compiling
+        self._bar.update(count)
+
+    def close(self):
+        self._bar.close()
 
 
 class _Silent:
@@ -53,6 +102,28 @@ class _Locked:
             self._bar.update(count)
 
 
+def _in_notebook():
+    """Whether a notebook's kernel shows what is displayed."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+def _make_bar(total, unit):
+    if _in_notebook():
+        if importlib.util.find_spec("ipywidgets") is None:
+            return _NotebookLine(total, unit)
+        from tqdm.notebook import tqdm as bar
+
+        return _Bar(bar, total, unit)
+    if sys.stderr is None or sys.stderr.closed:
+        return _Silent()
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        return _Bar(tqdm, total, unit)
+    return _Lines(total, unit)
+
+
 @contextlib.contextmanager
 def progress_bar(total, unit, shown=True):
     """A bar with ``update(count)``, safe to call from any thread.
@@ -66,14 +137,7 @@ def progress_bar(total, unit, shown=True):
     shown : bool
         False: nothing is printed.
     """
-    if not shown:
-        bar = _Silent()
-    elif sys.stderr.isatty():
-        from tqdm import tqdm
-
-        bar = tqdm(total=total, unit=" " + unit, unit_scale=True, file=sys.stderr, leave=False, dynamic_ncols=True)
-    else:
-        bar = _Lines(total, unit)
+    bar = _make_bar(total, unit) if shown and not quiet() else _Silent()
     try:
         yield _Locked(bar)
     finally:

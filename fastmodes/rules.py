@@ -19,7 +19,7 @@ import numpy as np
 
 from .validation import check_array, check_choice, check_integer, check_number, shown
 
-FEEDBACKS = ("readout", "random")
+FEEDBACKS = ("readout", "random", "sign")
 PROPAGATORS = ("recurrent", "scalar", "diagonal", "recurrent_diagonal")
 
 
@@ -31,8 +31,9 @@ class LearningRule:
     ----------
     name : str
         Label of the rule in results; free.
-    feedback : {"readout", "random"}
-        F, how the output error enters the hidden layer: the readout A, which moves as it learns, or a fixed matrix R.
+    feedback : {"readout", "random", "sign"}
+        F, how the output error enters the hidden layer: the readout A, which moves as it learns; a fixed matrix R;
+        ``sign_scale`` times the signs of A, 0 at 0, which move with A (Liao et al. 2016).
     propagator : {"recurrent", "scalar", "diagonal", "recurrent_diagonal"}
         P, how the error is carried one step back: W; ``decay`` times the identity; a fixed diagonal matrix of
         ``decay``; the diagonal of W, which moves as W learns.
@@ -40,6 +41,8 @@ class LearningRule:
         How many steps back credit reaches, at least 1; None (the default): to the first step.
     decay : float or sequence of float, optional
         w_hat of Eq. 10 for "scalar"; n_hidden numbers for "diagonal"; not allowed otherwise.
+    sign_scale : float, optional
+        s > 0 of the feedback s sign(A), default 1; not allowed for other feedback.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class LearningRule:
     propagator: str = "recurrent"
     horizon: int | None = None
     decay: float | tuple[float, ...] | None = None
+    sign_scale: float | None = None
 
     def __post_init__(self):
         if not isinstance(self.name, str) or not self.name.strip():
@@ -69,6 +73,12 @@ class LearningRule:
         if self.horizon is not None:
             object.__setattr__(self, "horizon", check_integer("horizon", self.horizon))
         object.__setattr__(self, "decay", self._checked_decay())
+        object.__setattr__(self, "sign_scale", self._checked_sign_scale())
+
+    @property
+    def reads_feedback(self) -> bool:
+        """Whether the rule reads a feedback R (r of a mode); what is handed to the others is left unread."""
+        return self.feedback == "random"
 
     def _checked_decay(self):
         if self.propagator == "scalar":
@@ -83,59 +93,104 @@ class LearningRule:
             raise ValueError(f"decay must be None for propagator {self.propagator!r}; got {shown(self.decay)}")
         return None
 
+    def _checked_sign_scale(self):
+        if self.feedback == "sign":
+            return check_number("sign_scale", 1.0 if self.sign_scale is None else self.sign_scale, above=0.0)
+        if self.sign_scale is not None:
+            raise ValueError(f"sign_scale must be None for feedback {self.feedback!r}; got {shown(self.sign_scale)}")
+        return None
+
     def __repr__(self):
+        scale = "" if self.sign_scale is None else f" (scale {self.sign_scale})"
         decay = "" if self.decay is None else f" (decay {self.decay})"
         horizon = "full horizon" if self.horizon is None else f"horizon {self.horizon}"
-        return f"{self.name}: {self.feedback} feedback, {self.propagator} propagator{decay}, {horizon}"
+        return f"{self.name}: {self.feedback} feedback{scale}, {self.propagator} propagator{decay}, {horizon}"
 
 
-def bptt() -> LearningRule:
+#: RFLO's decay where none is given, the paper's w_hat.
+_DEFAULT_DECAY = 0.5
+
+
+def bptt(*, name: str = "BPTT") -> LearningRule:
     """Backpropagation through time, the exact gradient (Eqs. 3, 32-34): F = A, P = W, full horizon."""
-    return LearningRule("BPTT")
+    return LearningRule(name)
 
 
-def tbptt(horizon: int = 1) -> LearningRule:
-    """Truncated backpropagation through time (Eqs. 4, 35-38): F = A, P = W, ``horizon`` steps back."""
-    return LearningRule(f"tBPTT({horizon})", horizon=horizon)
+def tbptt(horizon: int = 1, *, name: str | None = None) -> LearningRule:
+    """Truncated backpropagation through time (Eqs. 4, 35-38): F = A, P = W, ``horizon`` steps back.
+
+    Called "tBPTT(3)" after its horizon, unless ``name`` says otherwise.
+    """
+    return LearningRule(f"tBPTT({horizon})" if name is None else name, horizon=horizon)
 
 
-def rflo(decay: float = 0.5) -> LearningRule:
-    """Random feedback local online learning (Murray 2019; Eqs. 5, 10, 43-50): F = R, P = ``decay`` times I."""
-    return LearningRule("RFLO", feedback="random", propagator="scalar", decay=decay)
+def rflo(decay: float = _DEFAULT_DECAY, *, name: str | None = None) -> LearningRule:
+    """Random feedback local online learning (Murray 2019; Eqs. 5, 10, 43-50): F = R, P = ``decay`` times I.
+
+    Called "RFLO", or "RFLO(0.9)" after its decay where that is not 0.5, unless ``name`` says otherwise.
+    """
+    if name is None:
+        decay = check_number("decay", decay)
+        name = "RFLO" if decay == _DEFAULT_DECAY else f"RFLO({repr(decay).removesuffix('.0')})"
+    return LearningRule(name, feedback="random", propagator="scalar", decay=decay)
 
 
-def eprop() -> LearningRule:
-    """e-prop for rate networks (Bellec et al. 2020; Eqs. 51-52): F = R, P = diag(W)."""
-    return LearningRule("e-prop", feedback="random", propagator="recurrent_diagonal")
+def eprop(horizon: int | None = None, *, name: str | None = None) -> LearningRule:
+    """e-prop for rate networks (Bellec et al. 2020; Eqs. 51-52): F = R, P = diag(W).
+
+    Called "e-prop", or "e-prop(3)" after its horizon where that is not the full one, unless ``name`` says otherwise.
+    """
+    rule = LearningRule("e-prop", feedback="random", propagator="recurrent_diagonal", horizon=horizon)
+    if name is None and rule.horizon is not None:
+        name = f"e-prop({rule.horizon})"
+    return rule if name is None else dataclasses.replace(rule, name=name)
 
 
-def check_rules(rules) -> tuple[LearningRule, ...]:
-    """Return one rule or several as a tuple of rules with distinct names.
+def check_rule(rule) -> LearningRule:
+    """Return ``rule`` as a LearningRule; a text is read by :func:`parse_rule`.
 
     Raises
     ------
     TypeError
-        If an entry is not a LearningRule.
+        If it is neither.
     ValueError
-        If there is none, or two share a name.
+        If the text names no rule.
     """
-    if isinstance(rules, LearningRule):
-        return (rules,)
-    if isinstance(rules, str):
-        raise TypeError(f"rules must be LearningRule values such as fm.bptt(); got the string {rules!r}")
+    if isinstance(rule, str):
+        return parse_rule(rule)
+    if not isinstance(rule, LearningRule):
+        raise TypeError(f"rule must be a LearningRule such as fm.bptt(), or a text such as 'bptt'; got {shown(rule)}")
+    return rule
+
+
+def check_rules(rules) -> tuple[LearningRule, ...]:
+    """Return one rule or several, values or texts that :func:`parse_rule` reads, as a tuple with distinct names.
+
+    Raises
+    ------
+    TypeError
+        If an entry is neither.
+    ValueError
+        If there is none, a text names no rule, or two rules share a name.
+    """
+    if isinstance(rules, LearningRule | str):
+        return (check_rule(rules),)
     try:
         listed = tuple(rules)
     except TypeError:
-        raise TypeError(f"rules must be a LearningRule or a sequence of them; got {shown(rules)}") from None
+        raise TypeError(
+            f"rules must be a LearningRule such as fm.bptt(), a text such as 'bptt', or a sequence of them; "
+            f"got {shown(rules)}"
+        ) from None
     if not listed:
         raise ValueError("rules must hold at least one LearningRule; got none")
-    for rule in listed:
-        if not isinstance(rule, LearningRule):
-            raise TypeError(f"rules must be LearningRule values such as fm.bptt(); got {shown(rule)}")
+    listed = tuple(map(check_rule, listed))
     names = [rule.name for rule in listed]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"rules must have distinct names, they label the results; got {twice[0]!r} more than once")
+        raise ValueError(
+            f"rules must have distinct names, they label the results; got {twice[0]!r} more than once (name= renames)"
+        )
     return listed
 
 
@@ -144,13 +199,13 @@ _NAMED: dict[str, tuple[Any, Any]] = {
     "bptt": (bptt, None),
     "tbptt": (tbptt, int),
     "rflo": (rflo, float),
-    "eprop": (eprop, None),
+    "eprop": (eprop, int),
 }
 _FIELDS = tuple(field.name for field in dataclasses.fields(LearningRule))
 
 
 def parse_rule(text) -> LearningRule:
-    """A rule from text: "bptt", "tbptt(3)", "rflo(0.9)", "eprop", or fields such as
+    """A rule from text: "bptt", "tbptt(3)", "rflo(0.9)", "eprop", "eprop(3)", or fields such as
     "name=mine,feedback=readout,propagator=scalar,decay=0.5,horizon=3"; a diagonal is "decay=0.9:0.5:0.2".
 
     Parameters
@@ -165,7 +220,7 @@ def parse_rule(text) -> LearningRule:
     Examples
     --------
     >>> parse_rule("rflo(0.9)")
-    RFLO: random feedback, scalar propagator (decay 0.9), full horizon
+    RFLO(0.9): random feedback, scalar propagator (decay 0.9), full horizon
     """
     if isinstance(text, str) and "=" in text:
         return _rule_from_fields(text)
@@ -193,7 +248,7 @@ def _rule_from_fields(text):
         if key in fields:
             raise ValueError(f"rule field {key!r} must be given once; got it twice in {text!r}")
         try:
-            fields[key] = {"horizon": int, "decay": _decay_from_text}.get(key, str)(value)
+            fields[key] = _FROM_TEXT.get(key, str)(value)
         except ValueError:
             raise ValueError(f"rule field {key!r} must be a number; got {value!r}") from None
     if fields.get("propagator") == "diagonal" and isinstance(fields.get("decay"), float):
@@ -206,3 +261,6 @@ def _decay_from_text(text):
     """A number, or the numbers of a diagonal, separated by colons."""
     numbers = tuple(float(part) for part in text.split(":"))
     return numbers if len(numbers) > 1 else numbers[0]
+
+
+_FROM_TEXT = {"horizon": int, "decay": _decay_from_text, "sign_scale": float}

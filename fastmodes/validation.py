@@ -4,14 +4,23 @@ import difflib
 import itertools
 import math
 import numbers
-import os
 
 import numpy as np
+import xarray as xr
+
+from .memory import memory_size
 
 #: Largest size of one axis: anything bigger is a slip of the keyboard, and would fail later, in the allocator.
 LARGEST_SIZE = 10**9
 #: Largest scale of random weights, squares of which still are finite numbers.
 LARGEST_SCALE = 1e100
+#: Names that the axes of labelled arrays go by, beside the documented ones: those of result datasets.
+_SYNONYMS = {
+    "n_out": ("output",),
+    "n_hidden": ("unit",),
+    "n_in": ("channel", "input"),
+    "input": ("channel", "n_in"),
+}
 
 
 def shown(value):
@@ -56,7 +65,10 @@ def check_number(name, value, low=-math.inf, high=math.inf, *, above=None, below
     allowed = " and ".join(["a finite real number", *(text for text, _ in bounds)])
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be {allowed}; got {shown(value)}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     inside = math.isfinite(number) and low <= number <= high
     inside = inside and (above is None or number > above) and (below is None or number < below)
     if not inside:
@@ -80,14 +92,14 @@ def check_choice(name, value, choices):
 
 
 def check_array(name, value, shape=None, *, dims=None):
-    """Return ``value`` as a C-contiguous float64 array of finite real numbers.
+    """Return ``value`` as a C-contiguous, writable float64 array of finite real numbers: what kernels are compiled for.
 
     Parameters
     ----------
     shape : tuple, optional
         Required shape; None stands for any length of at least 1.
     dims : tuple of str, optional
-        Names of the axes, for the message.
+        Names of the axes: labelled arrays are transposed by them.
 
     Raises
     ------
@@ -96,7 +108,7 @@ def check_array(name, value, shape=None, *, dims=None):
     ValueError
         If its shape differs, or an entry is NaN or infinite (the message names its place).
     """
-    array = _as_array(name, value)
+    array = as_array(name, value if dims is None else by_name(name, value, dims))
     if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
         raise TypeError(f"{name} must hold real numbers (float64); got dtype {array.dtype}: {shown(value)}")
     if shape is not None:
@@ -110,14 +122,83 @@ def check_array(name, value, shape=None, *, dims=None):
         )
         if not fits:
             raise ValueError(f"{name} must have shape ({wanted}), every length at least 1; got shape {array.shape}")
-    array = np.ascontiguousarray(array, dtype=np.float64)
+    array = np.require(array, np.float64, ("C_CONTIGUOUS", "ALIGNED", "WRITEABLE"))
     if not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} must be finite everywhere; got {array[place]} at index {place}")
     return array
 
 
-def _as_array(name, value):
+def by_name(name, value, dims):
+    """A labelled array with its axes in the order of ``dims``; anything else as it is, by position.
+
+    An axis may also go by the name it has in result datasets (n_out: output, n_hidden: unit, n_in: channel); the two of
+    a square matrix by unit_to and unit_from, rows first. The names xarray itself makes up (dim_0 ..), and that of an
+    only axis, say nothing: these arrays go by position.
+
+    Raises
+    ------
+    ValueError
+        If the names are others, or a numeric coordinate along one of them does not increase: positions would be taken
+        for coordinates.
+    """
+    if not isinstance(value, xr.DataArray) or value.ndim < 2 or len(dims) != value.ndim:
+        return value
+    if value.dims == tuple(f"dim_{axis}" for axis in range(value.ndim)):
+        return value
+    order, wanted = [], []
+    for axis, dim in enumerate(dims):
+        known = (dim, *_SYNONYMS.get(dim, ()))
+        if dims.count(dim) > 1:
+            known = tuple(f"{label}_{'to' if axis == dims.index(dim) else 'from'}" for label in known)
+        wanted.append(" or ".join(known))
+        order += [label for label in known if label in value.dims and label not in order][:1]
+    if len(order) != value.ndim:
+        raise ValueError(
+            f"{name} must have the dimensions ({', '.join(wanted)}), in any order; got {value.dims}. Rename them, or "
+            "pass .values to go by position"
+        )
+    for label in order:
+        places = value.indexes.get(label)
+        if places is not None and places.dtype.kind in "iuf" and not places.is_monotonic_increasing:
+            raise ValueError(
+                f"{name} must have increasing coordinates along {label!r}, positions count; got "
+                f"{shown(places.tolist())}. Sort it: .sortby({label!r})"
+            )
+    return value.transpose(*order)
+
+
+def check_units(**arrays):
+    """Check that labelled weights have equal coordinates wherever they have coordinates of hidden units.
+
+    Raises
+    ------
+    ValueError
+        If they do not.
+    """
+    labels = [f"{label}{end}" for label in ("n_hidden", "unit") for end in ("", "_to", "_from")]
+    found = [
+        (name, dim, value.indexes[dim])
+        for name, value in arrays.items()
+        if isinstance(value, xr.DataArray)
+        for dim in value.dims
+        if dim in labels and dim in value.indexes
+    ]
+    for name, dim, index in found[1:]:
+        if not index.equals(found[0][2]):
+            raise ValueError(
+                f"{name} must have the hidden units of {found[0][0]}, {shown(found[0][2].tolist())}; got "
+                f"{shown(index.tolist())} along {dim!r}"
+            )
+
+
+def one_by_one(values, *dims):
+    """A labelled array with the first of ``dims`` that it has in front, to be taken apart along it."""
+    own = [dim for dim in dims if dim in getattr(values, "dims", ())]
+    return values.transpose(own[0], ...) if own else values
+
+
+def as_array(name, value):
     """``value`` as a NumPy array, whatever its conversion raises turned into an error that names the parameter."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{name} must be finite everywhere; got {np.ma.count_masked(value)} masked entries")
@@ -149,27 +230,17 @@ def check_sequence(name, values, kind, most):
     return listed
 
 
-def memory_size():
-    """Bytes of memory this process may use at most: the machine's, or what a container grants; inf if unknown."""
-    try:
-        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        size = math.inf
-    try:
-        with open("/sys/fs/cgroup/memory.max") as handle:
-            granted = handle.read().strip()
-    except OSError:
-        granted = ""
-    return min(size, int(granted)) if granted.isdigit() else size
-
-
-def check_memory(needed, **sizes):
+def check_memory(needed, instead="", of="", **sizes):
     """Check that ``needed`` bytes fit into memory, before they are allocated.
 
     Parameters
     ----------
     needed : float
         Bytes, a lower bound of what the computation holds at once.
+    instead : str
+        The way out, for the message.
+    of : str
+        What of the sizes must fit, for the message.
     **sizes
         The parameters that make it so large, for the message.
 
@@ -182,8 +253,8 @@ def check_memory(needed, **sizes):
     if needed > room:
         given = ", ".join(f"{name}={shown(value)}" for name, value in sizes.items())
         raise ValueError(
-            f"{', '.join(sizes)} must fit into memory, {room / 1e9:.3g} GB here; "
-            f"got {given}, which takes at least {needed / 1e9:.3g} GB"
+            f"{of}{', '.join(sizes)} must fit into memory, {room / 1e9:.3g} GB here; "
+            f"got {given}, which takes at least {needed / 1e9:.3g} GB" + (f"; {instead}" if instead else "")
         )
 
 

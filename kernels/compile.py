@@ -7,71 +7,28 @@ Every compiled function of the package is made by :func:`kernel`, :func:`inlined
 * ``nogil=True``: blocks of work run side by side in plain threads, see :mod:`fastmodes.parallel`.
 * No ``fastmath`` that assumes finite numbers, ever. Fused multiply-adds are written out with
   :func:`fastmodes.kernels.simd.lanes.fma`.
-* Compiled code is kept on disk in a private folder (mode 0700) named after the numba version, the processor and the
-  SHA-256 of all kernel sources: numba's own index ignores edits in other files, the folder's name does not.
-
-``FASTMODES_CACHE_DIR`` chooses another place for the compiled code.
+* Compiled code is kept on disk in a private folder named after the numba version, the processor and the SHA-256 of all
+  kernel sources: numba's own index ignores edits in other files, the folder's name does not. See
+  :mod:`fastmodes.kernels.code_cache`.
 """
 
-import contextlib
 import functools
-import hashlib
-import os
-from pathlib import Path
 
-import llvmlite.binding
 import numba
-import platformdirs
 from llvmlite import ir
-from numba.core import config, types
+from numba.core import cgutils, config, types
 from numba.extending import intrinsic, overload
+
+from .code_cache import cache_folder, keep_compiled
+
+__all__ = ["always_inlined", "apart", "by_dimensions", "cache_folder", "halted", "inlined", "kernel"]
 
 _POLICY = {"error_model": "numpy", "nogil": True}
 
 
-def _source_digest():
-    digest, here = hashlib.sha256(), Path(__file__).parent
-    for source in sorted(here.rglob("*.py")):
-        digest.update(source.relative_to(here).as_posix().encode() + b"\0" + source.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-@functools.cache
-def cache_folder():
-    """Folder of the compiled kernels, or None where no such folder can be made.
-
-    Returns
-    -------
-    pathlib.Path or None
-        Private to the user, to the numba version, to the processor and to the exact kernel sources.
-    """
-    base = os.environ.get("FASTMODES_CACHE_DIR") or platformdirs.user_cache_path("fastmodes")
-    name = f"numba-{numba.__version__}-{llvmlite.binding.get_host_cpu_name()}-{_source_digest()}"
-    folder = Path(base) / name
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder if os.access(folder, os.W_OK) else None
-
-
-@contextlib.contextmanager
-def _private_cache(folder):
-    saved = config.CACHE_DIR
-    config.CACHE_DIR = str(folder)
-    try:
-        yield
-    finally:
-        config.CACHE_DIR = saved
-
-
 def kernel(function):
     """Compile ``function`` on first use, with the package's policy."""
-    folder = cache_folder()
-    if folder is None:
-        return numba.njit(**_POLICY)(function)
-    with _private_cache(folder):
-        return numba.njit(cache=True, **_POLICY)(function)
+    return keep_compiled(numba.njit(**_POLICY)(function), function)
 
 
 def always_inlined(function):
@@ -157,3 +114,28 @@ def apart(function):
         lambda typingctx, a, b, c, d, e, f, g: typed(typingctx, (a, b, c, d, e, f, g)),
     )
     return functools.update_wrapper(intrinsic(by_count[function.__code__.co_argcount - 1]), function)
+
+
+def halted(flags):
+    """Whether the last number of an int64 array is not 0, as another thread may just have made it.
+
+    Kernels that can run for more than a second ask it between pieces of work, and return early. It is read from memory
+    every time, which costs less than a nanosecond.
+    """
+    return flags.flat[-1] != 0
+
+
+if not config.DISABLE_JIT:
+
+    @intrinsic
+    def _last(typingctx, flags):
+        def codegen(context, builder, signature, arguments):
+            array = cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0])
+            place = builder.gep(array.data, [builder.sub(array.nitems, array.nitems.type(1))])
+            return builder.load_atomic(place, ordering="monotonic", align=8)
+
+        return types.int64(flags), codegen
+
+    @overload(halted, jit_options=_POLICY, inline="never")
+    def _halted(flags):
+        return lambda flags: _last(flags) != 0

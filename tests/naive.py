@@ -11,6 +11,11 @@ def propagator_matrix(kind, decay, w):
     return np.diag(np.broadcast_to(decay, len(w)))
 
 
+def sign_feedback(a, scale):
+    """F = s sign(A), entry by entry."""
+    return np.array([[scale * (int(x > 0) - int(x < 0)) for x in row] for row in a])
+
+
 def sampled(kind, decay, horizon, f, network, teacher, inputs, loss):
     """Update by the definition, one sample, one time and one step back after another."""
     a, w, b = network

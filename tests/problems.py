@@ -2,6 +2,7 @@
 
 import itertools
 
+import naive
 import numpy as np
 
 import fastmodes as fm
@@ -23,16 +24,18 @@ def random_network(rng, n_out, n, n_in, radius=None):
 
 def family(n, steps, rng, horizons=(None, 1, 2)):
     """Every rule of the family: feedback x propagator x horizon."""
-    feedbacks, propagators = ("readout", "random"), ("recurrent", "scalar", "diagonal", "recurrent_diagonal")
+    feedbacks, propagators = ("readout", "random", "sign"), ("recurrent", "scalar", "diagonal", "recurrent_diagonal")
     for feedback, propagator, horizon in itertools.product(feedbacks, propagators, (*horizons, steps)):
         decay = DECAYS[propagator](n, rng) if propagator in DECAYS else None
-        yield fm.LearningRule("rule", feedback, propagator, horizon, decay)
+        yield fm.LearningRule("rule", feedback, propagator, horizon, decay, 0.7 if feedback == "sign" else None)
 
 
 def feedback_for(rule, student, rng):
     """(R to pass on, F to compute with) of a rule."""
     if rule.feedback == "readout":
         return None, student.readout
+    if rule.feedback == "sign":
+        return None, naive.sign_feedback(student.readout, rule.sign_scale)
     r = rng.standard_normal(student.readout.shape)
     return r, r
 

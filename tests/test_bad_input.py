@@ -221,7 +221,10 @@ CASES = {
         ValueError, lambda: fm.random_feedback(SKEW, scale=1, seed=0, aligned=True), "student", "not", "mode-aligned",
     ),
     # updates
-    "rule is a string": (TypeError, lambda: expected_update(rule="bptt"), "rule", "'bptt'", "LearningRule"),
+    "rule is a misspelt text": (
+        ValueError, lambda: expected_update(rule="bptp"), "rule", "'bptp'", "did you mean 'bptt'",
+    ),
+    "rule is a number, updated": (TypeError, lambda: expected_update(rule=3), "rule", "3", "LearningRule"),
     "student is a tuple": (TypeError, lambda: expected_update(student=(1, 2, 3)), "student", "tuple", "LinearRNN"),
     "outputs differ": (ValueError, lambda: expected_update(teacher=WIDE), "student", "n_out=2", "n_out=5"),
     "steps 0": (ValueError, lambda: expected_update(steps=0), "steps", "0", "from 1"),
@@ -233,8 +236,8 @@ CASES = {
     "feedback missing": (
         ValueError, lambda: expected_update(rule=fm.eprop()), "feedback", "None", r"n_out=2, n_hidden=3",
     ),
-    "feedback superfluous": (
-        ValueError, lambda: expected_update(feedback=FEEDBACK), "feedback", r"\(2, 3\)", "must be None",
+    "feedback unread but of the wrong shape": (
+        ValueError, lambda: expected_update(feedback=FEEDBACK.T), "feedback", r"\(3, 2\)", "n_out=2, n_hidden=3",
     ),
     "feedback transposed": (
         ValueError, lambda: expected_update(rule=fm.eprop(), feedback=FEEDBACK.T), "feedback", r"\(3, 2\)",
@@ -290,11 +293,11 @@ CASES = {
     ),
     # training
     "no rules": (ValueError, lambda: train(rules=[]), "rules", "none", "at least one"),
-    "rules are a string": (TypeError, lambda: train(rules="bptt"), "rules", "'bptt'", "LearningRule"),
+    "rules are a misspelt text": (ValueError, lambda: train(rules="bptp"), "rule", "'bptp'", "did you mean 'bptt'"),
     "rules are None": (TypeError, lambda: train(rules=None), "rules", "None", "LearningRule"),
-    "rules hold a string": (TypeError, lambda: train(rules=[fm.bptt(), "rflo"]), "rules", "'rflo'", "LearningRule"),
+    "rules hold a number": (TypeError, lambda: train(rules=[fm.bptt(), 3]), "rule", "3", "LearningRule"),
     "rules share a name": (
-        ValueError, lambda: train(rules=[fm.rflo(0.1), fm.rflo(0.2)]), "rules", "'RFLO'", "distinct",
+        ValueError, lambda: train(rules=[fm.rflo(0.1), "rflo(0.1)"]), "rules", r"'RFLO\(0.1\)'", "distinct",
     ),
     "teacher is None": (TypeError, lambda: train(teacher=None), "teacher", "None", "LinearRNN"),
     "hidden 0": (ValueError, lambda: train(hidden=0), "hidden", "0", "from 1"),
@@ -339,11 +342,14 @@ CASES = {
     "Adam with beta 1": (ValueError, lambda: train(adam_betas=(0.9, 1.0)), "adam_betas", "1.0", "< 1"),
     "Adam without epsilon": (ValueError, lambda: train(adam_epsilon=0.0), "adam_epsilon", "0.0", "> 0"),
     "students too few": (ValueError, lambda: train(students=[STUDENT]), "students", "^1$", "each of the 2 seeds"),
-    "students are a network": (TypeError, lambda: train(students=STUDENT), "students", "LinearRNN", "sequence"),
+    "students are a number": (TypeError, lambda: train(students=3), "students", "3", "sequence"),
+    "neither hidden nor students": (TypeError, lambda: train(hidden=None), "hidden", "None", "unless students"),
+    "no seeds, as a number": (ValueError, lambda: train(seeds=0), "seeds", "0", r"one seed: \[8\]"),
+    "absurd seeds, as a number": (ValueError, lambda: train(seeds=10**12), "seeds", "10{12}", "count from 1"),
     "students are arrays": (TypeError, lambda: train(students=[np.eye(3)] * 2), "students", "ndarray", "LinearRNN"),
     "students of another size": (ValueError, lambda: train(students=[TEACHER] * 2), "students", "with 2", "hidden=3"),
-    "feedbacks without a reader": (
-        ValueError, lambda: train(feedbacks=[FEEDBACK] * 2), "feedbacks", "2 arrays", "must be None",
+    "feedbacks without a reader, of the wrong shape": (
+        ValueError, lambda: train(feedbacks=[FEEDBACK.T] * 2), "feedback", r"\(3, 2\)", "n_out=2",
     ),
     "feedbacks too many": (
         ValueError, lambda: train(rules=fm.eprop(), feedbacks=[FEEDBACK] * 3), "feedbacks", "^3$",

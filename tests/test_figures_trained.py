@@ -5,7 +5,7 @@ import sys
 import pytest
 from fastmodes.analysis.figures import FIGURES, alignment, learning_rates, performance, prediction, rank, trained
 from fastmodes.analysis.figures.learning import learning_summary
-from fastmodes.analysis.figures.style import rule_style
+from fastmodes.analysis.figures.palette import rule_look
 from fastmodes.analysis.report.experiments import QUICK, _sweep, without_weights
 from fastmodes.analysis.trained.learning_rates import learning_rate_limits
 from fastmodes.analysis.trained.prediction import theory_error
@@ -54,7 +54,7 @@ def test_rank_figures(ranked):
     for figure, panels in ((rank.spectra(ranked), 2), (rank.rank_curves(ranked), 4)):
         check(figure, panels)
         colours = {line.get_label(): line.get_color() for line in figure.axes[0].get_lines()}
-        assert all(colours[name] == rule_style(name)["color"] for name in ("BPTT", "RFLO", "e-prop"))
+        assert all(colours[name] == rule_look(name).color for name in ("BPTT", "RFLO", "e-prop"))
     check(performance.performance_and_rank(ranked), 2)
 
 

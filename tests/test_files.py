@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 import fastmodes as fm
-from fastmodes.files import netcdf as files
+from fastmodes.files import disk, schema
 from fastmodes.files.schema import VARIABLES
 
 TEACHER = fm.aligned_teacher(fm.Modes([0.9, 0.4], 1.0, [1.0, 2.0]))
@@ -126,22 +126,21 @@ def raising(error):
 
 
 def half_written(error):
-    def fail(self, path, **kwargs):
-        with open(path, "wb") as handle:
-            handle.write(b"\x89HDF\r\n\x1a\n" + bytes(1000))
+    def fail(descriptor, content):
+        os.write(descriptor, bytes(content)[: memoryview(content).nbytes // 2])
         raise error
 
     return fail
 
 
 FAILURES = {
-    "creating, no space": (xr.Dataset, "to_netcdf", raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))),
-    "writing, no space": (xr.Dataset, "to_netcdf", half_written(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))),
-    "writing, netCDF's own error": (xr.Dataset, "to_netcdf", half_written(RuntimeError("NetCDF: HDF error"))),
+    "creating, no space": (disk, "_temporary", raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))),
+    "writing, no space": (disk, "write_all", half_written(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))),
+    "writing, too large": (disk, "write_all", half_written(OSError(errno.EFBIG, os.strerror(errno.EFBIG)))),
+    "writing, without a number": (disk, "write_all", half_written(OSError("something else"))),
     "syncing, broken disk": (os, "fsync", raising(OSError(errno.EIO, os.strerror(errno.EIO)))),
     "syncing, quota": (os, "fsync", raising(OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)))),
     "renaming, read-only": (os, "replace", raising(OSError(errno.EROFS, os.strerror(errno.EROFS)))),
-    "sealing, no space": (files, "seal", raising(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))),
 }
 
 
@@ -168,7 +167,7 @@ def test_a_failed_write_changes_nothing(failure, old, dataset, tmp_path, monkeyp
 def test_an_interrupted_write_changes_nothing(interrupt, dataset, tmp_path, monkeypatch):
     path = fm.write_netcdf(dataset, tmp_path / "a.nc")
     before = path.read_bytes()
-    monkeypatch.setattr(xr.Dataset, "to_netcdf", half_written(interrupt()))
+    monkeypatch.setattr(disk, "write_all", half_written(interrupt()))
     with pytest.raises(interrupt):
         fm.write_netcdf(dataset, path)
     assert path.read_bytes() == before
@@ -336,4 +335,24 @@ def test_provenance_is_complete(dataset):
 
 def test_an_unknown_variable_is_refused():
     with pytest.raises(KeyError, match="los"):
-        fm.schema.annotate(xr.Dataset({"los": 1.0}), title="", configuration={})
+        schema.annotate(xr.Dataset({"los": 1.0}), title="", configuration={})
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"loss": ("epoch", [1, 2])}, "'loss' must hold floating-point numbers"),
+        ({"loss": ("epoch", ["a", "b"])}, "'loss' must hold floating-point numbers"),
+        ({"loss": ("epoch", [1j, 2])}, "'loss' must hold floating-point numbers"),
+        ({"status": ("rule", [0.0])}, "'status' must hold whole numbers"),
+        ({"mode_recurrent": ("unit", [0.5])}, "'mode_recurrent' must have the dim 'mode'"),
+        ({"stability_real": ((), 0.5)}, "'stability_real' must have the dim 'eigenvalue'"),
+    ],
+)
+def test_a_variable_of_another_kind_or_without_its_dim_is_refused(variables, message):
+    with pytest.raises(ValueError, match=message):
+        schema.annotate(xr.Dataset(variables), title="", configuration={})
+
+
+def test_every_form_belongs_to_a_variable():
+    assert set(schema.DIMS) | schema.WHOLE_NUMBERS <= set(VARIABLES)

@@ -49,7 +49,7 @@ def test_aligned_student_flows_mode_by_mode(rule):
     student = fm.aligned_student(teacher, fm.Modes(w, a, b))
     times = np.linspace(0.0, 3.0, 7)
     found = fm.matrix_flow(
-        rule, teacher, seeds=0, times=times, students=[student], rtol=1e-10, atol=1e-12, keep_weights=True,
+        rule, teacher, seeds=[0], times=times, students=[student], rtol=1e-10, atol=1e-12, keep_weights=True,
         feedbacks=[np.diag(r)] if rule.feedback == "random" else None, **QUIET,
     ).squeeze(("rule", "seed"))  # fmt: skip
     wanted = scipy.integrate.solve_ivp(
@@ -67,7 +67,7 @@ def test_aligned_student_equals_the_flow_of_modes(rule):
     teacher, times = fm.aligned_teacher(target), np.linspace(0.5, 4.0, 8)
     settings = {"rtol": 1e-10, "atol": 1e-12}
     whole = fm.matrix_flow(
-        rule, teacher, seeds=0, times=times, students=[fm.aligned_student(teacher, start)], keep_weights=True,
+        rule, teacher, seeds=[0], times=times, students=[fm.aligned_student(teacher, start)], keep_weights=True,
         feedbacks=[np.diag([0.8, 1.1])] if rule.feedback == "random" else None, **settings, **QUIET,
     ).squeeze(("rule", "seed"))  # fmt: skip
     for place, r in enumerate((0.8, 1.1)):
@@ -82,7 +82,7 @@ def test_aligned_student_equals_the_flow_of_modes(rule):
 def test_full_credit_conserves_its_matrix(teacher):
     """A^T A - B B^T + W^T W - W W^T stays under BPTT, up to the integrator's error."""
     found = fm.matrix_flow(
-        fm.bptt(), teacher, hidden=5, seeds=1, times=[0.0, 4.0], init_scale=0.5, rtol=1e-10, atol=1e-12,
+        fm.bptt(), teacher, hidden=5, seeds=[1], times=[0.0, 4.0], init_scale=0.5, rtol=1e-10, atol=1e-12,
         keep_weights=True, **QUIET,
     ).squeeze(("rule", "seed"))  # fmt: skip
 
@@ -98,13 +98,13 @@ def test_full_credit_conserves_its_matrix(teacher):
 
 def test_gradient_descent_tends_to_the_flow_at_first_order(teacher):
     flow = fm.matrix_flow(
-        fm.rflo(0.5), teacher, hidden=4, seeds=2, times=[1.0], init_scale=0.5, rtol=1e-10, atol=1e-12,
+        fm.rflo(0.5), teacher, hidden=4, seeds=[2], times=[1.0], init_scale=0.5, rtol=1e-10, atol=1e-12,
         keep_weights=True, **QUIET,
     )  # fmt: skip
     gaps = []
     for epochs in (100, 200, 400):
         trained = fm.train(
-            fm.rflo(0.5), teacher, hidden=4, seeds=2, epochs=epochs, learning_rate=1 / epochs, steps=math.inf,
+            fm.rflo(0.5), teacher, hidden=4, seeds=[2], epochs=epochs, learning_rate=1 / epochs, steps=math.inf,
             updates="expected", init_scale=0.5, keep_weights=True, **QUIET,
         )  # fmt: skip
         gap = trained["recurrent_weights"].isel(epoch=-1).values - flow["recurrent_weights"].isel(time=-1).values
@@ -114,7 +114,7 @@ def test_gradient_descent_tends_to_the_flow_at_first_order(teacher):
 
 
 def test_dense_output_does_not_depend_on_the_times_asked_for(teacher):
-    settings = {"hidden": 3, "seeds": 4, "rtol": 1e-9, "atol": 1e-11, "init_scale": 0.5, **QUIET}
+    settings = {"hidden": 3, "seeds": [4], "rtol": 1e-9, "atol": 1e-11, "init_scale": 0.5, **QUIET}
     few = fm.matrix_flow(fm.eprop(), teacher, times=[0.0, 2.0], **settings)
     many = fm.matrix_flow(fm.eprop(), teacher, times=np.linspace(0, 2, 41), **settings)
     assert few["loss"].values[0, 0, -1] == many["loss"].values[0, 0, -1]
@@ -127,7 +127,7 @@ def test_dense_output_does_not_depend_on_the_times_asked_for(teacher):
 def test_results_do_not_depend_on_threads_or_company(teacher):
     settings = {"hidden": 3, "times": [0.0, 1.0], "init_scale": 0.5, **QUIET}
     together = fm.matrix_flow([fm.bptt(), fm.rflo(0.5)], teacher, seeds=range(4), threads=2, **settings)
-    alone = fm.matrix_flow(fm.rflo(0.5), teacher, seeds=2, threads=1, **settings)
+    alone = fm.matrix_flow(fm.rflo(0.5), teacher, seeds=[2], threads=1, **settings)
     np.testing.assert_array_equal(
         together["final_recurrent_weights"].sel(rule="RFLO", seed=2), alone["final_recurrent_weights"].squeeze()
     )
@@ -147,7 +147,7 @@ def test_leaving_the_domain_is_a_status_and_keeps_the_last_state():
     teacher = fm.aligned_teacher(fm.Modes([0.9], 1.0, 1.0))
     student = fm.aligned_student(teacher, fm.Modes([0.6], [1.0], [1.0]))
     found = fm.matrix_flow(
-        fm.eprop(), teacher, seeds=0, times=np.linspace(0, 50, 101), students=[student], feedbacks=[[[-1.0]]], **QUIET
+        fm.eprop(), teacher, seeds=[0], times=np.linspace(0, 50, 101), students=[student], feedbacks=[[[-1.0]]], **QUIET
     ).squeeze(("rule", "seed"))
     assert found["status"].attrs["flag_meanings"].split()[int(found["status"])] == "left_domain"
     assert 1 - 1e-4 < float(found["spectral_radius"]) < 1
@@ -159,20 +159,20 @@ def test_leaving_the_domain_is_a_status_and_keeps_the_last_state():
 
 def test_students_outside_the_domain_do_not_move(teacher):
     student = fm.LinearRNN(np.eye(4), 1.1 * np.eye(4), np.eye(4))
-    found = fm.matrix_flow(fm.bptt(), teacher, seeds=0, times=[0.0, 1.0], students=[student], **QUIET)
+    found = fm.matrix_flow(fm.bptt(), teacher, seeds=[0], times=[0.0, 1.0], students=[student], **QUIET)
     assert found["status"].item() == 2
     assert found["time_reached"].item() == 0
     np.testing.assert_array_equal(found["final_recurrent_weights"].squeeze(), student.recurrent)
 
 
 def test_step_limit_is_a_status(teacher):
-    found = fm.matrix_flow(fm.bptt(), teacher, hidden=4, seeds=0, times=[0.0, 100.0], most_steps=10, **QUIET)
+    found = fm.matrix_flow(fm.bptt(), teacher, hidden=4, seeds=[0], times=[0.0, 100.0], step_limit=10, **QUIET)
     assert found["status"].item() == 3
     assert found["integration_steps"].item() == 10
 
 
 def test_file_round_trip(tmp_path, teacher):
-    found = fm.matrix_flow([fm.bptt(), fm.rflo(0.5)], teacher, hidden=3, seeds=2, times=[0.0, 1.0], **QUIET)
+    found = fm.matrix_flow([fm.bptt(), fm.rflo(0.5)], teacher, hidden=3, seeds=[2], times=[0.0, 1.0], **QUIET)
     fm.write_netcdf(found, tmp_path / "flow.nc")
     assert fm.read_netcdf(tmp_path / "flow.nc").identical(found)
 
@@ -181,13 +181,13 @@ def test_refusals(teacher):
     for wrong, message in (
         ({"times": [1.0, 0.5]}, "times must be >= 0 and increasing"),
         ({"rtol": 0.0}, "rtol must be"),
-        ({"most_steps": 0}, "most_steps must be"),
+        ({"step_limit": 0}, "step_limit must be"),
         ({"seeds": []}, "seeds must hold"),
     ):
         with pytest.raises(ValueError, match=message):
-            fm.matrix_flow(fm.bptt(), teacher, **{"hidden": 3, "seeds": 1, "times": [1.0], **QUIET} | wrong)
+            fm.matrix_flow(fm.bptt(), teacher, **{"hidden": 3, "seeds": [1], "times": [1.0], **QUIET} | wrong)
     with pytest.raises(ValueError, match="teacher must have a spectral radius below 1"):
-        fm.matrix_flow(fm.bptt(), fm.LinearRNN(np.eye(2), np.eye(2), np.eye(2)), hidden=2, seeds=1, times=[1.0])
+        fm.matrix_flow(fm.bptt(), fm.LinearRNN(np.eye(2), np.eye(2), np.eye(2)), hidden=2, seeds=[1], times=[1.0])
 
 
 def naive_jacobian(rule, r, network, teacher, steps=300):
@@ -285,7 +285,7 @@ def test_figure_shows_every_rule_with_a_curve(teacher):
 
     rules = [fm.bptt(), fm.rflo(0.5)]
     times = np.concatenate([[0.0], np.geomspace(0.1, 10, 9)])
-    figure = alignment_along_flow(fm.matrix_flow(rules, teacher, hidden=4, seeds=3, times=times, **QUIET))
+    figure = alignment_along_flow(fm.matrix_flow(rules, teacher, hidden=4, seeds=[3], times=times, **QUIET))
     loss, *alignments = figure.axes[:5]
     assert [line.get_label() for line in loss.lines] == ["BPTT", "RFLO"]
     assert [len(ax.lines) for ax in alignments] == [2, 2, 2, 1]

@@ -9,6 +9,7 @@ import pytest
 import xarray as xr
 from fastmodes.kernels.modes.polynomials import homogeneous
 from fastmodes.kernels.modes.update import mode_updates
+from fastmodes.kernels.rule import RANDOM, READOUT, RECURRENT, SCALAR, Rule
 
 import fastmodes as fm
 from fastmodes.modes.update import mode_jacobian, mode_update
@@ -34,7 +35,9 @@ def near_one(rng):
 
 def one_mode(state, parameters, code):
     update, jacobian = np.empty((1, 3)), np.empty((1, 3, 3))
-    mode_updates(np.array([state]), np.array([parameters]), np.array(code), update, jacobian)
+    steps, horizon, ones, readout, moving = (int(number) for number in code)
+    rule = Rule(READOUT if readout else RANDOM, RECURRENT if moving else SCALAR, 0.0, horizon)
+    mode_updates(np.array([state]), np.array([parameters]), rule, steps, ones, update, jacobian)
     return update[0], jacobian[0]
 
 
@@ -256,7 +259,6 @@ def test_fixed_diagonal_gives_each_mode_its_decay():
         ({"modes": fm.Modes(1.0, 1.0, 1.0)}, "recurrent must be > -1 and < 1"),
         ({"teacher_modes": fm.Modes(-1.5, 1.0, 1.0)}, "teacher_recurrent must be > -1 and < 1"),
         ({"modes": fm.Modes(math.nan, 1.0, 1.0)}, "recurrent must be finite"),
-        ({"rule": fm.rflo(0.5)}, "feedback must be r of every mode"),
         ({"rule": fm.rflo(1.5), "feedback": 1.0}, "decay must keep"),
         ({"steps": 0}, "steps must be"),
         ({"loss": "last"}, "loss must be one of"),

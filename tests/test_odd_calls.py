@@ -44,7 +44,7 @@ LEGAL = {
     "one hidden unit": {"hidden": 1},
     "one step": {"steps": 1},
     "one epoch": {"epochs": 1},
-    "one seed, a number": {"seeds": 2**63 - 1, "threads": 50},
+    "one seed": {"seeds": [2**63 - 1], "threads": 50},
     "recorded at both ends only": {"record_every": 10**9},
     "more outputs than units": {"teacher": diagonal(0.9, 0.5, n_out=9), "hidden": 3},
     "one input": {"teacher": gaussian(2, 3, 1), "hidden": 3},

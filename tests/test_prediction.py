@@ -19,7 +19,7 @@ def trained(rules=RULES, *, basis="identity", learning_rate=1e-3, epochs=3000, *
     student = fm.aligned_student(TEACHER, fm.Modes(np.array([0.3, 0.1]), 0.4, 0.7), basis=basis, seed=3)
     feedback = fm.random_feedback(student, scale=1.0, seed=5, aligned=True)
     arguments = dict(
-        hidden=2, seeds=0, epochs=epochs, learning_rate=learning_rate, steps=100, updates="expected",
+        hidden=2, seeds=[0], epochs=epochs, learning_rate=learning_rate, steps=100, updates="expected",
         record_every=max(1, epochs // 30), students=[student],
         feedbacks=[feedback] if any(rule.feedback == "random" for rule in rules) else None, progress=False,
     )  # fmt: skip
@@ -50,7 +50,7 @@ def test_rotated_hidden_space_changes_nothing():
     """BPTT commutes with rotations of hidden space; signs of modes are free."""
     straight, turned = (trained((fm.bptt(),), basis=basis) for basis in ("identity", "random"))
     for name in ("recurrent", "readout", "input"):
-        one, other = (predict_from_epoch(d, 600)[f"predicted_{name}"] for d in (straight, turned))
+        one, other = (predict_from_epoch(d, 600)[f"mode_{name}"] for d in (straight, turned))
         np.testing.assert_allclose(np.abs(one), np.abs(other), atol=1e-6)
 
 
@@ -73,17 +73,17 @@ def test_prediction_agrees_with_scipy():
         state = [float(row[f"mode_{name}"]) for name in ("recurrent", "readout", "input")]
         solved = solve_ivp(field, (0, times[-1]), state, t_eval=times, rtol=1e-10, atol=1e-12).y
         for name, curve in zip(("recurrent", "readout", "input"), solved, strict=True):
-            got = prediction[f"predicted_{name}"].isel(rule=0, seed=0, mode=mode).dropna("epoch")
+            got = prediction[f"mode_{name}"].isel(rule=0, seed=0, mode=mode).dropna("epoch")
             np.testing.assert_allclose(got, curve, atol=1e-5)
 
 
-def test_nothing_is_predicted_before_the_start():
+def test_nothing_is_mode_before_the_start():
     data = trained((fm.bptt(),), epochs=300)
     prediction = predict_from_epoch(data, 150)
     before = prediction["epoch"] < prediction["start_epoch"]
-    assert np.isnan(prediction["predicted_recurrent"].where(before, drop=True)).all()
+    assert np.isnan(prediction["mode_recurrent"].where(before, drop=True)).all()
     np.testing.assert_allclose(
-        prediction["predicted_recurrent"].sel(epoch=prediction["start_epoch"]),
+        prediction["mode_recurrent"].sel(epoch=prediction["start_epoch"]),
         data["mode_recurrent"].sel(epoch=prediction["start_epoch"]),
     )
 
@@ -94,7 +94,7 @@ def test_start_outside_of_the_domain_is_a_label_not_an_error():
     data["mode_input"][0, 0, 4, 0] = np.nan
     prediction = predict_from_epoch(data, int(data["epoch"][4]))
     assert (prediction["prediction_status"] == STATUS.index("no_start")).all()
-    assert np.isnan(prediction["predicted_recurrent"]).all()
+    assert np.isnan(prediction["mode_recurrent"]).all()
 
 
 def test_flow_that_leaves_the_domain_is_labelled_and_cut():
@@ -104,7 +104,7 @@ def test_flow_that_leaves_the_domain_is_labelled_and_cut():
     prediction = predict_from_epoch(data, int(data["epoch"][place]))
     left = prediction["prediction_status"].values[0, 0] == STATUS.index("left_domain")
     assert left.any()
-    curve = prediction["predicted_recurrent"].values[0, 0][:, left]
+    curve = prediction["mode_recurrent"].values[0, 0][:, left]
     assert np.isnan(curve[-1]).all()
     assert np.nanmax(np.abs(curve)) <= 1
     errors = theory_error(data, [int(data["epoch"][place])])
@@ -135,5 +135,5 @@ def test_refuses_other_datasets_and_epochs():
 def test_part_of_a_dataset_keeps_its_rules():
     data = trained()
     whole = predict_from_epoch(data, 600)
-    part = predict_from_epoch(data.sel(rule=["RFLO"]), 600)
-    np.testing.assert_array_equal(part["predicted_readout"][0], whole["predicted_readout"].sel(rule="RFLO"))
+    part = predict_from_epoch(data.sel(rule=["RFLO(0.4)"]), 600)
+    np.testing.assert_array_equal(part["mode_readout"][0], whole["mode_readout"].sel(rule="RFLO(0.4)"))

@@ -124,7 +124,7 @@ def test_principal_angles_of_rflo_and_others():
 
 def test_refuses_a_dataset_without_weights():
     data = fm.train(
-        fm.bptt(), ten_mode_teacher(1), hidden=3, seeds=0, epochs=2, learning_rate=0.01, steps=4, updates="expected",
+        fm.bptt(), ten_mode_teacher(1), hidden=3, seeds=[0], epochs=2, learning_rate=0.01, steps=4, updates="expected",
         progress=False,
     )  # fmt: skip
     with pytest.raises(ValueError, match="keep_weights"):

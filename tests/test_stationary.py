@@ -12,6 +12,7 @@ from fastmodes.kernels.updates import infinite as kernel
 from problems import family, feedback_for, matrices, random_network, worst
 
 import fastmodes as fm
+from fastmodes.rule_codes import kernel_rule
 from fastmodes.updates import infinite as stationary
 from fastmodes.updates import one as updates
 from fastmodes.updates.loss import error_loss, power_loss
@@ -100,7 +101,7 @@ def rounding_ratio(x, w, v, q):
 def test_stein_residuals_are_rounding(rng, radius, n):
     student, teacher = random_network(rng, 2, n, 8, radius=radius), random_network(rng, 2, 8, 8, radius=0.9)
     m = stationary.work_space(fm.bptt(), student, teacher, None)
-    assert kernel.stationary_update(m, 0, True, 0, 40)[1] > 0
+    assert kernel.infinite_update(m, kernel_rule(fm.bptt()), 40)[1] > 0
     (a, w, b), (ta, tw, tb) = matrices(student), matrices(teacher)
     covariance, mixed = (stationary.get(m, doubling.SUM + s, (k, n)) for s, k in ((0, n), (1, 8)))
     credit, wanted = (stationary.get(m, doubling.CREDIT + s, (n, k)) for s, k in ((0, n), (1, 8)))
@@ -317,7 +318,7 @@ def test_training_at_infinity_equals_plain_gradient_descent(teacher):
 
 def test_training_past_the_unit_circle_diverges_with_a_label(teacher):
     found = fm.train(
-        fm.bptt(), teacher, hidden=4, seeds=2, epochs=200, learning_rate=0.5, steps=math.inf, updates="expected",
+        fm.bptt(), teacher, hidden=4, seeds=[2], epochs=200, learning_rate=0.5, steps=math.inf, updates="expected",
         progress=False,
     )  # fmt: skip
     assert int(found["status"].squeeze()) == 2
@@ -325,7 +326,7 @@ def test_training_past_the_unit_circle_diverges_with_a_label(teacher):
 
 
 def test_training_at_infinity_needs_expected_updates_and_a_stable_teacher(teacher):
-    settings = {"hidden": 4, "seeds": 1, "epochs": 2, "learning_rate": 0.1, "steps": math.inf, "progress": False}
+    settings = {"hidden": 4, "seeds": [1], "epochs": 2, "learning_rate": 0.1, "steps": math.inf, "progress": False}
     with pytest.raises(ValueError, match="steps must be a finite whole number"):
         fm.train(fm.bptt(), teacher, **settings)
     unstable = fm.LinearRNN(np.eye(4), np.eye(4), np.eye(4))

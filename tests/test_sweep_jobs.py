@@ -18,7 +18,14 @@ def swept(plan, out):
 TRAIN = {
     "job": "train",
     "seeds": 3,
-    "fixed": {"epochs": 60, "steps": 8, "teacher_recurrent": [0.9, 0.5], "init_scale": 0.5, "record_every": 30},
+    "fixed": {
+        "updates": "expected",
+        "epochs": 60,
+        "steps": 8,
+        "teacher_recurrent": [0.9, 0.5],
+        "init_scale": 0.5,
+        "record_every": 30,
+    },
     "axes": {"rule": ["bptt", "rflo(0.3)"], "hidden": [2, 3], "learning_rate": [0.01, 0.02]},
 }
 
@@ -55,7 +62,14 @@ def test_training_does_not_depend_on_the_blocks(tmp_path, size):
 def test_teachers_may_be_an_axis_and_have_any_readout(tmp_path):
     plan = {
         "job": "train",
-        "fixed": {"rule": "bptt", "epochs": 10, "steps": 5, "hidden": 3, "teacher_readout": [[0.5, 0.5]]},
+        "fixed": {
+            "rule": "bptt",
+            "updates": "expected",
+            "epochs": 10,
+            "steps": 5,
+            "hidden": 3,
+            "teacher_readout": [[0.5, 0.5]],
+        },
         "axes": {"teacher_recurrent": [[0.9, 0.5], [0.8, -0.3]], "learning_rate": [0.01]},
         "record": ["loss", "mode_recurrent"],
     }

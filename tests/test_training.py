@@ -199,7 +199,7 @@ def test_rank_of_what_rflo_learns(optimizer, n_out, rng):
         teacher, rules=(fm.rflo(0.7), fm.bptt()), hidden=12, optimizer=optimizer, clip_norm=1.0, epochs=200,
         record_every=50,
     )  # fmt: skip
-    values = dataset.change_singular_value.sel(rule="RFLO").isel(epoch=slice(1, None))
+    values = dataset.change_singular_value.sel(rule="RFLO(0.7)").isel(epoch=slice(1, None))
     beyond = (values.isel(unit=n_out) / values.isel(unit=0)).max().item()
     if optimizer == "sgd":
         assert beyond < 1e-13

@@ -1,14 +1,12 @@
 """Alignment of unaligned students with their teacher over training (Fig. 5B)."""
 
-from .bands import draw_band
-from .style import axis_label, new_figure, rule_style
+import numpy as np
 
-_KINDS = {
-    "recurrent": ("#2d004b", "-"),
-    "readout": ("#3288bd", "--"),
-    "input": ("#66c2a5", "-."),
-    "feedback": ("#D55E00", ":"),
-}
+from .bands import draw_band, note_lost, note_missing
+from .palette import NEUTRALS, rule_looks
+from .style import epoch_axis, figure_legend, legend, new_figure, plain, rule_labels
+
+_KINDS = ("recurrent", "readout", "input", "feedback")
 
 
 def alignments(dataset, rule, ax=None):
@@ -27,13 +25,18 @@ def alignments(dataset, rule, ax=None):
     """
     ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
     run = dataset.sel(rule=rule)
-    for kind, (colour, line) in _KINDS.items():
-        draw_band(ax, run["epoch"], run[f"alignment_{kind}"], label=kind, color=colour, linestyle=line)
+    for kind, (colour, line) in zip(_KINDS, NEUTRALS, strict=True):
+        values = run[f"alignment_{kind}"]
+        # Rules that read no R have no feedback alignment: there is nothing to say about their runs.
+        if np.isfinite(values).any():
+            draw_band(ax, run["epoch"], values, label=kind, dataset=run, alone=True, color=colour, linestyle=line)
+    note_lost(ax, run)
+    note_missing(ax, run["alignment_readout"])
     ax.set_ylim(0, 1.02)
-    ax.set_xlabel(axis_label(dataset["epoch"]))
+    epoch_axis(ax, dataset["epoch"])
     ax.set_ylabel("alignment (1: perfect)")
-    ax.set_title(f"Alignment, {rule}")
-    ax.legend(frameon=False, loc="lower right")
+    ax.set_title(f"Alignment, {plain(rule)}")
+    legend(ax)
     return ax
 
 
@@ -50,14 +53,17 @@ def alignment_by_rule(dataset):
     matplotlib Figure
     """
     figure, axes = new_figure(1, 4, figsize=(13, 3.6), sharey=True)
-    names = [str(name) for name in dataset["rule"].values]
+    looks = rule_looks(dataset)
     for ax, kind in zip(axes, _KINDS, strict=True):
-        for name in names:
-            values = dataset[f"alignment_{kind}"].sel(rule=name)
-            draw_band(ax, dataset["epoch"], values, label=name, **rule_style(name, names))
+        for name, label in rule_labels(looks).items():
+            run = dataset.sel(rule=name)
+            values = run[f"alignment_{kind}"]
+            if np.isfinite(values).any():
+                draw_band(ax, run["epoch"], values, label=label, dataset=run, **looks[name].line)
+        note_missing(ax, dataset[f"alignment_{kind}"])
         ax.set_title(kind)
-        ax.set_xlabel(axis_label(dataset["epoch"]))
+        epoch_axis(ax, dataset["epoch"])
         ax.set_ylim(0, 1.02)
     axes[0].set_ylabel("alignment (1: perfect)")
-    axes[0].legend(frameon=False, loc="lower right")
+    figure_legend(figure, *axes)
     return figure

@@ -1,37 +1,181 @@
-"""Pieces that several figures share: medians with bands over seeds, colours of modes."""
+"""Medians with bands over seeds, drawn so that runs which are lost are seen.
+
+A median over seeds is one over the runs that are left. Where that is fewer than all, a strip above the panel counts
+them at every place, the legend gives the number at the end and how many diverged, and a cross marks where each of those
+ended (an arrowhead where that is outside of the panel). A rule without survivors says so in words. The axes reach as
+far as surviving runs and initial values do, and a little further.
+"""
 
 import warnings
 
 import numpy as np
 
+from .style import plain
+
 #: Share of the seeds inside a band.
 BAND = (0.1, 0.9)
-#: Modes from large to small; dark to light, told apart in grey too.
-_MODE_COLOURS = ("#2d004b", "#5e4fa2", "#3288bd", "#66c2a5", "#a6d96a", "#d9a441")
+#: How far beyond survivors and initial values lost runs are followed: a factor of values, a share of their range.
+_BEYOND, _BESIDE = 10.0, 0.3
+#: Ends of a run after which it has no values, and the words for them.
+_LOST = {"diverged": "diverged", "left_domain": "left the domain"}
+_STRIP, _NOTE, _MOST_NOTES = "runs left", "note", 5
 
 
-def mode_colour(place):
-    """Colour of mode number ``place``, the largest first."""
-    return _MODE_COLOURS[place % len(_MODE_COLOURS)]
+def lost_runs(dataset):
+    """Runs that ended before their time, and the word for it.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        With ``status`` and its CF flags, or without.
+
+    Returns
+    -------
+    xarray.DataArray of bool (.., seed), str
+        None instead of the array without a status over seeds.
+    """
+    status = dataset.get("status")
+    if status is None or "seed" not in status.dims or "flag_meanings" not in status.attrs:
+        return None, ""
+    meanings = status.attrs["flag_meanings"].split()
+    codes = np.atleast_1d(status.attrs.get("flag_values", np.arange(len(meanings))))
+    lost = {meaning: code for meaning, code in zip(meanings, codes.tolist(), strict=False) if meaning in _LOST}
+    return status.isin(list(lost.values())), " or ".join(_LOST[meaning] for meaning in lost)
 
 
-def median_and_band(variable, dim="seed"):
-    """Low, middle and high quantile over seeds, arrays without that dimension; missing values drop out.
+def median_and_band(values):
+    """Low, middle and high quantile over runs (run, place) -> three (place); runs that are missing drop out.
 
-    Where every seed is missing (all have diverged), so are the quantiles.
+    Where every run is missing, so are the quantiles.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        quantiles = variable.quantile([BAND[0], 0.5, BAND[1]], dim=dim, skipna=True)
-    return quantiles.transpose("quantile", ...).values
+        warnings.filterwarnings("ignore", "invalid value", RuntimeWarning)
+        return np.nanquantile(values, [BAND[0], 0.5, BAND[1]], axis=0)
 
 
-def draw_band(ax, x, variable, *, label=None, dim="seed", floor=None, linewidth=2, **style):
-    """Median line and band over seeds of a variable along one axis; nothing if it is missing everywhere."""
-    low, middle, high = median_and_band(variable, dim)
-    if np.isnan(middle).all():
+def draw_band(ax, x, variable, *, label=None, dataset=None, floor=None, alone=False, linewidth=2, **style):
+    """Median line and band over seeds of a variable along one axis; nothing if no run has a value and none is lost.
+
+    Set the axes' scale before.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    x : array
+    variable : xarray.DataArray (seed, place), in any order
+    label : str, optional
+        For the legend, as text of matplotlib; what is said about lost runs is appended.
+    dataset : xarray.Dataset, optional
+        The part of a dataset, one rule's, whose ``status`` tells which runs are lost.
+    floor : float, optional
+        Smaller values are drawn at it.
+    alone : bool
+        The panel is one rule's: :func:`note_lost` says once what is lost.
+    **style
+        Of ``Axes.plot``.
+    """
+    x, values = np.asarray(x), variable.transpose("seed", ...).values.astype(float)
+    values = np.where(np.isfinite(values), values, np.nan)
+    lost, word = (None, "") if dataset is None else lost_runs(dataset)
+    lost = np.zeros(len(values), bool) if lost is None else lost.values
+    counts = np.isfinite(values).sum(axis=0)
+    if not counts.any() and not lost.any():
         return
     if floor is not None:
-        low, middle, high = (np.maximum(part, floor) for part in (low, middle, high))
-    (line,) = ax.plot(x, middle, label=label, linewidth=linewidth, **style)
-    ax.fill_between(x, low, high, color=line.get_color(), alpha=0.18, linewidth=0)
+        values = np.maximum(values, floor)
+    low, high = _reach(values, lost, ax.get_yscale() == "log")
+    band = median_and_band(values)
+    band[:, ~((band[1] >= low) & (band[1] <= high))] = np.nan
+    label = _with_counts(label, counts, len(values), int(lost.sum()), word)
+    single = {"marker": "o", "markersize": 4} if np.isfinite(band[1]).sum() == 1 else {}
+    (line,) = ax.plot(x, band[1], label=label, linewidth=linewidth, **(single | style))
+    below, above = np.clip(band[0], low, high), np.clip(band[2], low, high)
+    if single:
+        ax.vlines(x, below, above, color=line.get_color(), alpha=0.3, linewidth=3)
+    else:
+        ax.fill_between(x, below, above, color=line.get_color(), alpha=0.18, linewidth=0)
+    _mark_ends(ax, x, values[lost], (low, high), line.get_color())
+    if counts.size and counts.min() < len(values):
+        _count_strip(ax, x, counts, len(values), line)
+    if lost.all() and label is not None and not alone:
+        note(ax, label, line.get_color())
+
+
+def _reach(values, lost, logarithmic):
+    """Lowest and highest value to show: what survivors and initial values span, and a little more for the lost."""
+    kept = np.concatenate([values[~lost].ravel(), values[:, :1].ravel()])
+    kept = kept[np.isfinite(kept)]
+    if not lost.any() or not kept.size:
+        return -np.inf, np.inf
+    low, high = kept.min(), kept.max()
+    if logarithmic and low > 0:
+        return low / _BEYOND, high * _BEYOND
+    room = _BESIDE * max(high - low, 0.1 * max(abs(low), abs(high)), 1e-3)
+    return low - room, high + room
+
+
+def _with_counts(label, counts, total, lost, word):
+    """The legend's entry: how many runs the median holds at the end where those are not all."""
+    if label is None or (counts.min(initial=total) == total and not lost):
+        return label
+    left = int(counts[-1]) if counts.size else 0
+    if lost == total:
+        return f"{label} ({word})" if total == 1 else f"{label} (all {total} {word})"
+    return f"{label} (median of {left} of {total}{f'; {lost} {word}' if lost else ''})"
+
+
+def _mark_ends(ax, x, values, limits, colour):
+    """A cross at the last value of every lost run, an arrowhead at the edge where that value lies outside."""
+    ended = [np.flatnonzero(np.isfinite(run))[-1] for run in values if np.isfinite(run).any()]
+    ends = np.array([run[k] for run, k in zip(values[np.isfinite(values).any(axis=1)], ended, strict=True)])
+    places = x[ended] if ended else x[:0]
+    for inside, marker in ((ends > limits[1], "^"), (ends < limits[0], "v")):
+        ax.scatter(places[inside], np.clip(ends[inside], *limits), s=22, color=colour, marker=marker, zorder=4)
+    inside = (ends >= limits[0]) & (ends <= limits[1])
+    ax.scatter(places[inside], ends[inside], s=26, color=colour, marker="x", linewidths=1.4, zorder=4)
+
+
+def _count_strip(ax, x, counts, total, line):
+    """Runs that are left against the panel's own axis, in a strip above it, made when first needed."""
+    strip = next((child for child in ax.child_axes if child.get_gid() == _STRIP), None)
+    if strip is None:
+        strip = ax.inset_axes((0, 1.02, 1, 0.11), sharex=ax)
+        strip.set_gid(_STRIP)
+        strip.tick_params(which="both", bottom=False, labelbottom=False, labelsize=6, length=2)
+        strip.set_ylabel("runs", fontsize=6, rotation=0, ha="right", va="center")
+        strip.spines[["top", "right"]].set_visible(False)
+        strip.set_yticks([0, total])
+        strip.set_ylim(-0.12 * total, 1.15 * total)
+    # Beside each other where rules lose runs alike.
+    shift = 0.03 * total * (len(strip.get_lines()) % 3 - 1)
+    strip.step(x, counts + shift, where="mid" if len(x) == 1 else "post", color=line.get_color(), linewidth=1.2,
+               linestyle=line.get_linestyle(), marker="_" if len(x) == 1 else None)  # fmt: skip
+
+
+def note(ax, text, colour="0.3"):
+    """A line of text in a corner of the panel, above earlier ones; the first few only."""
+    earlier = sum(entry.get_gid() == _NOTE for entry in ax.texts)
+    if earlier >= _MOST_NOTES:
+        return
+    text = text if earlier < _MOST_NOTES - 1 else "... and more, see the legend"
+    box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1}
+    where = {"xycoords": "axes fraction", "textcoords": "offset points", "in_layout": False}
+    place = (5, 5 + 11 * earlier)
+    ax.annotate(text, (0, 0), place, fontsize=8, color=colour, zorder=6, gid=_NOTE, bbox=box, **where)
+
+
+def note_lost(ax, run):
+    """Say in the panel of one rule that some of its runs are lost, or all."""
+    lost, word = lost_runs(run)
+    if lost is not None and lost.any():
+        count, total = int(lost.sum()), lost.size
+        who = f"{count} of {total} runs " if count < total else f"all {total} runs " if total > 1 else ""
+        note(ax, who + word)
+
+
+def note_missing(ax, variable):
+    """Say in the panel that a variable has no value at all, and why if the dataset does."""
+    if not np.isfinite(variable).any():
+        reason = variable.attrs.get("comment", "")
+        note(ax, plain(f"no values: {reason}" if reason else "no values", 60))

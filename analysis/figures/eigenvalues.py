@@ -6,7 +6,8 @@ import xarray as xr
 import fastmodes as fm
 
 from ..theory.linear_stability import stability
-from .style import new_figure, rule_style
+from .palette import rule_look, rule_looks, shades
+from .style import figure_legend, legend, new_figure, rule_labels
 
 
 def real_parts(dataset, ax, *, names=None, label=True):
@@ -35,14 +36,15 @@ def imaginary_parts(dataset, ax, *, names=None, label=False):
 
 
 def _lines(dataset, variable, ax, names, label):
-    every = [str(name) for name in dataset["rule"].values]
+    looks = rule_looks(dataset)
+    labels = rule_labels(looks)
     s = dataset["position"].values
-    for name in every if names is None else names:
+    for name in looks if names is None else names:
         for eigenvalue in (0, 1):
             values = dataset[variable].sel(rule=name).isel(eigenvalue=eigenvalue).values
-            shown = name if label and eigenvalue == 1 else None
+            shown = labels[name] if label and eigenvalue == 1 else None
             values = np.where(np.abs(np.gradient(np.sign(s))) > 0, np.nan, values)
-            ax.plot(s, values, linewidth=1.8, label=shown, **rule_style(name, every))
+            ax.plot(s, values, linewidth=1.8, label=shown, **looks[name].line)
     ax.axhline(0, color="black", linewidth=0.6)
     ax.set_xlim(s.min(), s.max())
     return ax
@@ -76,35 +78,35 @@ def eigenvalues_along_the_manifold():
         lower.set_xlabel("position s on the manifold (readout a)")
     axes[0, 0].set_ylabel("real parts")
     axes[1, 0].set_ylabel("imaginary parts")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    figure_legend(figure, axes[0, 0])
     figure.suptitle("Eigenvalues on the optimal manifold, p = 1 (dotted: |s| = sqrt p, where BPTT is slowest)")
     return figure
 
 
 def eigenvalues_by_feedback_and_decay():
     """RFLO's real parts on both branches: more feedback, or more decay, pushes them away from zero."""
-    import matplotlib
-
-    colours = matplotlib.colormaps["plasma"](np.linspace(0.0, 0.85, 4))
+    decays = (0.0, 0.3, 0.6, 0.9)
+    by_decay = [rule_look(fm.rflo(decay)).line for decay in decays]
+    by_feedback = [{"color": colour} for colour in shades(rule_look(fm.rflo()).color, 4)]
     figure, axes = new_figure(1, 2, figsize=(11, 4.6), sharey=True)
     settings = [
-        ("feedback r", [{"feedback": r, "decay": 0.5} for r in (0.25, 0.5, 1.0, 2.0)], "decay 0.5", "feedback"),
-        ("decay", [{"feedback": 0.5, "decay": d} for d in (0.0, 0.3, 0.6, 0.9)], "r = 0.5", "decay"),
+        ("feedback r", [{"feedback": r, "decay": 0.5} for r in (2.0, 1.0, 0.5, 0.25)], by_feedback, "decay 0.5"),
+        ("decay", [{"feedback": 0.5, "decay": d} for d in decays], by_decay, "r = 0.5"),
     ]
-    for ax, (title, choices, fixed, key) in zip(axes, settings, strict=True):
-        for colour, choice in zip(colours, choices, strict=True):
+    for ax, (title, choices, looks, fixed) in zip(axes, settings, strict=True):
+        key = title.split()[0]
+        for look, choice in zip(looks, choices, strict=True):
             found = stability(fm.rflo(choice["decay"]), 0.6, 1.0, _positions(), feedback=choice["feedback"])
             s = found["position"].values
             for eigenvalue in (0, 1):
                 values = found["stability_real"].isel(rule=0, eigenvalue=eigenvalue).values
                 values = np.where(np.abs(np.gradient(np.sign(s))) > 0, np.nan, values)
-                ax.plot(s, values, color=colour, label=f"{choice[key]:g}" if eigenvalue else None)
+                ax.plot(s, values, label=f"{choice[key]:g}" if eigenvalue else None, **look)
         ax.axhline(0, color="black", linewidth=0.6)
         ax.set(title=f"by {title} ({fixed})", xlabel="position s on the manifold (readout a)", xlim=(-3, 3))
         ax.set_yscale("symlog", linthresh=0.3)
         ax.set_ylim(-30, 30)
-        ax.legend(title=title, frameon=False, loc="upper right")
+        legend(ax, title=title)
     axes[0].set_ylabel("real parts of the two eigenvalues")
     figure.suptitle("RFLO: stability against feedback and decay, w* = 0.6, p = 1, r > 0")
     return figure

@@ -30,7 +30,7 @@ def vector_field(velocity, product, ax):
     lines.lines.set_clim(-1.5, 1.5)
     for side in (-1, 1):
         s = side * np.geomspace(abs(product) / np.abs(b).max(), np.abs(a).max(), 200)
-        ax.plot(s, product / s, color="#D55E00", linewidth=2)
+        ax.plot(s, product / s, color="black", linewidth=2)
     ax.set(xlim=(a.min(), a.max()), ylim=(b.min(), b.max()), xlabel="readout a", aspect="equal")
     return lines.lines
 
@@ -46,9 +46,9 @@ def vector_fields():
         update = fm.mode_update(rule, fm.Modes(0.6, a, b), fm.Modes(0.6, 1.0, 1.0), feedback=1.0)
         colours = vector_field(xr.Dataset({"a": -update.readout, "b": -update.input}), 1.0, ax)
         ax.set_title(rule.name)
-        if rule.feedback == "readout":
+        if not rule.reads_feedback:
             ax.plot(0, 0, "o", color="white", markeredgecolor="black", markersize=8, zorder=5)
     axes[0].set_ylabel("input b")
     figure.colorbar(colours, ax=axes, label="log10 speed in the plane", fraction=0.015)
-    figure.suptitle("Flow at w = w* = 0.6, p = 1, r = 1 (orange: optimal branches; circle: saddle)")
+    figure.suptitle("Flow at w = w* = 0.6, p = 1, r = 1 (black: optimal branches; circle: saddle)")
     return figure

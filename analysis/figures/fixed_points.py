@@ -6,11 +6,16 @@ import fastmodes as fm
 
 from ..theory.linear_stability import stability
 from ..theory.manifolds import fixed_points
-from .style import new_figure
+from .palette import NEUTRALS
+from .style import figure_legend, new_figure
+
+_LOOKS = {
+    "optimal, stable": NEUTRALS[0][0], "optimal, unstable": NEUTRALS[1][0], "non-optimal, saddle": NEUTRALS[2][0],
+}  # fmt: skip
 
 
 def manifolds(dataset, rule, ax, *, stable=None):
-    """Manifolds of fixed points of one rule, solid where stable, dashed where not.
+    """Manifolds of fixed points of one rule, solid where stable, dashed where not, dotted where they are saddles.
 
     Parameters
     ----------
@@ -34,16 +39,14 @@ def manifolds(dataset, rule, ax, *, stable=None):
     for side in (s > 0, s < 0):
         for part, line, label in (
             (side & steady, "-", "optimal, stable"),
-            (side & ~steady, (0, (2, 1)), "optimal, unstable"),
+            (side & ~steady, "--", "optimal, unstable"),
         ):
             if part.any():
                 w, a, b = (np.where(part, optimal[name], np.nan) for name in "wab")
-                ax.plot(
-                    a, b, w, linestyle=line, color="#0072B2" if line == "-" else "#D55E00", linewidth=2.5, label=label
-                )
+                ax.plot(a, b, w, linestyle=line, color=_LOOKS[label], linewidth=2.5, label=label)
     if bool(exists.sel(manifold="non_optimal")):
         w, a, b = (dataset.sel(manifold="non_optimal")[name] for name in "wab")
-        ax.plot(a, b, w, linestyle=(0, (2, 1)), color="#555555", linewidth=2.5, label="non-optimal, saddle")
+        ax.plot(a, b, w, linestyle=":", color=_LOOKS["non-optimal, saddle"], linewidth=2.5, label="non-optimal, saddle")
     ax.set(xlabel="readout a", ylabel="input b", zlabel="recurrent w", zlim=(-1, 1))
     ax.set_box_aspect((1, 1, 0.85), zoom=0.88)
     ax.zaxis.labelpad = 8
@@ -68,9 +71,6 @@ def fixed_point_manifolds():
     manifolds(points, "RFLO", axes[1], stable=steady.sel(rule="RFLO"))
     axes[0].set_title("BPTT, tBPTT(1): readout feedback")
     axes[1].set_title("RFLO, e-prop: random feedback r = 1")
-    handles = {}
-    for ax in axes:
-        handles |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False)
+    figure_legend(figure, *axes)
     figure.suptitle("Fixed points of one mode (w* = 0.6, p = 1)")
     return figure

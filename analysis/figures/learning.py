@@ -1,7 +1,10 @@
 """Learning curves beside the modes that they come from."""
 
-from .bands import draw_band
-from .style import axis_label, new_figure, rule_style
+import json
+
+from .bands import draw_band, note_lost, note_missing
+from .palette import rule_looks, shades
+from .style import axis_label, epoch_axis, legend, new_figure, of_seeds, plain, rule_labels, shown, title_of
 
 #: Losses below this are drawn at it: they are rounding.
 _SMALLEST_LOSS = 1e-30
@@ -22,16 +25,26 @@ def learning_curves(dataset, ax=None, *, variable="loss"):
     -------
     matplotlib Axes
     """
-    ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
-    names = [str(name) for name in dataset["rule"].values]
-    for name in names:
-        values = dataset[variable].sel(rule=name)
-        draw_band(ax, dataset["epoch"], values, label=name, floor=_SMALLEST_LOSS, **rule_style(name, names))
+    ax = new_figure(figsize=(5, 4) if dataset.sizes["rule"] <= 6 else (9, 5))[1] if ax is None else ax
     ax.set_yscale("log")
-    ax.set_xlabel(axis_label(dataset["epoch"]))
+    looks = rule_looks(dataset)
+    for name, label in rule_labels(looks).items():
+        run = dataset.sel(rule=name)
+        draw_band(
+            ax,
+            run["epoch"],
+            run[variable],
+            label=label,
+            dataset=run,
+            floor=_SMALLEST_LOSS,
+            gid=name,
+            **looks[name].line,
+        )
+    note_missing(ax, dataset[variable])
+    epoch_axis(ax, dataset["epoch"])
     ax.set_ylabel(axis_label(dataset[variable]))
-    ax.set_title(f"Learning curves: median and 10-90 % of {dataset.sizes['seed']} seeds", fontsize="medium")
-    ax.legend(loc="upper right", frameon=False)
+    ax.set_title(f"Learning curves: {of_seeds(dataset.sizes['seed'])}", fontsize="medium")
+    legend(ax)
     return ax
 
 
@@ -53,16 +66,15 @@ def mode_estimates(dataset, rule, ax=None, *, variable="mode_recurrent", target=
     matplotlib Axes
     """
     ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
-    colour = rule_style(rule, [str(name) for name in dataset["rule"].values])["color"]
-    count = dataset.sizes["mode"]
-    for mode in range(count):
-        shade = 1.0 - 0.6 * mode / max(count - 1, 1)
+    run = dataset.sel(rule=rule)
+    for mode, colour in enumerate(shades(rule_looks(dataset)[rule].color, dataset.sizes["mode"])):
         ax.axhline(float(dataset[target].isel(mode=mode)), color="0.5", linestyle="--", linewidth=0.8)
-        values = dataset[variable].sel(rule=rule).isel(mode=mode)
-        draw_band(ax, dataset["epoch"], values, color=colour, alpha=shade, linewidth=1.6)
-    ax.set_xlabel(axis_label(dataset["epoch"]))
+        draw_band(ax, run["epoch"], run[variable].isel(mode=mode), dataset=run, color=colour, linewidth=1.6)
+    note_lost(ax, run)
+    note_missing(ax, run[variable])
+    epoch_axis(ax, dataset["epoch"], ticks=3)
     ax.set_ylabel(axis_label(dataset[variable]))
-    ax.set_title(rule)
+    ax.set_title(plain(rule))
     return ax
 
 
@@ -81,26 +93,26 @@ def learning_summary(dataset):
     from matplotlib.figure import Figure
 
     names = [str(name) for name in dataset["rule"].values]
-    columns = 2 if len(names) > 1 else 1
+    columns = min(len(names), 2 if len(names) <= 8 else 4)
     rows = -(-len(names) // columns)
-    figure = Figure(figsize=(6 + 2.8 * columns, max(4.6, 2.4 * rows)), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(5.4, 2.8 * columns))
+    widths = (5.4 if len(names) <= 6 else 8.0, 2.8 * columns)
+    figure = Figure(figsize=(0.6 + sum(widths), max(4.6, 2.4 * rows)), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=widths)
     learning_curves(dataset, left.subplots())
     panels = right.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-    for ax, name in zip(panels.flat, names, strict=False):
+    titles = rule_labels(names, 24 if columns <= 2 else 18)
+    for place, (ax, name) in enumerate(zip(panels.flat, names, strict=False)):
         mode_estimates(dataset, name, ax)
-        ax.label_outer()
+        ax.set_title(titles[name], fontsize="medium")
         ax.set_ylabel("")
-        ax.tick_params(labelsize="small")
+        # The lowest panel of every column carries the axis, also where the last row is not full.
+        lowest = place + columns >= len(names)
+        ax.tick_params(labelsize="small", labelbottom=lowest)
+        ax.set_xlabel(ax.get_xlabel() if lowest else "", fontsize="small" if columns > 2 else "medium")
     for ax in panels.flat[len(names) :]:
         ax.remove()
     right.supylabel(axis_label(dataset["mode_recurrent"]), fontsize="medium")
     right.suptitle("Recurrent modes (dashed: teacher)", fontsize="medium")
-    figure.suptitle(f"{dataset.attrs['title']}, T = {_steps(dataset)}")
-    return figure
-
-
-def _steps(dataset):
-    import json
-
-    return json.loads(dataset.attrs["configuration"]).get("steps", "?")
+    steps = json.loads(dataset.attrs.get("configuration", "{}")).get("steps")
+    figure.suptitle(title_of(dataset, "Learning") + (f", T = {steps}" if steps is not None else ""))
+    return shown(figure)

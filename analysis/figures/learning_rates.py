@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .style import new_figure, rule_style
+from .palette import rule_looks
+from .style import few_log_ticks, figure_legend, new_figure, rule_labels
 
 
 def learning_rate_limits(dataset):
@@ -18,17 +19,17 @@ def learning_rate_limits(dataset):
     matplotlib Figure
     """
     figure, axes = new_figure(1, 2, figsize=(10, 4.3), sharey=True)
-    names = [str(name) for name in dataset["rule"].values]
+    looks = rule_looks(dataset)
     gap = 1 - dataset["teacher_eigenvalue"].values ** 2
     panels = (("", "A  one hidden unit near (w*, 1, 1)"), ("network_", "B  whole networks, small random start"))
     for ax, (prefix, title) in zip(axes, panels, strict=True):
-        for name, marker in zip(names, "osD^vPX", strict=False):
-            run, style = dataset.sel(rule=name), rule_style(name, names)
-            ax.plot(gap, run[f"{prefix}predicted_rate"], linewidth=2, **style)
-            ax.plot(gap, run[f"{prefix}measured_rate"], marker, color=style["color"], markersize=7, label=name)
+        for name, label in rule_labels(looks).items():
+            run, look = dataset.sel(rule=name), looks[name]
+            ax.plot(gap, run[f"{prefix}predicted_rate"], linewidth=2, **look.line)
+            ax.plot(gap, run[f"{prefix}measured_rate"], look.marker, color=look.color, markersize=7, label=label)
         ax.set_xscale("log")
         ax.set_yscale("log")
-        ax.xaxis.set_minor_formatter("")
+        few_log_ticks(ax.xaxis)
         ax.set_title(title, loc="left")
         ax.set_xlabel("1 - w*², teacher eigenvalue w* on top")
         top = ax.secondary_xaxis("top")
@@ -48,5 +49,5 @@ def learning_rate_limits(dataset):
                 textcoords="offset points",
             )
     axes[0].set_ylabel("largest stable learning rate")
-    axes[0].legend(frameon=False, title="lines: 2/|λ|, markers: training")
+    figure_legend(figure, axes[0], title="lines: 2/|λ|, markers: training")
     return figure

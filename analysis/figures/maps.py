@@ -8,17 +8,15 @@ import fastmodes as fm
 from ..theory.learning_maps import BASINS, learning_map
 from ..theory.linear_stability import convergence_rate, stability
 from ..theory.stable_window import wrong_branch_window
+from .palette import FILLS
 from .style import axis_label, new_figure
-
-_KIND_COLOURS = ("#0072B2", "#56B4E9", "#F0E442", "#D55E00", "#E8A27C", "#999999")
-_BASIN_COLOURS = ("#0072B2", "#E69F00", "#999999", "#000000", "#FFFFFF")
 
 
 def _axis(name, values, long_name):
     return xr.DataArray(values, dims=name, coords={name: (name, values, {"long_name": long_name})})
 
 
-def flag_map(flags, ax, colours):
+def flag_map(flags, ax, colours=FILLS):
     """A map of labelled regions over the two dimensions of ``flags`` (the second one horizontal).
 
     Parameters
@@ -26,7 +24,7 @@ def flag_map(flags, ax, colours):
     flags : xarray.DataArray
         Two dimensions, with CF ``flag_meanings``.
     ax : matplotlib Axes
-    colours : sequence of str
+    colours : sequence of str, optional
         One per flag.
 
     Returns
@@ -59,7 +57,7 @@ def flag_map(flags, ax, colours):
 def stable_window():
     """RFLO's wrong branch: kinds of fixed points over |s| and decay, with the window's two ends.
 
-    The window (blue) lies between |s|^3 = p^2/|r| and the Hopf point; it exists only for decays below w*.
+    The window lies between |s|^3 = p^2/|r| and the Hopf point; it exists only for decays below w*.
     """
     figure, axes = new_figure(1, 2, figsize=(11.5, 4.8), sharey=True)
     patches = {}
@@ -68,7 +66,7 @@ def stable_window():
         decay = _axis("decay", np.linspace(-0.95, 0.95, 400), "decay (fixed propagator)")
         found = stability(fm.rflo(), 0.8, 1.0, -s, feedback=r, decay=decay)["kind"].isel(rule=0)
         found = found.transpose("decay", "size")
-        patches |= {patch.get_label(): patch for patch in flag_map(found, ax, _KIND_COLOURS)}
+        patches |= {patch.get_label(): patch for patch in flag_map(found, ax)}
         window = wrong_branch_window(fm.rflo(), 0.8, 1.0, feedback=r, decay=decay).isel(rule=0)
         ax.plot(window["window_start"], decay, color="black", linewidth=1.5, linestyle="--")
         hopf = window["window_end"].where(window["window_exists"] == 1)
@@ -92,21 +90,21 @@ def basins_side_by_side():
     patches = {}
     for rule, ax in zip(rules, axes, strict=True):
         flags = found["basin"].sel(rule=rule.name).transpose("start_b", "start_a")
-        patches |= {patch.get_label(): patch for patch in flag_map(flags, ax, _BASIN_COLOURS)}
+        patches |= {patch.get_label(): patch for patch in flag_map(flags, ax)}
         for side in (-1, 1):
             s = side * np.geomspace(0.4, 2.5, 100)
-            ax.plot(s, 1 / s, color="white", linewidth=2)
+            ax.plot(s, 1 / s, color="black", linewidth=2)
         ax.set(title=rule.name, aspect="equal", ylabel="")
     axes[0].set_ylabel(axis_label(b["start_b"]))
     order = [name.replace("_", " ") for name in BASINS]
     shown = [patches[name] for name in order if name in patches]
     figure.legend(handles=shown, loc="outside lower center", ncols=5, frameon=False)
-    figure.suptitle("Where learning goes (w = 0.2 at the start, w* = 0.7, p = 1, r = 1; white: optimal branches)")
+    figure.suptitle("Where learning goes (w = 0.2 at the start, w* = 0.7, p = 1, r = 1; black: optimal branches)")
     return figure
 
 
 def convergence_rate_ratio():
-    """Convergence rate of each rule over BPTT's, on the good branch; above 1 (orange), BPTT is not the fastest."""
+    """Convergence rate of each rule over BPTT's, on the good branch; above 1 (brown), BPTT is not the fastest."""
     from matplotlib.colors import TwoSlopeNorm
 
     s = _axis("position", np.geomspace(0.1, 5, 400), "position s on the manifold (readout a)")

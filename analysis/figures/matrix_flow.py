@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from .bands import draw_band
-from .style import axis_label, new_figure, rule_style
+from .bands import draw_band, note_missing
+from .palette import rule_looks
+from .style import axis_label, new_figure, of_seeds, rule_labels, title_of
 
 #: Losses below this are drawn at it: the integrator's tolerance.
 _SMALLEST_LOSS = 1e-14
@@ -32,14 +33,19 @@ def flow_loss(dataset, ax=None):
     matplotlib Axes
     """
     ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
-    names = [str(name) for name in dataset["rule"].values]
-    for name in names:
-        values = dataset["loss"].sel(rule=name)
-        draw_band(ax, dataset["time"], values, label=name, floor=_SMALLEST_LOSS, **rule_style(name, names))
-    ax.set_yscale("log")
-    ax.set_xlabel(axis_label(dataset["time"]))
+    _draw_rules(dataset, dataset["loss"], ax, _SMALLEST_LOSS)
     ax.set_ylabel(axis_label(dataset["loss"]))
     return ax
+
+
+def _draw_rules(dataset, variable, ax, floor):
+    ax.set_yscale("log")
+    looks = rule_looks(dataset)
+    for name, label in rule_labels(looks).items():
+        values, run = variable.sel(rule=name), dataset.sel(rule=name)
+        draw_band(ax, dataset["time"], values, label=label, dataset=run, floor=floor, **looks[name].line)
+    note_missing(ax, variable)
+    ax.set_xlabel(axis_label(dataset["time"]))
 
 
 def flow_alignment(dataset, ax=None, *, variable="alignment_recurrent"):
@@ -58,12 +64,7 @@ def flow_alignment(dataset, ax=None, *, variable="alignment_recurrent"):
     matplotlib Axes
     """
     ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
-    names = [str(name) for name in dataset["rule"].values]
-    for name in names:
-        gap = 1.0 - dataset[variable].sel(rule=name)
-        draw_band(ax, dataset["time"], gap, label=name, floor=_SMALLEST_GAP, **rule_style(name, names))
-    ax.set_yscale("log")
-    ax.set_xlabel(axis_label(dataset["time"]))
+    _draw_rules(dataset, 1.0 - dataset[variable], ax, _SMALLEST_GAP)
     ax.set_ylabel(f"1 - {axis_label(dataset[variable])}")
     return ax
 
@@ -90,14 +91,14 @@ def alignment_along_flow(dataset):
     legend.axis("off")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     legend.legend(
-        handles, labels, loc="center", frameon=False, title=f"median and 10-90 % of {dataset.sizes['seed']} seeds",
-        handlelength=3.5,
+        handles, labels, loc="center", frameon=False, title=of_seeds(dataset.sizes["seed"]), handlelength=3.5,
+        fontsize=10 if len(labels) <= 6 else 8,
     )  # fmt: skip
     later = dataset["time"].values[dataset["time"].values > 0]
     for ax in (axes[0, 0], *shown) if len(later) > 1 else ():
         ax.set_xscale("log")
         ax.set_xlim(later[0], later[-1])
-    figure.suptitle(dataset.attrs["title"])
+    figure.suptitle(title_of(dataset))
     return figure
 
 

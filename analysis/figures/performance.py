@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from .style import new_figure, rule_style
+from .bands import note_missing
+from .palette import rule_looks
+from .style import few_log_ticks, figure_legend, new_figure, plain, rule_labels
 
 
 def performance_and_rank(dataset):
@@ -23,20 +25,24 @@ def performance_and_rank(dataset):
     learning_curves(dataset, axes[0], variable="validation_loss")
     axes[0].set_title("")
     axes[0].set_title("A  learning curves", loc="left")
-    axes[0].legend(frameon=False, fontsize=8, loc="upper right")
+    if axes[0].get_legend() is not None:
+        axes[0].get_legend().remove()
     ratio = dataset["participation_ratio"].sel(matrix="recurrent").isel(epoch=-1)
     loss = dataset["validation_loss"].isel(epoch=-1)
-    names = [str(name) for name in dataset["rule"].values]
-    for name, marker in zip(names, "osD^vPX*<" * 2, strict=False):
-        colour = rule_style(name, names)["color"]
-        axes[1].scatter(
-            ratio.sel(rule=name), loss.sel(rule=name), s=26, color=colour, marker=marker, alpha=0.7, label=name
-        )
     axes[1].set_yscale("log")
+    looks = rule_looks(dataset)
+    for name, look in looks.items():
+        points = {"s": 26, "color": look.color, "marker": look.marker, "alpha": 0.7}
+        axes[1].scatter(ratio.sel(rule=name), loss.sel(rule=name), **points)
+    for line in axes[0].get_legend_handles_labels()[0]:
+        # One entry of the legend for both panels: the curve itself carries no markers.
+        line.set(marker=looks[line.get_gid()].marker, markevery=[])
+    note_missing(axes[1], ratio + loss)
+    few_log_ticks(axes[1].yaxis)
     axes[1].set_title("B  one point per run", loc="left")
     axes[1].set_xlabel("participation ratio of the change of W")
     axes[1].set_ylabel("final validation loss")
-    axes[1].legend(frameon=False)
+    figure_legend(figure, axes[0])
     return figure
 
 
@@ -55,17 +61,23 @@ def convergence(dataset, ax=None):
     """
     from ..trained.intervals import count_interval
 
-    ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
-    names = [str(name) for name in dataset["rule"].values]
+    looks = rule_looks(dataset)
+    ax = new_figure(figsize=(max(5, 0.45 * len(looks)), 4))[1] if ax is None else ax
     total = dataset.sizes["seed"]
-    for place, name in enumerate(names):
+    for place, name in enumerate(looks):
         count = int((dataset["status"].sel(rule=name) != 2).sum())
         low, high = count_interval(count, total)
         share = count / total
-        ax.bar(place, share, color=rule_style(name, names)["color"], width=0.6)
+        ax.bar(place, share, color=looks[name].color, width=0.6)
         ax.errorbar(place, share, yerr=[[share - low], [high - share]], color="black", capsize=4)
-        ax.text(place, 0.04, f"{count} of {total}", ha="center", color="white", fontweight="bold")
-    ax.set_xticks(range(len(names)), names)
+        # Readable on every colour, and where there is no bar.
+        box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5}
+        crowded = len(looks) > 8
+        ax.text(
+            place, 0.04, f"{count} of {total}", ha="center", va="bottom", bbox=box, fontsize=7 if crowded else 9,
+            rotation=90 if crowded else 0,
+        )  # fmt: skip
+    _name_ticks(ax, list(rule_labels(looks, 20).values()))
     ax.set_ylim(0, 1.05)
     ax.set_xlabel("learning rule")
     ax.set_ylabel("share of runs that do not diverge")
@@ -73,8 +85,17 @@ def convergence(dataset, ax=None):
     return ax
 
 
+def _name_ticks(ax, labels):
+    """Names of rules along the horizontal axis, slanted where they would run into each other."""
+    crowded = len(labels) > 6 or max(map(len, labels)) > 12
+    slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor", "fontsize": 8} if crowded else {}
+    ax.set_xticks(range(len(labels)), labels, **slanted)
+
+
 def choices(sweep, panels):
     """One choice changed at a time: medians by rule in every variation.
+
+    A hollow marker with numbers is a median over the runs that are left; a cross stands where none is.
 
     Parameters
     ----------
@@ -87,23 +108,51 @@ def choices(sweep, panels):
     -------
     matplotlib Figure
     """
-    labels = [str(v) for v in sweep["variation"].values]
-    names = [str(name) for name in sweep["rule"].values]
-    figure, axes = new_figure(1, len(panels), figsize=(4.2 * len(panels) + 1, 4.4), sharey=True, squeeze=False)
+    labels = [plain(v) for v in sweep["variation"].values]
+    looks = rule_looks(sweep)
+    names = list(looks)
+    size = (4.2 * len(panels) + 1, max(4.4, 0.09 * len(labels) * len(names)))
+    figure, axes = new_figure(1, len(panels), figsize=size, sharey=True, squeeze=False)
     height = np.arange(len(labels))[::-1]
     for ax, (title, values) in zip(axes[0], panels.items(), strict=True):
-        for i, (name, marker) in enumerate(zip(names, "osD^", strict=False)):
-            one = values.sel(rule=name)
-            one = one.median("seed") if "seed" in one.dims else one
-            shift = 0.3 * (0.5 - i / max(1, len(names) - 1))
-            ax.plot(one, height + shift, marker, color=rule_style(name, names)["color"], label=name, markersize=6)
+        shifts = np.linspace(0.2, -0.2, len(names)) if len(names) <= 4 else np.linspace(0.4, -0.4, len(names))
+        for (name, label), shift in zip(rule_labels(looks).items(), shifts, strict=True):
+            _medians(ax, values.sel(rule=name), height + shift, looks[name], label, left=shift > 0)
         ax.set_title(title, loc="left", fontsize=10)
         ax.set_xlabel("median over seeds" if "seed" in values.dims else "over all seeds")
         ax.grid(axis="y", color="0.9")
         ax.set_axisbelow(True)
     axes[0, 0].set_yticks(height, labels)
-    axes[0, -1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    figure_legend(figure, axes[0, 0])
     return figure
+
+
+def _logarithmic(ax):
+    """A logarithmic horizontal axis, if there is anything on it."""
+    if np.isfinite(ax.dataLim.intervalx).all():
+        ax.set_xscale("log")
+        few_log_ticks(ax.xaxis)
+
+
+def _medians(ax, values, height, look, label, left):
+    """Medians over seeds, filled where all runs are there, hollow with their number where some are lost."""
+    style = {"color": look.color, "marker": look.marker, "linestyle": "none", "markersize": 6}
+    if "seed" not in values.dims:
+        ax.plot(values, height, label=label, **style)
+        return
+    values = values.where(np.isfinite(values))
+    middle, counts = values.median("seed").values, np.isfinite(values).sum("seed").values
+    whole, total = counts == values.sizes["seed"], values.sizes["seed"]
+    beside = {"textcoords": "offset points", "va": "center", "fontsize": 6, "color": look.color, "in_layout": False}
+    ax.plot(np.where(whole, middle, np.nan), height, label=label, **style)
+    ax.plot(np.where(whole, np.nan, middle), height, markerfacecolor="white", **style)
+    for x, y, count in zip(middle, height, counts, strict=True):
+        if 0 < count < total:
+            place = {"xytext": (-5, 0), "ha": "right"} if left else {"xytext": (5, 0), "ha": "left"}
+            ax.annotate(f"{count} of {total}", (x, y), **place, **beside)
+        if count == 0:
+            ax.plot(0.015, y, "x", color=look.color, transform=ax.get_yaxis_transform(), markersize=6)
+            ax.annotate(f"none of {total}", (0.015, y), (5, 0), xycoords=ax.get_yaxis_transform(), **beside)
 
 
 def theory_over_choices(sweep):
@@ -130,7 +179,7 @@ def theory_over_choices(sweep):
         },
     )
     for ax in figure.axes:
-        ax.set_xscale("log")
+        _logarithmic(ax)
     return figure
 
 
@@ -157,7 +206,7 @@ def rank_over_choices(sweep):
             f"C  diverged runs of {sweep.sizes['seed']}": (sweep["status"] == 2).sum("seed"),
         },
     )
-    figure.axes[1].set_xscale("log")
+    _logarithmic(figure.axes[1])
     figure.axes[2].xaxis.get_major_locator().set_params(integer=True)
     figure.axes[2].set_xlim(-0.3, sweep.sizes["seed"] + 0.3)
     return figure

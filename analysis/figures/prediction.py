@@ -4,11 +4,15 @@ import numpy as np
 
 from ..trained.prediction import predict_from_epoch
 from .alignment import alignments
-from .bands import draw_band, mode_colour
-from .style import axis_label, new_figure
+from .bands import draw_band, note_lost, note_missing
+from .palette import rule_looks, shades
+from .style import axis_label, epoch_axis, legend, new_figure, plain
+
+#: Errors below this are drawn at it: they are rounding.
+_SMALLEST = 1e-30
 
 
-def theory_errors(errors, rule, ax=None):
+def theory_errors(errors, rule, ax=None, *, training=None):
     """Theory error of every mode against the epoch the theory starts from (Fig. 5A), standing still dotted.
 
     Parameters
@@ -17,26 +21,33 @@ def theory_errors(errors, rule, ax=None):
         From :func:`fastmodes.analysis.theory_error`.
     rule : str
     ax : matplotlib Axes, optional
+    training : xarray.Dataset, optional
+        The training that the errors are of, whose ``status`` tells which runs diverged.
 
     Returns
     -------
     matplotlib Axes
     """
     ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
-    run = errors.sel(rule=rule)
-    for place, mode in enumerate(run["mode"].values):
-        one = run.sel(mode=mode)
-        label = f"mode {place + 1}, w* = {float(one['teacher_recurrent']):g}"
-        draw_band(ax, run["epoch"], one["theory_error"], label=label, color=mode_colour(place))
-        ax.plot(
-            run["epoch"], one["standstill_error"].median("seed"), color=mode_colour(place), linestyle=":", linewidth=1
-        )
+    run, trained = errors.sel(rule=rule), None if training is None else training.sel(rule=rule)
     ax.set_yscale("log")
+    colours = shades(rule_looks(errors if training is None else training)[rule].color, run.sizes["mode"])
+    for place, (mode, colour) in enumerate(zip(run["mode"].values, colours, strict=True)):
+        one = run.sel(mode=mode)
+        label = f"mode {place + 1}, w* = {float(one['teacher_recurrent']):.3g}"
+        band = {"label": label, "dataset": trained, "floor": _SMALLEST, "alone": True, "color": colour}
+        draw_band(ax, run["epoch"], one["theory_error"], **band)
+        still = one["standstill_error"].median("seed").clip(_SMALLEST)
+        ax.plot(run["epoch"], still, color=colour, linestyle=":", linewidth=1)
+    if trained is not None:
+        note_lost(ax, trained)
+    note_missing(ax, run["theory_error"])
     ax.set_ylim(bottom=3e-4)
+    epoch_axis(ax, run["epoch"])
     ax.set_xlabel("epoch the theory starts from")
     ax.set_ylabel(axis_label(errors["theory_error"]))
-    ax.set_title(f"Theory error, {rule} (dotted: no change)")
-    ax.legend(frameon=False, fontsize=8)
+    ax.set_title(f"Theory error, {plain(rule)} (dotted: no change)")
+    legend(ax)
     return ax
 
 
@@ -61,20 +72,25 @@ def one_run(dataset, rule, start, seed=None, ax=None):
     run = dataset.sel(rule=[rule])
     seed = typical_seed(run) if seed is None else seed
     run = run.sel(seed=[seed])
-    theory = predict_from_epoch(run, start).squeeze(["rule", "seed"])
+    # Theory from the last recorded epoch has nothing to predict.
+    follows = start < dataset["epoch"].values[-1]
+    theory = predict_from_epoch(run, start).squeeze(["rule", "seed"]) if follows else None
     measured = run.squeeze(["rule", "seed"])
-    for place, mode in enumerate(measured["mode"].values):
-        colour = mode_colour(place)
+    colours = shades(rule_looks(dataset)[rule].color, measured.sizes["mode"])
+    for mode, colour in zip(measured["mode"].values, colours, strict=True):
         ax.plot(measured["epoch"], measured["mode_recurrent"].sel(mode=mode), color=colour, linewidth=2.5, alpha=0.55)
-        ax.plot(theory["epoch"], theory["predicted_recurrent"].sel(mode=mode), color=colour, linestyle="--")
+        if theory is not None:
+            ax.plot(theory["epoch"], theory["mode_recurrent"].sel(mode=mode), color=colour, linestyle="--")
         ax.axhline(float(measured["teacher_recurrent"].sel(mode=mode)), color="0.75", linewidth=0.8, zorder=0)
     ax.plot([], [], color="0.3", linewidth=2.5, alpha=0.55, label="training")
     ax.plot([], [], color="0.3", linestyle="--", label="theory")
-    ax.axvline(float(theory["start_epoch"]), color="0.6", linestyle=":", label="theory starts")
-    ax.set_xlabel(axis_label(dataset["epoch"]))
+    if theory is not None:
+        ax.axvline(float(theory["start_epoch"]), color="0.6", linestyle=":", label="theory starts")
+    note_lost(ax, measured.expand_dims("seed"))
+    epoch_axis(ax, dataset["epoch"])
     ax.set_ylabel(axis_label(dataset["mode_recurrent"]))
-    ax.set_title(f"One run, {rule}, seed {seed}")
-    ax.legend(frameon=False, fontsize=8, loc="lower right")
+    ax.set_title(f"One run, {plain(rule)}, seed {seed}")
+    legend(ax)
     return ax
 
 
@@ -102,7 +118,7 @@ def unaligned_students(dataset, errors, rule, start):
     matplotlib Figure
     """
     figure, axes = new_figure(1, 3, figsize=(14, 4))
-    theory_errors(errors, rule, axes[0])
+    theory_errors(errors, rule, axes[0], training=dataset)
     alignments(dataset, rule, axes[1])
     one_run(dataset, rule, start, ax=axes[2])
     for ax, letter in zip(axes, "ABC", strict=True):

@@ -3,13 +3,18 @@
 import textwrap
 
 import numpy as np
+import xarray as xr
 from fastmodes.analysis.trained.sweep_statistics import convergence_fraction, most_frequent
 
-from .style import axis_label, new_figure, rule_style
+from fastmodes.files.schema import flag_attributes
+
+from .palette import FILLS, rule_looks
+from .style import axis_label, legend, new_figure, plain, rule_labels, title_of
 
 #: Dims that belong to the results, not to the grid.
 _OWN = ("time", "epoch", "mode", "unit", "eigenvalue")
-_SERIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000")
+#: A flow has learned when its loss has fallen to this share of the first.
+_LEARNED = 0.01
 
 
 def sweep_figure(dataset):
@@ -39,11 +44,12 @@ def sweep_figure(dataset):
         raise ValueError("a sweep's figure needs an axis of two values or more besides rule and seed")
     kept = sorted(dims[:2], key=values.dims.index)
     values, bounds = _reduced(values, kept), [_reduced(bound, kept) for bound in bounds]
-    note = f"; {'most frequent' if _flags(values) else 'median'} over {', '.join(dims[2:])}" if dims[2:] else ""
-    title = f"{dataset.attrs.get('title', 'Sweep')}\n{axis_label(values)}{note}"
+    reduced = ", ".join(plain(dim) for dim in dims[2:])
+    note = f"; {'most frequent' if _flags(values) else 'median'} over {reduced}" if reduced else ""
+    title = f"{title_of(dataset, 'Sweep')}\n{axis_label(values)}{note}"
     if len(kept) == 1 and not _flags(values):
         figure, ax = new_figure(figsize=(6, 4.2))
-        sweep_curves(values, kept[0], ax, bounds=bounds)
+        sweep_curves(values, kept[0], ax, bounds=bounds, looks=rule_looks(dataset) if "rule" in values.dims else None)
         figure.suptitle(title, fontsize=11)
         return figure
     return _panels(values, kept, title)
@@ -54,17 +60,35 @@ def _subject(dataset):
     if "convergence_rate" in dataset and "kind" in dataset:
         return dataset["kind"], []
     if "gradient_cosine" in dataset:
-        quantiles = dataset["gradient_cosine"].load().quantile([0.25, 0.5, 0.75], dim=_dims(dataset, "seed"))
-        quantiles.attrs = dataset["gradient_cosine"].attrs
+        cosine = dataset["gradient_cosine"].load()
+        # Quantiles of nothing are nothing; NumPy would warn of it.
+        some = np.isfinite(cosine).any(_dims(dataset, "seed"))
+        quantiles = cosine.where(some, 0.0).quantile([0.25, 0.5, 0.75], dim=_dims(dataset, "seed")).where(some)
+        quantiles.attrs = cosine.attrs
         return quantiles.sel(quantile=0.5), [quantiles.sel(quantile=q) for q in (0.25, 0.75)]
     if "status" in dataset and "seed" in dataset["status"].dims and "epoch" in dataset.dims:
         found = convergence_fraction(dataset)
         return found["convergence_fraction"], [found["convergence_low"], found["convergence_high"]]
     if "status" in dataset:
-        return dataset["status"], []
+        return _outcome(dataset), []
     name = next(iter(dataset.data_vars))
     last = {dim: -1 for dim in ("time", "epoch") if dim in dataset[name].dims}
     return dataset[name].isel(last), []
+
+
+def _outcome(dataset):
+    """How flows ended; one that had the time to arrive and one that had just not are alike where both have learned."""
+    status = dataset["status"]
+    meanings = status.attrs.get("flag_meanings", "").split()
+    if "optimal" not in meanings or "loss" not in dataset or "time" not in dataset["loss"].dims:
+        return status
+    first, last = (dataset["loss"].isel(time=place) for place in (0, -1))
+    codes = {name: meanings.index(name) for name in ("optimal", "reached_end")}
+    arrived = (status == codes["reached_end"]) & (last <= _LEARNED * first)
+    merged = xr.where(arrived, codes["optimal"], status).transpose(*status.dims)
+    words = {"optimal": "learned", "reached_end": "not_learned_in_time"}
+    label = {"long_name": f"outcome (learned: optimal, or a loss below {100 * _LEARNED:g} % of the first)"}
+    return merged.rename("status").assign_attrs(label | flag_attributes([words.get(name, name) for name in meanings]))
 
 
 def _dims(dataset, *names):
@@ -87,7 +111,7 @@ def _reduced(values, kept):
     return values.transpose(*(d for d in ("rule", *kept) if d in values.dims))
 
 
-def sweep_curves(values, dim, ax=None, *, bounds=()):
+def sweep_curves(values, dim, ax=None, *, bounds=(), looks=None):
     """One curve per rule along ``dim``, with error bars between two ``bounds``.
 
     Parameters
@@ -97,6 +121,8 @@ def sweep_curves(values, dim, ax=None, *, bounds=()):
     dim : str
     ax : matplotlib Axes, optional
     bounds : pair of xarray.DataArray, optional
+    looks : dict of str to Look, optional
+        Of the rules; default: from their names.
 
     Returns
     -------
@@ -104,28 +130,25 @@ def sweep_curves(values, dim, ax=None, *, bounds=()):
     """
     ax = new_figure(figsize=(6, 4.2))[1] if ax is None else ax
     axis, scale, labels = _axis(values, dim)
-    names = [str(name) for name in values["rule"].values] if "rule" in values.dims else [""]
-    for place, name in enumerate(names):
-        chosen = {"rule": name} if name else {}
-        shifted = _beside(axis, scale, (place - (len(names) - 1) / 2) * 0.006)
-        style = rule_style(name, names) if name else {"color": _SERIES[0]}
+    looks = (rule_looks(values) if looks is None else looks) if "rule" in values.dims else {}
+    entries = rule_labels(looks) or {"": None}
+    for place, (name, label) in enumerate(entries.items()):
+        chosen = {"rule": name} if looks else {}
+        shifted = _beside(axis, scale, (place - (len(entries) - 1) / 2) * 0.006)
+        style = looks[name].line | {"marker": looks[name].marker} if looks else {"color": "black", "marker": "o"}
         middle = values.sel(chosen).values
         if len(bounds) == 2:
             low, high = (bound.sel(chosen).values for bound in bounds)
             # Rounding may put a bound a hair on the wrong side of what it bounds.
             reach = np.maximum([middle - low, high - middle], 0.0)
-            ax.errorbar(
-                shifted, middle, reach, label=name, marker="o", markersize=3, capsize=2, elinewidth=0.7, **style
-            )
+            ax.errorbar(shifted, middle, reach, label=label, markersize=4, capsize=2, elinewidth=0.7, **style)
         else:
-            ax.plot(shifted, middle, label=name, marker="o", markersize=3, **style)
+            ax.plot(shifted, middle, label=label, markersize=4, **style)
     ax.set_xscale(scale)
-    if labels is not None:
-        ax.set_xticks(axis, labels)
+    _ticks(ax.xaxis, axis, labels)
     ax.set_xlabel(_label(values, dim))
     ax.set_ylabel(axis_label(values))
-    if names != [""]:
-        ax.legend(frameon=False)
+    legend(ax)
     return ax
 
 
@@ -163,17 +186,18 @@ def sweep_map(values, ax=None, *, limits=None, logarithmic=False):
     x, x_scale, x_labels = _axis(values, across)
     if _flags(values):
         count = len(values.attrs["flag_meanings"].split())
-        colours = {"cmap": ListedColormap(_SERIES[:count]), "norm": BoundaryNorm(np.arange(count + 1) - 0.5, count)}
+        colours = {
+            "cmap": ListedColormap([FILLS[i % len(FILLS)] for i in range(count)]),
+            "norm": BoundaryNorm(np.arange(count + 1) - 0.5, count),
+        }
     else:
-        low, high = limits if limits is not None else (np.nanmin(values), np.nanmax(values))
+        low, high = _limits(values) if limits is None else limits
         colours = {"cmap": "viridis", "norm": (LogNorm if logarithmic else Normalize)(low, high)}
     mesh = ax.pcolormesh(_edges(x, x_scale), _edges(y, y_scale), values.values, **colours, rasterized=True)
     ax.set_xscale(x_scale)
     ax.set_yscale(y_scale)
-    if x_labels is not None:
-        ax.set_xticks(x, x_labels, rotation=30 if max(map(len, x_labels)) > 6 else 0, ha="center")
-    if y_labels is not None:
-        ax.set_yticks(y, y_labels)
+    _ticks(ax.xaxis, x, x_labels)
+    _ticks(ax.yaxis, y, y_labels)
     ax.set_xlabel(_label(values, across))
     ax.set_ylabel(_label(values, down))
     return ax, mesh
@@ -185,36 +209,62 @@ def _panels(values, kept, title):
     rows = -(-len(rules) // columns)
     height = 3.0 if len(kept) == 2 else 1.6
     figure, axes = new_figure(rows, columns, figsize=(3.4 * columns + 1.6, height * rows + 1.0), squeeze=False)
-    finite = values.values[np.isfinite(values.values)]
-    limits = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-    if "fraction" in str(values.name):
-        limits = (0.0, 1.0)
+    limits = (0.0, 1.0) if "fraction" in str(values.name) else _limits(values)
     logarithmic = not _flags(values) and limits[0] > 0 and limits[1] / limits[0] > 100
+    titles = rule_labels(map(str, rules), 26)
     for place, (ax, rule) in enumerate(zip(axes.flat, rules, strict=False)):
         shown = values if rule is None else values.sel(rule=rule)
         _, mesh = sweep_map(shown, ax, limits=limits, logarithmic=logarithmic)
-        ax.set_title("" if rule is None else str(rule), fontsize=10)
+        ax.set_title("" if rule is None else titles[str(rule)], fontsize=10)
         if place % columns:
             ax.set_ylabel("")
         if place + columns < len(rules):
             ax.set_xlabel("")
     for ax in axes.flat[len(rules) :]:
         ax.set_axis_off()
-    bar = figure.colorbar(mesh, ax=axes, shrink=0.9)
     if _flags(values):
-        meanings = values.attrs["flag_meanings"].split()
-        bar.set_ticks(range(len(meanings)), labels=[meaning.replace("_", " ") for meaning in meanings])
-        bar.ax.tick_params(length=0)
+        _flag_legend(figure, values)
+    else:
+        figure.colorbar(mesh, ax=axes, shrink=0.9)
     figure.suptitle(title, fontsize=11)
     return figure
+
+
+def _flag_legend(figure, values):
+    """Patches of the flags that occur."""
+    from matplotlib.patches import Patch
+
+    meanings = values.attrs["flag_meanings"].split()
+    patches = [
+        Patch(facecolor=FILLS[i % len(FILLS)], edgecolor="black", linewidth=0.5, label=meanings[i].replace("_", " "))
+        for i in np.unique(values)
+        if 0 <= i < len(meanings)
+    ]
+    if patches:
+        figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 4), frameon=False)
+
+
+def _limits(values):
+    """Smallest and largest finite value."""
+    finite = values.values[np.isfinite(values.values)]
+    return (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+
+
+def _ticks(axis, places, labels):
+    """Words or numbers at the cells, thinned out and slanted where they would run into each other."""
+    if labels is None:
+        return
+    step = -(-len(labels) // 24)
+    slanted = axis.axis_name == "x" and len(labels) * max(map(len, labels)) > 30
+    style = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
+    axis.set_ticks(places[::step], labels=labels[::step], minor=False, **style)
 
 
 def _axis(values, dim):
     """Positions along a dim, the scale they ask for, and labels where they are words."""
     size = values.sizes[dim]
     if dim not in values.coords or values[dim].dtype.kind not in "fi":
-        labels = [str(label) for label in values[dim].values] if dim in values.coords and dim else [""] * size
-        return np.arange(size), "linear", labels
+        return np.arange(size), "linear", _words(values, dim)
     positions = values[dim].values.astype(float)
     steps = np.diff(positions)
     if size > 2 and (positions > 0).all() and (steps > 0).all():
@@ -224,9 +274,28 @@ def _axis(values, dim):
     return positions, "linear", [f"{value:g}" for value in positions] if size <= 6 else None
 
 
+def _along(values, dim):
+    """Names of the parameters that vary together along a dim without values of its own."""
+    return [name for name, coord in values.coords.items() if coord.dims == (dim,) and name != dim]
+
+
+def _words(values, dim):
+    """Labels of the places along a dim: its own words, or the values of all that varies along it."""
+    if dim in values.coords:
+        return [plain(label, 18) for label in values[dim].values]
+    columns = [values[name].values for name in _along(values, dim)]
+    if not columns:
+        return [str(place) if dim else "" for place in range(values.sizes[dim])]
+    rows = zip(*columns, strict=True)
+    return [", ".join(plain(f"{v:g}" if isinstance(v, float) else v, 18) for v in row) for row in rows]
+
+
 def _label(values, dim):
-    label = axis_label(values[dim]) if dim in values.coords else dim
-    return textwrap.fill(dim.replace("_", " ") if label == dim else label, 34)
+    if dim in values.coords:
+        label = axis_label(values[dim])
+        return textwrap.fill(dim.replace("_", " ") if label == dim else label, 34)
+    along = ", ".join(plain(name).replace("_", " ") for name in _along(values, dim))
+    return textwrap.fill(plain(dim).replace("_", " ") + (f": {along}" if along else ""), 34)
 
 
 def _edges(centres, scale):

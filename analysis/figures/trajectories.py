@@ -4,7 +4,8 @@ import numpy as np
 
 import fastmodes as fm
 
-from .style import new_figure, rule_style
+from .palette import rule_looks
+from .style import figure_legend, new_figure, rule_labels
 
 
 def paths(dataset, ax):
@@ -20,12 +21,11 @@ def paths(dataset, ax):
     -------
     matplotlib Axes
     """
-    names = [str(name) for name in dataset["rule"].values]
-    for name in names:
+    looks = rule_looks(dataset)
+    for name, label in rule_labels(looks).items():
         one = dataset.sel(rule=name)
-        style = rule_style(name, names)
-        ax.plot(one["a"], one["b"], linewidth=2, label=name, **style)
-        ax.plot(one["a"][-1], one["b"][-1], "s", color=style["color"], markersize=7, zorder=4)
+        ax.plot(one["a"], one["b"], linewidth=2, label=label, **looks[name].line)
+        ax.plot(one["a"][-1], one["b"][-1], "s", color=looks[name].color, markersize=7, zorder=4)
     ax.plot(dataset["a"][0, 0], dataset["b"][0, 0], "o", color="black", markersize=7, zorder=5)
     ax.set(xlabel="readout a", ylabel="input b")
     return ax
@@ -44,10 +44,10 @@ def losses(dataset, ax):
     -------
     matplotlib Axes
     """
-    names = [str(name) for name in dataset["rule"].values]
-    for name in names:
+    looks = rule_looks(dataset)
+    for name, label in rule_labels(looks).items():
         loss = np.maximum(dataset["loss"].sel(rule=name), 1e-12)
-        ax.plot(dataset["time"], loss, linewidth=2, label=name, **rule_style(name, names))
+        ax.plot(dataset["time"], loss, linewidth=2, label=label, **looks[name].line)
     ax.set(xscale="log", yscale="log", xlabel="flow time s (epochs times learning rate)", ylabel="loss")
     return ax
 
@@ -64,14 +64,12 @@ def detour_of_wrong_feedback():
     for side in (-1, 1):
         s = side * np.geomspace(0.4, 2.5, 200)
         label = "optimal branches" if side > 0 else None
-        left.plot(s, 1 / s, color="#BBBBBB", linewidth=5, zorder=0, solid_capstyle="round", label=label)
+        left.plot(s, 1 / s, color="0.73", linewidth=5, zorder=0, solid_capstyle="round", label=label)
     paths(found, left)
     left.set(xlim=(-2.6, 2.6), ylim=(-2.6, 2.6), title="Path (circle: start, squares: ends)")
-    left.legend(frameon=False, loc="upper left")
-    names = [str(name) for name in found["rule"].values]
-    for name in names:
-        middle.plot(times[1:], found["w"].sel(rule=name)[1:], linewidth=2, **rule_style(name, names))
-    middle.axhline(0.7, color="#BBBBBB", linewidth=5, zorder=0)
+    for name, look in rule_looks(found).items():
+        middle.plot(times[1:], found["w"].sel(rule=name)[1:], linewidth=2, **look.line)
+    middle.axhline(0.7, color="0.73", linewidth=5, zorder=0)
     middle.set(
         xscale="log",
         xlabel="flow time s (epochs times learning rate)",
@@ -79,6 +77,7 @@ def detour_of_wrong_feedback():
         title="Recurrent weight (grey: w*)",
     )
     losses(found.isel(time=slice(1, None)), right)
+    figure_legend(figure, left)
     right.set_title("Loss")
     figure.suptitle("A start near one branch, feedback of the other sign (w* = 0.7, p = 1, r = -1, decay 0.5)")
     return figure

@@ -1,9 +1,16 @@
 """The table of claims C1 to C10: what is claimed, what we measured, and the verdict."""
 
+from collections.abc import Mapping
+
 from .claims_modes import mode_claims
 from .claims_rank import rank_of_changes
 from .claims_training import convergence_counts, learning_rate_claim, unaligned_students
 from .verdicts import Claim
+
+_READ = (
+    "unaligned", "prediction", "unaligned_sweep", "rank", "family", "proposition", "rank_sweep", "convergence",
+    "limits",
+)  # fmt: skip
 
 
 def claims(datasets) -> list[Claim]:
@@ -18,7 +25,18 @@ def claims(datasets) -> list[Claim]:
     -------
     list of Claim
         In order; each verdict follows from its checks, none is written by hand.
+
+    Raises
+    ------
+    ValueError
+        If a dataset is missing.
     """
+    missing = [name for name in _READ if name not in datasets] if isinstance(datasets, Mapping) else _READ
+    if missing:
+        raise ValueError(
+            f"datasets must be a dict of the experiments' datasets by name, {', '.join(_READ)}; missing: "
+            f"{', '.join(missing)}"
+        )
     rows = mode_claims()
     rows.append(unaligned_students(datasets["unaligned"], datasets["prediction"], datasets["unaligned_sweep"]))
     rows.append(rank_of_changes(datasets["rank"], datasets["family"], datasets["proposition"], datasets["rank_sweep"]))

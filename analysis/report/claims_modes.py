@@ -7,6 +7,7 @@ from fastmodes import Modes, bptt, eprop, flow, mode_update, rflo, tbptt
 
 from ..theory.linear_stability import stability
 from ..theory.manifolds import fixed_points
+from . import thresholds
 from .verdicts import Claim
 
 _RULES = (bptt(), tbptt(1), rflo(0.5), eprop())
@@ -26,7 +27,7 @@ def fixed_point_manifolds():
         off = mode_update(rule, Modes(np.linspace(-0.9, 0.9, 41), 0.0, 0.0), Modes(goals, 1.0, 1.0), feedback=0.8)
         rows[rule.name] = (float(_size(on).max()), float(_size(off).max()), float(_size(off).min()))
     exact = fixed_points(_RULES, goals.ravel(), 1.0, 0.5).sel(manifold="non_optimal")["loss"].values
-    loss_matches = np.allclose(exact, 1 / (2 * (1 - goals.ravel() ** 2)), rtol=1e-14)
+    loss_matches = np.allclose(exact, 1 / (2 * (1 - goals.ravel() ** 2)), rtol=thresholds.LINE_LOSS)
     local = max(rows["BPTT"][1], rows["tBPTT(1)"][1])
     random = min(rows["RFLO"][2], rows["e-prop"][2])
     return Claim(
@@ -39,9 +40,9 @@ def fixed_point_manifolds():
             f"On a = b = 0: BPTT and tBPTT {local:.1e}; RFLO and e-prop at least {random:.2f}.",
         ),
         {
-            "optimal manifold": max(row[0] for row in rows.values()) < 1e-10,
-            "non-optimal line": local < 1e-14,
-            "RFLO has none": random > 0.1,
+            "optimal manifold": max(row[0] for row in rows.values()) < thresholds.AT_REST,
+            "non-optimal line": local < thresholds.ON_THE_LINE,
+            "RFLO has none": random > thresholds.MOVES,
             "loss on the line": bool(loss_matches),
         },
         "Fig. 1",
@@ -63,7 +64,7 @@ def vector_fields():
         return product[norms > 0] / norms[norms > 0]
 
     truncated, random = cosine("BPTT", "tBPTT(1)"), cosine("BPTT", "RFLO")
-    near = (np.abs(a) < 0.06).ravel() & (np.abs(b) < 0.06).ravel()
+    near = (np.maximum(np.abs(a), np.abs(b)) < thresholds.NEAR_ZERO).ravel()
     sizes = {name: float(np.linalg.norm(field[:, near], axis=0).max()) for name, field in fields.items()}
     return Claim(
         "C2",
@@ -78,9 +79,9 @@ def vector_fields():
             f"RFLO {sizes['RFLO']:.2f}.",
         ),
         {
-            "alike": bool(np.median(truncated) > 0.9 and (truncated < 0).mean() < 0.01),
-            "RFLO differs": bool(np.median(random) < 0.75),
-            "no line under RFLO": sizes["RFLO"] > 0.1 and sizes["BPTT"] < 1e-12,
+            "alike": bool(np.median(truncated) > thresholds.ALIKE and (truncated < 0).mean() < thresholds.OPPOSED),
+            "RFLO differs": bool(np.median(random) < thresholds.UNLIKE),
+            "no line under RFLO": sizes["RFLO"] > thresholds.MOVES and sizes["BPTT"] < thresholds.NO_FLOW,
         },
         "Fig. 2",
         {"cosine tBPTT": float(np.median(truncated)), "cosine RFLO": float(np.median(random))},
@@ -111,14 +112,14 @@ def eigenvalues_along_the_manifold():
         "BPTT and tBPTT stable everywhere": bool(stable.sel(rule=["BPTT", "tBPTT(1)"]).all()),
         "RFLO stable where r s > 0": bool(stable.sel(rule="RFLO").where(right, drop=True).all()),
         "RFLO unstable on most of the wrong branch": bool(
-            (~stable.sel(rule="RFLO").where(wrong, drop=True).astype(bool)).mean() > 0.5
+            (~stable.sel(rule="RFLO").where(wrong, drop=True).astype(bool)).mean() > thresholds.MOST
         ),
         "oscillation on RFLO's wrong branch alone": oscillating > 0
         and not bool(turning.sel(rule=["BPTT", "tBPTT(1)"]).any())
         and not bool(turning.sel(rule="RFLO").where(right, drop=True).astype(bool).any()),
-        "tBPTT close to BPTT for small w*": bool(close[0] < 0.05 and close[-1] > close[0]),
-        "BPTT slowest at |s| = sqrt|p|": slowest < 0.02,
-        "BPTT mostly the fastest": first["BPTT"] > 0.5,
+        "tBPTT close to BPTT for small w*": bool(close[0] < thresholds.SAME_RATE and close[-1] > close[0]),
+        "BPTT slowest at |s| = sqrt|p|": slowest < thresholds.SLOWEST_AT,
+        "BPTT mostly the fastest": first["BPTT"] > thresholds.MOST,
     }
     return Claim(
         "C3",
@@ -153,9 +154,9 @@ def trajectories():
     data = flow((bptt(), tbptt(1), rflo(0.5)), start, goal, times, feedback=xr.DataArray(strengths, dims="r"))
     path = np.stack([data[v].transpose("rule", "r", "time").values for v in "wab"])
     lengths = np.linalg.norm(np.diff(path), axis=0).sum(axis=-1)
-    ends, gone = path[1, :, :, -1], np.abs(path[0, 2, :, -1]) > 0.999
+    ends, gone = path[1, :, :, -1], np.abs(path[0, 2, :, -1]) > thresholds.GONE
     loss = data["loss"].transpose("rule", "r", "time").values
-    learned = loss < 1e-4 * loss[..., :1]
+    learned = loss < thresholds.FALLEN * loss[..., :1]
     taken = np.where(learned.any(axis=-1), times[learned.argmax(axis=-1)], np.inf)
     detour, slower = lengths[2] / lengths[0], taken[2] / taken[0]
     return Claim(
@@ -179,8 +180,8 @@ def trajectories():
             "BPTT and tBPTT to the near branch": bool((ends[:2] > 0).all()),
             "RFLO to the opposite branch": bool((ends[2] < 0)[~gone].all() and np.isfinite(taken[2, ~gone]).all()),
             "never out of the domain": not gone.any(),
-            "long detour": bool((detour > 5).all()),
-            "much longer": bool((slower > 2).all()),
+            "long detour": bool((detour > thresholds.LONG_WAY).all()),
+            "much longer": bool((slower > thresholds.MUCH_LONGER).all()),
         },
         "Fig. 4",
         {"r": strengths.tolist(), "path ratio": detour.tolist(), "time ratio": slower.tolist()},
@@ -217,9 +218,9 @@ def feedback_and_decay():
             for name, (fast, slow, wrong) in shares.items()
         ),
         {
-            "r, good branch": min(shares["r"][:2]) > 0.5,
-            "w_hat, good branch": min(shares["w_hat"][:2]) > 0.5,
-            "wrong branch": min(shares["r"][2], shares["w_hat"][2]) > 0.5,
+            "r, good branch": min(shares["r"][:2]) > thresholds.MOST,
+            "w_hat, good branch": min(shares["w_hat"][:2]) > thresholds.MOST,
+            "wrong branch": min(shares["r"][2], shares["w_hat"][2]) > thresholds.MOST,
         },
         "Fig. 7",
         {"shares": shares},
@@ -251,7 +252,10 @@ def sequence_loss():
             + ", ".join(f"{gap:.1e} at T = {n}" for gap, n in zip(worst, lengths, strict=True))
             + f"; it falls like T^{power:.2f}.",
         ),
-        {"same limit": worst[-1] < 1e-3, "at every rule": all(gap[-1] < 0.01 * gap[0] for gap in gaps.values())},
+        {
+            "same limit": worst[-1] < thresholds.SAME_LIMIT,
+            "at every rule": all(gap[-1] < thresholds.FALLS * gap[0] for gap in gaps.values()),
+        },
         "App. H",
         {"steps": lengths, "gaps": gaps, "power": power},
     )

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from ..trained.checks import training_rules
 from ..trained.intervals import median_interval
 from ..trained.learned_rank import rank_measures, spectrum
-from ..trained.prediction import training_rules
+from . import thresholds
 from .experiments import final_loss
 from .verdicts import Claim, spread
 
@@ -40,9 +41,10 @@ def rank_of_changes(rank, family, proposition, sweep):
     measured.append(
         f"Largest imaginary part of the change's eigenvalues over their largest modulus, BPTT: {imaginary:.2f}."
     )
-    checks["RFLO at most n_out"] = float(bound.sel(optimizer=["SGD", "SGD, clipped"]).max()) < 1e-9 and largest < 1e-2
+    outside = float(bound.sel(optimizer=["SGD", "SGD, clipped"]).max())
+    checks["RFLO at most n_out"] = outside < thresholds.OUTSIDE and largest < thresholds.SECOND
     checks["BPTT highest"] = all(ratio["BPTT"][1] > ratio[k][2] for k in ratio if k != "BPTT")
-    checks["tBPTT close to RFLO"] = ratio["tBPTT(1)"][0] < 1.5
+    checks["tBPTT close to RFLO"] = ratio["tBPTT(1)"][0] < thresholds.CLOSE_TO_ONE
     checks["e-prop between tBPTT and BPTT"] = ratio["tBPTT(1)"][0] < ratio["e-prop"][0] < ratio["BPTT"][0]
     loss = final_loss(rank)
     losses = {str(name): median_interval(loss.sel(rule=name)) for name in rank["rule"].values}
@@ -54,13 +56,13 @@ def rank_of_changes(rank, family, proposition, sweep):
         "rule, "
         f"median {inside:.2f}."
     )
-    checks["more rank, less loss"] = correlation < -0.3
-    checks["more rank, less loss within a rule"] = inside < -0.3
+    checks["more rank, less loss"] = correlation < thresholds.GOES_WITH
+    checks["more rank, less loss within a rule"] = inside < thresholds.GOES_WITH
     answer, text = _what_limits(family)
     measured.append(text)
     order, stable = _rank_over_choices(sweep)
     measured.append(stable)
-    checks["this order whatever our choices"] = min(order.values()) >= 0.8 * sweep.sizes["variation"]
+    checks["this order whatever our choices"] = min(order.values()) >= thresholds.WHATEVER * sweep.sizes["variation"]
     return Claim(
         "C6",
         "The change of W that RFLO learns has rank n_out; tBPTT's is similar, e-prop's lies between, BPTT's is "
@@ -88,7 +90,7 @@ def _rank_and_loss(family):
     for name in family["rule"].values:
         good = kept.sel(rule=name).values
         x, y = ratio.sel(rule=name).values[good], loss.sel(rule=name).values[good]
-        if good.sum() > 5 and np.ptp(x) > 1e-6:
+        if good.sum() > thresholds.ENOUGH_RUNS and np.ptp(x) > thresholds.VARIES:
             within.append(float(spearmanr(x, y).statistic))
     return overall, float(np.median(within)) if within else np.nan
 

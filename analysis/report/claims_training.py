@@ -6,11 +6,10 @@ import numpy as np
 
 from ..trained.intervals import count_interval, median_interval
 from ..trained.learning_rates import power_of_gap
+from . import thresholds
 from .experiments import after_transient, final_loss, transient
 from .verdicts import Claim, spread
 
-#: A run has learned when its loss has fallen to this share of the initial loss.
-LEARNED = 0.05
 _PAPER_RULES = ("BPTT", "tBPTT(1)", "RFLO")
 _ALIGNMENTS = ("recurrent", "readout", "input", "feedback")
 
@@ -56,12 +55,15 @@ def unaligned_students(training, errors, sweep):
         measured.append(f"{name}, {_overtaken(error)}")
         early = np.array([v[0] for v in row["first"]])
         checks[f"{name}: fits after a transient"] = bool(
-            (medians[:2] < 0.5 * early[:2]).all() and (medians < still).all()
+            (medians[:2] < thresholds.FITS * early[:2]).all() and (medians < still).all()
         )
         checks[f"{name}: largest two best"] = bool(medians[:2].max() < medians[2:].min())
-        checks[f"{name}: aligns"] = ends["recurrent"][0] > 0.9 and min(ends["readout"][0], ends["input"][0]) > 0.95
+        checks[f"{name}: aligns"] = (
+            ends["recurrent"][0] > thresholds.RECURRENT_ALIGNS
+            and min(ends["readout"][0], ends["input"][0]) > thresholds.ENDS_ALIGN
+        )
     feedback = numbers["RFLO"]["alignment"]["feedback"]
-    checks["feedback stays partly misaligned"] = feedback[2] < 0.95
+    checks["feedback stays partly misaligned"] = feedback[2] < thresholds.MISALIGNED
     robust, text = _theory_over_choices(sweep)
     measured.append(text)
     return Claim(
@@ -80,7 +82,9 @@ def unaligned_students(training, errors, sweep):
 
 def _overtaken(error):
     """From which start epoch on the prediction that nothing changes is the better one, for most modes."""
-    better = (error["theory_error"].median("seed") < error["standstill_error"].median("seed")).mean("mode") > 0.5
+    better = (error["theory_error"].median("seed") < error["standstill_error"].median("seed")).mean(
+        "mode"
+    ) > thresholds.MOST
     last = error["epoch"].values[better.values]
     return (
         f"started up to epoch {int(last[-1])} the theory predicts most modes better than standing still; later nothing "
@@ -94,7 +98,7 @@ def _theory_over_choices(sweep):
     """In how many variations of our choices the late theory error is below the early one, per rule."""
     kept = sweep["theory_error"].sel(mode=[0, 1]).mean("mode").median("seed")
     better = after_transient(kept) < kept.isel(start=0)
-    learned = (final_loss(sweep) < LEARNED * _start_loss()).mean("seed") >= 0.5
+    learned = (final_loss(sweep) < thresholds.LEARNED * _start_loss()).mean("seed") >= thresholds.MOST
     rows = {
         str(name): (int((better & learned).sel(rule=name).sum()), int(learned.sel(rule=name).sum()))
         for name in sweep["rule"].values
@@ -122,7 +126,7 @@ def convergence_counts(convergence, rank, sweep):
         return {str(n): (int(kept.sel(rule=n).sum()), dataset.sizes["seed"]) for n in dataset["rule"].values}
 
     pushed, gentle = counted(convergence), counted(rank)
-    low = final_loss(convergence) < LEARNED * convergence["validation_loss"].isel(epoch=0)
+    low = final_loss(convergence) < thresholds.LEARNED * convergence["validation_loss"].isel(epoch=0)
     learned = {str(n): int(low.sel(rule=n).sum()) for n in convergence["rule"].values}
 
     def words(counts):
@@ -144,9 +148,8 @@ def convergence_counts(convergence, rank, sweep):
         "C7",
         "RFLO and e-prop are less stable in training: of 20 runs 13 and 12 converged, of BPTT and tBPTT all.",
         (
-            f"Rate 0.015, w_hat 0.9, runs that do not diverge: {words(pushed)}; their loss ends below {LEARNED:g} "
-            "of its start "
-            "in " + ", ".join(f"{n} {c}" for n, c in learned.items()) + ".",
+            f"Rate 0.015, w_hat 0.9, runs that do not diverge: {words(pushed)}; their loss ends below "
+            f"{thresholds.LEARNED:g} of its start in " + ", ".join(f"{n} {c}" for n, c in learned.items()) + ".",
             f"Rate 0.001, w_hat 0.5, runs that do not diverge: {words(gentle)}.",
             f"Diverged runs of {sweep.sizes['seed']} in {sweep.sizes['variation']} variations around rate 0.001: "
             f"{where or 'none'}.",
@@ -178,9 +181,9 @@ def learning_rate_claim(limits):
         f"{powers['tBPTT(1)']:.2f} for tBPTT(1).",
     ]  # fmt: skip
     checks = {
-        "2/|lambda| in one unit": max(worst.values()) < 0.02,
-        "BPTT cubic": abs(powers["BPTT"] - 3) < 0.3,
-        "tBPTT square": abs(powers["tBPTT(1)"] - 2) < 0.3,
+        "2/|lambda| in one unit": max(worst.values()) < thresholds.UNIT_LIMIT,
+        "BPTT cubic": abs(powers["BPTT"] - 3) < thresholds.POWER,
+        "tBPTT square": abs(powers["tBPTT(1)"] - 2) < thresholds.POWER,
     }
     for name, values in ratios.items():
         if values:
@@ -188,7 +191,7 @@ def learning_rate_claim(limits):
                 f"Whole networks from small weights, {name}: measured over predicted limit {min(values):.2f} to "
                 f"{max(values):.2f}."
             )
-            checks[f"networks, {name}"] = min(values) > 0.75 and max(values) < 1.33
+            checks[f"networks, {name}"] = min(values) > thresholds.NETWORK_LOW and max(values) < thresholds.NETWORK_HIGH
     return Claim(
         "C10",
         "Ours: training is stable up to the rate 2/|lambda| of mode theory, which falls like (1 - w*^2)^3 for "

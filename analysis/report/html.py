@@ -7,6 +7,9 @@ import struct
 
 from fastmodes.presets import PRESETS
 
+from .thresholds import THRESHOLDS
+from .verdicts import QUICK_CAVEAT
+
 _STYLE = """
 :root { color-scheme: light; }
 body { margin: 0 auto; max-width: 62rem; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; }
@@ -58,10 +61,11 @@ def html_report(claims, pictures, datasets, *, quick=False):
         "computed by fastmodes; every verdict follows from the checks beside it.</p>",
     ]
     if quick:
-        body.append('<p class="note">A quick run: few seeds and short training. The verdicts mean nothing.</p>')
-    body.append(_summary(claims))
+        body.append(f'<p class="note">{QUICK_CAVEAT}</p>')
+    body.append(_summary(claims, quick))
     for claim in claims:
         body.append(_section(claim, shown[claim.name]))
+    body.append(_thresholds())
     body.append(_parameters())
     body.append(_origin(datasets))
     return (
@@ -76,10 +80,11 @@ def _badge(verdict):
     return f'<span class="verdict {_LOOKS[verdict]}">{verdict}</span>'
 
 
-def _summary(claims):
+def _summary(claims, quick):
+    mark = " <b>quick run, not to be quoted</b>" if quick else ""
     rows = "".join(
         f'<tr><td><a href="#{claim.name}">{claim.name}</a></td>'
-        f"<td>{_badge(claim.verdict)}<br>{html.escape(claim.statement)}</td></tr>"
+        f"<td>{_badge(claim.verdict)}{mark}<br>{html.escape(claim.statement)}</td></tr>"
         for claim in claims
     )
     return (
@@ -115,6 +120,20 @@ def _figure(picture, path):
     )
 
 
+def _thresholds():
+    """What decides, number by number."""
+    rows = "".join(
+        f"<tr><td>{one.claim}</td><td>{html.escape(one.what)}</td><td>{one.value:g}</td>"
+        f"<td>{html.escape(one.reason)}</td></tr>"
+        for one in THRESHOLDS.values()
+    )
+    return (
+        "<h2>Thresholds: the numbers that decide</h2><details><summary>All of them, with reasons</summary>"
+        "<table><thead><tr><th>Claims</th><th>What is compared</th><th>Threshold</th><th>Why this number</th></tr>"
+        f"</thead><tbody>{rows}</tbody></table></details>"
+    )
+
+
 def _parameters():
     parts = []
     for preset in PRESETS.values():
@@ -135,7 +154,7 @@ def _origin(datasets):
         for name, data in datasets.items()
     )
     used = json.loads(next(iter(datasets.values())).attrs["versions"])
-    listed = ", ".join(f"{html.escape(k)} {html.escape(v)}" for k, v in used.items())
+    listed = ", ".join(html.escape(f"{name} {version}") for name, version in used.items())
     return (
         f"<h2>Datasets</h2><table><thead><tr><th>Name</th><th>Content</th><th>Computed</th></tr></thead>"
         f"<tbody>{rows}</tbody></table><p>{listed}</p>"

@@ -1,6 +1,7 @@
 """Every experiment, every figure and the table of claims, in one folder; what is there is not computed again."""
 
 import dataclasses
+import io
 import json
 import sys
 import time
@@ -8,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fastmodes.files.netcdf import make_folder, read_netcdf, replacing, write_netcdf
+from fastmodes.files.disk import write_bytes
+from fastmodes.files.netcdf import make_folder, read_netcdf, write_netcdf
 
 from .claims import claims
 from .experiments import EXPERIMENTS, FULL, QUICK
 from .gallery import PICTURES
 from .html import html_report
+from .verdicts import QUICK_CAVEAT
 
 _HASH = "experiment_hash"
 
@@ -61,14 +64,16 @@ def reproduce(out, *, quick=False, progress=True) -> Outcome:
         datasets[experiment.name] = _dataset(experiment, size, datasets, data_folder, progress, say)
     say("Judging the claims")
     rows = claims(datasets)
-    _write_text(folder / "claims.json", json.dumps([row.as_dict() for row in rows], indent=1, default=_plain))
+    caveat = {"caveat": QUICK_CAVEAT} if quick else {}
+    table = [row.as_dict() | caveat for row in rows]
+    _write_text(folder / "claims.json", json.dumps(table, indent=1, default=_plain))
     say("Drawing the figures")
     pictures = []
     for picture in PICTURES:
         path = figure_folder / f"{picture.name}.png"
-        figure = picture.draw(datasets)
-        with replacing(path) as temporary:
-            figure.savefig(temporary, dpi=110, format="png")
+        drawn = io.BytesIO()
+        picture.draw(datasets).savefig(drawn, dpi=110, format="png")
+        write_bytes(path, drawn.getbuffer())
         pictures.append((picture, path))
     report = _write_text(folder / "report.html", html_report(rows, pictures, datasets, quick=quick))
     say(f"Done in {time.perf_counter() - began:.0f} s.")
@@ -96,8 +101,7 @@ def _dataset(experiment, size, datasets, folder, progress, say):
 
 
 def _write_text(path, text):
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_bytes(path, text.encode())
     return path
 
 

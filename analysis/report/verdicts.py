@@ -4,6 +4,12 @@ import dataclasses
 
 REPRODUCED, IN_PART, NOT_REPRODUCED = "reproduced", "reproduced in part", "not reproduced"
 
+#: What a quick run says of its verdicts, wherever it shows them.
+QUICK_CAVEAT = (
+    "A quick run: numbers from few seeds and short training, to see that everything works. Its verdicts are not to be "
+    "quoted."
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
@@ -44,6 +50,23 @@ class Claim:
     def as_dict(self):
         """The row as plain values, for JSON."""
         return dataclasses.asdict(self) | {"verdict": self.verdict}
+
+
+def verdict_lines(claims, *, quick=False):
+    """The table of verdicts as lines of text; a quick run says at both ends and in every line what they are worth.
+
+    Parameters
+    ----------
+    claims : list of Claim
+    quick : bool
+
+    Returns
+    -------
+    list of str
+    """
+    caveat = [QUICK_CAVEAT] if quick else []
+    rows = [f"{claim.name:<4} {claim.verdict}{' (quick run: not to be quoted)' if quick else ''}" for claim in claims]
+    return [*caveat, *rows, *caveat]
 
 
 def spread(values, digits=2):

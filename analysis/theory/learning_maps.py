@@ -5,23 +5,28 @@ import xarray as xr
 from fastmodes.kernels.flow.driver import LEFT_DOMAIN, NON_OPTIMAL, STATUSES
 
 from fastmodes.files.schema import annotate, flag_attributes
-from fastmodes.modes.flow import flow_configuration, flow_grid, integrate
-from fastmodes.validation import check_number
+from fastmodes.modes.flow import flow_configuration, flow_grid, integrate, step_options
+from fastmodes.parallel import check_threads
+from fastmodes.validation import check_flag, check_number
 
 #: Where a trajectory goes: the branch of the optimal manifold with readout a > 0 or a < 0, the line a = b = 0, out of
 #: the domain, or nowhere within the time.
 BASINS = ("positive_branch", "negative_branch", "non_optimal", "left_domain", "undecided")
 
+_RESULTS = (
+    "rule", "basin", "status", "time_reached", "w", "a", "b", "learning_time", "path_length", "detour",
+)  # fmt: skip
+
 
 def learning_map(
-    rules, modes, teacher_modes, *, feedback=None, decay=None, horizon=None, end=1000.0, threshold=0.01,
-    rtol=1e-6, atol=1e-9, progress=False,
+    rules, modes, teacher_modes, *, feedback=1.0, decay=None, horizon=None, end=1000.0, threshold=0.01,
+    rtol=1e-6, atol=1e-9, step_limit=100_000, threads=None, progress=True,
 ) -> xr.Dataset:  # fmt: skip
     """Follow every point of a grid to the end, and measure where and how it went.
 
     Parameters
     ----------
-    rules, modes, teacher_modes, feedback, decay, horizon, rtol, atol, progress
+    rules, modes, teacher_modes, feedback, decay, horizon, rtol, atol, step_limit, threads, progress
         As for :func:`fastmodes.flow`.
     end : float
         Flow time at which undecided trajectories are given up.
@@ -40,18 +45,18 @@ def learning_map(
     TypeError, ValueError
         For a parameter outside its range.
     """
-    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon)
+    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, results=_RESULTS)
     end, threshold = check_number("end", end, above=0), check_number("threshold", threshold, above=0, below=1)
-    options = np.array(
-        [check_number("rtol", rtol, 1e-13, 0.1), check_number("atol", atol, 1e-15, 0.1), 1e5, 0.0, threshold]
-    )
-    states, ends = integrate(rules, grid, np.array([end]), options, observe=True, progress=progress)
+    options = step_options(rtol, atol, step_limit, threshold)
+    threads, progress = check_threads(threads), check_flag("progress", progress)
+    grid.check_memory(16 * len(rules), "cut the grid into pieces")
+    states, ends = integrate(rules, grid, np.array([end]), options, observe=True, threads=threads, progress=progress)
     start = grid.reader(("recurrent", "readout", "input"))()
     product = grid.reader(("teacher_product",))()[:, 0]
     w, a, b = states[..., 0]
     length, learnt = ends.path_length, ends.learning_time
-    distance = np.linalg.norm(np.stack([w, a, b], axis=-1) - start, axis=-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        distance = np.linalg.norm(np.stack([w, a, b], axis=-1) - start, axis=-1)
         detour = np.where(distance > 0, np.maximum(length / distance, 1.0), 1.0)
     results = {
         "basin": _basin(a, ends.status, ends.loss <= threshold),

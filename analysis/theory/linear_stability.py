@@ -7,12 +7,17 @@ from fastmodes.kernels.modes.stability import KINDS, optimal_stability
 from fastmodes.files.large_grids import SLAB_POINTS, write_slabs
 from fastmodes.files.schema import annotate, flag_attributes
 from fastmodes.modes.grid import check_non_zero
-from fastmodes.modes.update import moves, rule_grid
-from fastmodes.parallel import run_blocks
+from fastmodes.modes.update import rule_grid
+from fastmodes.parallel import check_threads, run_blocks
 from fastmodes.progress import progress_bar
+from fastmodes.rule_codes import kernel_rule, moves
 from fastmodes.rules import check_rules
+from fastmodes.validation import check_flag
+
+from .horizon_sums import horizon_sums
 
 _BLOCK = 1 << 17
+_SLAB_BY_SLAB = "write_stability computes and writes it slab by slab"
 # Points whose results stay in the cache until what follows from them has been derived.
 _PIECE = 1 << 14
 
@@ -21,36 +26,39 @@ def _entries(teacher_recurrent, teacher_product, feedback, **more):
     return {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "feedback": feedback} | more
 
 
-_PARAMETERS = ("teacher_recurrent", "teacher_product", "position", "feedback")
+# No dimension of a parameter may have the name of what a result holds.
+_RESULTS = (
+    "rule", "eigenvalue", "stability_real", "stability_imag", "kind", "stable", "oscillatory", "convergence_rate",
+    "largest_learning_rate",
+)  # fmt: skip
+_PARAMETERS = ("teacher_recurrent", "teacher_product", "position")
 
 
-def _rule_names(rules):
-    return ("rule", [rule.name for rule in rules])
-
-
-def _evaluate(rules, grid, values, kinds, derive=None, progress=False):
+def _evaluate(rules, grid, values, kinds, derive=None, threads=None, progress=True):
     """Kernel results of every rule, into ``values`` (rule, part, point) and ``kinds`` (rule, point).
 
     ``derive(i, piece)`` is called for each piece of rule i, while its results are in the cache.
     """
-    with progress_bar(len(rules) * grid.size, "points", progress) as bar:
+    threads = check_threads(threads)
+    with progress_bar(len(rules) * grid.size, "points", check_flag("progress", progress)) as bar:
         for i, rule in enumerate(rules):
-            layout = grid.layout((*_PARAMETERS, f"decay {i}", f"horizon {i}"))
-            code = np.array([rule.feedback == "readout", moves(rule)], dtype=np.int64)
+            layout = grid.layout((*_PARAMETERS, f"r {i}", f"decay {i}", f"horizon {i}"))
+            in_kernel = kernel_rule(rule)
 
-            def work(block, i=i, layout=layout, code=code):
+            def work(block, i=i, layout=layout, in_kernel=in_kernel):
                 for start in range(*block, _PIECE):
                     piece = slice(start, min(start + _PIECE, block[1]))
-                    optimal_stability(*layout, start, code, values[i, :, piece], kinds[i, piece])
+                    optimal_stability(*layout, start, in_kernel, values[i, :, piece], kinds[i, piece])
                     if derive is not None:
                         derive(i, piece)
 
-            run_blocks(work, grid.blocks(_BLOCK), on_done=lambda block: bar.update(block[1] - block[0]))
+            blocks = grid.blocks(_BLOCK, threads)
+            run_blocks(work, blocks, threads, on_done=lambda block: bar.update(block[1] - block[0]))
 
 
 def _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon):
     entries = _entries(teacher_recurrent, teacher_product, feedback, position=position)
-    grid = rule_grid(rules, entries, decay, horizon)
+    grid = rule_grid(rules, entries, decay, horizon, _RESULTS)
     check_non_zero(grid, "position")
     return grid
 
@@ -62,13 +70,14 @@ def _shaped(grid, array, leading):
 
 
 def stability(
-    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None, progress=False
-) -> xr.Dataset:
+    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None, threads=None,
+    progress=True,
+) -> xr.Dataset:  # fmt: skip
     """Both non-zero eigenvalues of the flow on the optimal manifold (w, a, b) = (w*, s, p/s), s != 0.
 
     Parameters
     ----------
-    rules : LearningRule or sequence of them
+    rules : LearningRule or str, or sequence of them
         Any rules of the family; one closed form serves all.
     teacher_recurrent, teacher_product : number, array or DataArray
         w* with |w*| < 1, and p = a* b*.
@@ -78,8 +87,10 @@ def stability(
         r, read by rules with random feedback.
     decay, horizon : number, array or DataArray, optional
         Replace the decay of scalar propagators, and the horizon of rules that have a finite one.
+    threads : int, optional
+        Default: all cores granted to the process. Results do not depend on it.
     progress : bool
-        Show a progress bar.
+        Show progress on stderr.
 
     Returns
     -------
@@ -95,6 +106,7 @@ def stability(
     """
     rules = check_rules(rules)
     grid = _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
+    grid.check_memory(7 * len(rules), _SLAB_BY_SLAB)
     count = (len(rules), grid.size)
     # The smaller and the larger real part, the imaginary parts.
     values, numbers, flags = np.empty((count[0], 4, count[1])), np.empty((2, *count)), np.empty((3, *count), np.int8)
@@ -109,7 +121,7 @@ def stability(
         np.greater(imaginary, 0, out=oscillatory[place].view(bool))
         _stable_rate(low, high, imaginary, limit[place])
 
-    _evaluate(rules, grid, values[:, :3], kinds, derive, progress)
+    _evaluate(rules, grid, values[:, :3], kinds, derive, threads, progress)
     dataset = xr.Dataset(
         {
             "stability_real": _shaped(grid, values[:, :2], ("rule", "eigenvalue")),
@@ -120,7 +132,7 @@ def stability(
             "convergence_rate": _shaped(grid, rate, ("rule",)),
             "largest_learning_rate": _shaped(grid, limit, ("rule",)),
         },
-        coords={"rule": _rule_names(rules), "eigenvalue": [0, 1]},
+        coords={"rule": [rule.name for rule in rules], "eigenvalue": [0, 1]},
     )
     dataset["kind"].attrs = flag_attributes(KINDS)
     for name in ("stable", "oscillatory"):
@@ -134,7 +146,7 @@ def stability(
 
 def write_stability(
     path, rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None,
-    slab_points=SLAB_POINTS, progress=False,
+    slab_points=SLAB_POINTS, threads=None, progress=True,
 ):  # fmt: skip
     """As :func:`stability`, written slab by slab: the memory needed does not grow with the grid.
 
@@ -146,8 +158,10 @@ def write_stability(
         As for :func:`stability`; at least one of them must vary.
     slab_points : int
         Points computed at a time, at most.
+    threads : int, optional
+        Default: all cores granted to the process. Results do not depend on it.
     progress : bool
-        Show a progress bar.
+        Show progress on stderr.
 
     Returns
     -------
@@ -164,7 +178,7 @@ def write_stability(
     grid |= {name: value for name, value in (("decay", decay), ("horizon", horizon)) if value is not None}
 
     def compute(**parameters):
-        return stability(rules, **parameters)
+        return stability(rules, **parameters, threads=threads, progress=False)
 
     return write_slabs(path, compute, grid, slab_points=slab_points, progress=progress)
 
@@ -188,13 +202,14 @@ def _stable_rate(low, high, imaginary, limit):
 
 
 def convergence_rate(
-    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None, progress=False
-) -> xr.DataArray:
+    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None, threads=None,
+    progress=True,
+) -> xr.DataArray:  # fmt: skip
     """Minus the larger real part of the two eigenvalues on the optimal manifold; negative where it is unstable.
 
     Parameters
     ----------
-    rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon, progress
+    rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon, threads, progress
         As for :func:`stability`.
 
     Returns
@@ -209,11 +224,12 @@ def convergence_rate(
     """
     rules = check_rules(rules)
     grid = _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
+    grid.check_memory(len(rules), _SLAB_BY_SLAB)
     rates, kinds = np.empty((len(rules), 1, grid.size)), np.empty((len(rules), grid.size), np.int8)
-    _evaluate(rules, grid, rates, kinds, progress=progress)
+    _evaluate(rules, grid, rates, kinds, threads=threads, progress=progress)
     dataset = xr.Dataset(
         {"convergence_rate": _shaped(grid, rates[:, 0], ("rule",)), "kind": _shaped(grid, kinds, ("rule",))},
-        coords={"rule": _rule_names(rules)},
+        coords={"rule": [rule.name for rule in rules]},
     )
     dataset["kind"].attrs = flag_attributes(KINDS)
     annotate(dataset, title="Convergence rates", configuration={"rules": [repr(rule) for rule in rules]})
@@ -221,13 +237,14 @@ def convergence_rate(
 
 
 def largest_learning_rate(
-    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None
-) -> xr.DataArray:
+    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None, threads=None,
+    progress=True,
+) -> xr.DataArray:  # fmt: skip
     """Largest learning rate eta at which the discrete map is stable: |1 + eta lambda| < 1 for both eigenvalues.
 
     Parameters
     ----------
-    rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon
+    rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon, threads, progress
         As for :func:`stability`.
 
     Returns
@@ -240,9 +257,8 @@ def largest_learning_rate(
     TypeError, ValueError
         For a parameter outside its range.
     """
-    return stability(
-        rules, teacher_recurrent, teacher_product, position, feedback=feedback, decay=decay, horizon=horizon
-    )["largest_learning_rate"]
+    options = {"feedback": feedback, "decay": decay, "horizon": horizon, "threads": threads, "progress": progress}
+    return stability(rules, teacher_recurrent, teacher_product, position, **options)["largest_learning_rate"]
 
 
 def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, decay=None, horizon=None) -> xr.Dataset:
@@ -253,7 +269,7 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
 
     Parameters
     ----------
-    rules : LearningRule or sequence of them
+    rules : LearningRule or str, or sequence of them
         With readout feedback: under random feedback, the manifold holds no fixed points.
     teacher_recurrent, teacher_product, recurrent : number, array or DataArray
         w*, p and w, with |w|, |w*| < 1.
@@ -275,13 +291,14 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
         if rule.feedback != "readout":
             raise ValueError(f"rules must have readout feedback to rest on a = b = 0; got {rule.name!r}")
     entries = {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "recurrent": recurrent}
-    grid = rule_grid(rules, entries, decay, horizon)
+    grid = rule_grid(rules, entries, decay, horizon, _RESULTS)
     goal, product, w = (grid.values[name] for name in entries)
     sizes = np.empty((len(rules), grid.size))
     for i, rule in enumerate(rules):
         y = (w if moves(rule) else grid.values[f"decay {i}"]) * goal
-        beta = _geometric(y, grid.values[f"horizon {i}"])
-        sizes[i] = np.abs(product * np.sqrt(beta / (1 - w * goal))).ravel()
+        beta = horizon_sums(y, grid.values[f"horizon {i}"])[0]
+        with np.errstate(over="ignore"):
+            sizes[i] = np.abs(product * np.sqrt(beta / (1 - w * goal))).ravel()
     real = np.stack([-sizes, sizes], axis=1)
     dataset = xr.Dataset(
         {
@@ -289,7 +306,7 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
             "stability_imag": _shaped(grid, np.zeros_like(real), ("rule", "eigenvalue")),
             "kind": _shaped(grid, np.where(sizes > 0, 2, 5).astype(np.int8), ("rule",)),
         },
-        coords={"rule": _rule_names(rules), "eigenvalue": [0, 1]},
+        coords={"rule": [rule.name for rule in rules], "eigenvalue": [0, 1]},
     )
     dataset["kind"].attrs = flag_attributes(KINDS)
     return annotate(
@@ -297,8 +314,3 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
         title="Linear stability on the non-optimal manifold",
         configuration={"rules": [repr(rule) for rule in rules]} | _recorded(locals()),
     )
-
-
-def _geometric(y, horizon):
-    """1 + y + .. + y^(horizon - 1), endless for horizon 0."""
-    return np.where(horizon == 0, 1.0, 1 - y ** np.maximum(horizon, 1)) / (1 - y)

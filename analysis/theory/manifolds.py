@@ -15,7 +15,7 @@ def fixed_points(rules, teacher_recurrent, teacher_product, position) -> xr.Data
 
     Parameters
     ----------
-    rules : LearningRule or sequence of them
+    rules : LearningRule or str, or sequence of them
     teacher_recurrent, teacher_product : number, array or DataArray
         w* with |w*| < 1, and p = a* b*, not 0.
     position : number, array or DataArray
@@ -35,22 +35,24 @@ def fixed_points(rules, teacher_recurrent, teacher_product, position) -> xr.Data
     """
     rules = check_rules(rules)
     entries = {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "position": position}
-    grid = broadcast(entries, reserved=("rule", "manifold"))
+    grid = broadcast(entries, ("rule", "manifold", "w", "a", "b", "loss", "fixed_point_exists"))
     check_range(grid, "teacher_recurrent", -1, 1)
     check_non_zero(grid, "teacher_product")
     check_non_zero(grid, "position")
     goal, product, s = (grid.values[name] for name in entries)
     outside = np.where(np.abs(s) < 1, 0.0, np.nan)
     dims = ("manifold", *grid.dims)
+    with np.errstate(over="ignore"):
+        opposite, loss = product / s, product**2 / (2 * (1 - goal**2))
     dataset = xr.Dataset(
         {
             "w": (dims, np.stack([goal, s + outside])),
             "a": (dims, np.stack([s, outside])),
-            "b": (dims, np.stack([product / s, outside])),
-            "loss": (dims, np.stack([np.zeros(grid.shape), product**2 / (2 * (1 - goal**2)) + outside])),
+            "b": (dims, np.stack([opposite, outside])),
+            "loss": (dims, np.stack([np.zeros(grid.shape), loss + outside])),
             "fixed_point_exists": (
                 ("rule", "manifold"),
-                np.array([[1, rule.feedback == "readout"] for rule in rules], dtype=np.int8),
+                np.array([[1, not rule.reads_feedback] for rule in rules], dtype=np.int8),
             ),
         },
         coords=grid.coords | {"rule": [rule.name for rule in rules], "manifold": list(MANIFOLDS)},

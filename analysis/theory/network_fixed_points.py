@@ -22,10 +22,10 @@ import xarray as xr
 
 from ...files.schema import annotate, flag_attributes
 from ...networks.network import LinearRNN, check_pair
-from ...rules import check_rules
+from ...rules import check_rule, check_rules
 from ...updates.infinite import Slope, spectral_radius
 from ...updates.loss import error_loss, joint_system, power_loss
-from ...updates.one import check_feedback, check_rule
+from ...updates.one import check_feedback
 from ...validation import check_number
 
 #: An end point is optimal if its loss is below this share of the teacher's output power.
@@ -88,7 +88,7 @@ def flow_jacobian(rule, network, teacher, *, feedback=None) -> scipy.sparse.lina
     TypeError, ValueError
         For a parameter outside its range.
     """
-    check_rule(rule)
+    rule = check_rule(rule)
     check_pair(network, teacher)
     feedback = check_feedback(rule, feedback, network.n_out, network.n_hidden)
     radius = spectral_radius(network.recurrent)
@@ -184,7 +184,7 @@ def end_points(flow, rules, teacher, *, at_rest=1e-4) -> xr.Dataset:
         for j in range(shape[1]):
             run = flow.sel(rule=rule.name).isel(seed=j)
             network = LinearRNN(*(run[f"final_{part}_weights"].values for part in ("readout", "recurrent", "input")))
-            feedback = None if rule.feedback == "readout" else run["feedback_weights"].values
+            feedback = run["feedback_weights"].values if rule.reads_feedback else None
             loss = error_loss(network, teacher, np.inf) / whole
             slope = Slope(rule, network, teacher, feedback)
             size = np.abs(

@@ -5,8 +5,14 @@ import xarray as xr
 
 from fastmodes.files.schema import annotate, flag_attributes
 from fastmodes.modes.grid import check_non_zero
-from fastmodes.modes.update import moves, rule_grid
+from fastmodes.modes.update import rule_grid
+from fastmodes.rule_codes import moves
 from fastmodes.rules import check_rules
+
+from .horizon_sums import horizon_sums
+
+#: Beyond this ratio of the terms the third one changes no digit.
+_EXTREME = 1e60
 
 
 def wrong_branch_window(
@@ -24,7 +30,7 @@ def wrong_branch_window(
 
     Parameters
     ----------
-    rules : LearningRule or sequence of them
+    rules : LearningRule or str, or sequence of them
         With random feedback: under readout feedback there is no wrong branch.
     teacher_recurrent, teacher_product, feedback : number, array or DataArray
         w*, p, r; p and r not 0.
@@ -44,20 +50,24 @@ def wrong_branch_window(
     """
     rules = check_rules(rules)
     for rule in rules:
-        if rule.feedback != "random":
+        if not rule.reads_feedback:
             raise ValueError(f"rules must have random feedback to have a wrong branch; got {rule.name!r}")
     entries = {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "feedback": feedback}
-    grid = rule_grid(rules, entries, decay, horizon)
+    grid = rule_grid(rules, entries, decay, horizon, ("rule", "window_exists", "window_start", "window_end"))
     check_non_zero(grid, "teacher_product")
     check_non_zero(grid, "feedback")
     w, p, r = (grid.values[name] for name in entries)
     ends = np.empty((len(rules), 2, *grid.shape))
     for i, rule in enumerate(rules):
         pi = w if moves(rule) else grid.values[f"decay {i}"]
-        g, h = _credit(pi * w, grid.values[f"horizon {i}"])
-        a = 1 / (1 - w * w)
-        ends[i, 0] = np.cbrt(p * p * (g + h) / (g * g * np.abs(r)))
-        ends[i, 1] = _positive_root(np.abs(r) * g, np.abs(r) * p * p * a * (g * a + h), p * p * a)
+        g, slope = horizon_sums(pi * w, grid.values[f"horizon {i}"])
+        h, a = pi * w * slope, 1 / (1 - w * w)
+        # In units of (p^2 / |r|)^(1/3) no power of p or r is left that could leave the range of numbers.
+        with np.errstate(over="ignore", under="ignore"):
+            third_r, third_p = np.cbrt(np.abs(r)), np.cbrt(np.abs(p))
+            ends[i, 0] = third_p / third_r * third_p * np.cbrt((g + h) / (g * g))
+            root = _positive_root(g, (third_r * third_p) ** 2 * a * (g * a + h), a)
+            ends[i, 1] = third_p / third_r * third_p * root
     dims = ("rule", *grid.dims)
     dataset = xr.Dataset(
         {
@@ -75,22 +85,19 @@ def wrong_branch_window(
     )
 
 
-def _credit(y, horizon):
-    """G = g_tau(y) and H = y G'(y)."""
-    whole = np.maximum(horizon, 1)
-    power = y ** (whole - 1)
-    g = (1 - power * y) / (1 - y)
-    slope = (g - whole * power) / (1 - y)
-    endless = horizon == 0
-    return np.where(endless, 1 / (1 - y), g), y * np.where(endless, 1 / (1 - y) ** 2, slope)
-
-
 def _positive_root(cubic, linear, constant):
-    """The positive root of ``cubic x^3 + linear x - constant``, cubic and constant > 0, by Newton from above."""
+    """The positive root of ``cubic x^3 + linear x - constant``, cubic and constant > 0, by Newton from above.
+
+    Where the linear term is that large, two of the three terms alone make the root.
+    """
+    extreme = np.abs(linear) > _EXTREME
+    with np.errstate(divide="ignore", invalid="ignore"):
+        limit = np.where(linear > 0, constant / linear, np.sqrt(-linear / cubic))
+    linear = np.where(extreme, 0.0, linear)
     x = np.cbrt(constant / cubic) + np.sqrt(np.maximum(-linear, 0) / cubic)
     for _ in range(100):
         step = ((cubic * x * x + linear) * x - constant) / (3 * cubic * x * x + linear)
         x = x - step
         if (np.abs(step) <= 1e-16 * np.abs(x)).all():
             break
-    return x
+    return np.where(extreme, limit, x)

@@ -16,12 +16,13 @@ elementwise optimiser does not: Adam raises the rank of RFLO's change as soon as
 rank 1, up to its epsilon, because every gradient is r_i q_j and Adam divides it by |r_i| sqrt(V_j).
 """
 
-import json
-
 import numpy as np
 import xarray as xr
 
 from fastmodes.files.schema import annotate
+from fastmodes.validation import check_integer, check_number
+
+from .checks import check_dataset, check_training, training_rules
 
 MATRICES = ("recurrent", "input")
 MEASURES = ("numeric_rank", "participation_ratio", "stable_rank", "effective_rank")
@@ -50,18 +51,19 @@ def rank(dataset, *, tolerance=1e-6) -> xr.Dataset:
 
     Raises
     ------
-    ValueError
-        If the dataset holds no weights.
+    TypeError, ValueError
+        If the dataset holds no weights, or lacks a dimension.
     """
     weights = _weights(dataset)
-    configuration = json.loads(dataset.attrs["configuration"])
+    configuration = check_training(dataset, ("feedback_weights",))
+    tolerance = check_number("tolerance", tolerance, 0.0, below=1.0)
     out = {name: dataset[name] for name in dataset if str(name).startswith("change_")}
     parts = [_measures(weights[f"{matrix}_weights"], tolerance) for matrix in MATRICES]
     for name in MEASURES:
         out[name] = _by_matrix([part[name] for part in parts])
     singular = parts[1]["singular"]
     out["change_input_singular_value"] = (("rule", "seed", "epoch", "rank_place"), singular.values)
-    for name, value in _inside(dataset, weights, configuration["rules"]).items():
+    for name, value in _inside(dataset, weights, training_rules(dataset)).items():
         out[name] = value
     result = xr.Dataset(out)
     return annotate(
@@ -72,9 +74,9 @@ def rank(dataset, *, tolerance=1e-6) -> xr.Dataset:
 
 
 def _weights(dataset):
-    if "recurrent_weights" not in dataset:
-        raise ValueError("dataset must hold weights: fastmodes.train(.., keep_weights=True)")
-    return {name: dataset[name] for name in ("readout_weights", "recurrent_weights", "input_weights")}
+    names = ("readout_weights", "recurrent_weights", "input_weights")
+    check_dataset(dataset, names, ("rule", "seed", "epoch", "output"))
+    return {name: dataset[name].transpose("rule", "seed", "epoch", ...) for name in names}
 
 
 def change(weights):
@@ -116,18 +118,21 @@ def rank_measures(singular_values, tolerance=1e-6, dim="place"):
     squares = (s**2).sum(dim)
     q = s / s.sum(dim).where(largest > 0, 1.0)
     entropy = -(q * np.log(q.where(q > 0, 1.0))).sum(dim)
-    return {
+    # Sums leave out what is missing: without this, a run without values had a rank of 0.
+    there = largest.notnull()
+    measures = {
         "numeric_rank": (s > tolerance).sum(dim).astype(float),
         "participation_ratio": squares**2 / (s**4).sum(dim).where(largest > 0, 1.0),
         "stable_rank": squares,
         "effective_rank": np.exp(entropy),
     }
+    return {name: value.where(there) for name, value in measures.items()}
 
 
 def _inside(dataset, weights, rules):
     """Shares inside the row spaces of R and A, and the factors of rules whose credit is R^T Q."""
-    reads_feedback = np.array([rule["feedback"] == "random" for rule in rules])
-    factored = reads_feedback & np.array([rule["propagator"] == "scalar" for rule in rules])
+    reads_feedback = np.array([rule.feedback != "readout" for rule in rules])
+    factored = reads_feedback & np.array([rule.propagator == "scalar" for rule in rules])
     by_name = {name: [] for name in (*_SHARES, "outside_factors")}
     factors = {}
     r = dataset["feedback_weights"].values[np.newaxis, :, np.newaxis]
@@ -178,11 +183,12 @@ def spectrum(dataset, epoch=None) -> xr.Dataset:
 
     Raises
     ------
-    ValueError
-        If the dataset holds no spectra.
+    TypeError, ValueError
+        If the dataset holds no spectra, or lacks a dimension.
     """
-    if "change_singular_value" not in dataset:
-        raise ValueError("dataset must hold change_singular_value, as fastmodes.train writes it")
+    names = ("change_singular_value", "change_eigenvalue_real", "change_eigenvalue_imag")
+    check_dataset(dataset, names, ("rule", "seed", "epoch", "unit"))
+    epoch = None if epoch is None else check_integer("epoch", epoch, 0)
     at = dataset.isel(epoch=-1) if epoch is None else dataset.sel(epoch=epoch, method="nearest")
     real, imaginary = at["change_eigenvalue_real"], at["change_eigenvalue_imag"]
     modulus = np.hypot(real, imaginary)
@@ -218,14 +224,16 @@ def principal_angles(dataset, *, dimensions=None) -> xr.Dataset:
 
     Raises
     ------
-    ValueError
-        If the dataset holds no weights.
+    TypeError, ValueError
+        If the dataset holds no weights, or lacks a dimension.
     """
     from scipy.linalg import subspace_angles
 
     values = change(_weights(dataset)["recurrent_weights"]).isel(epoch=-1).transpose("rule", "seed", ...).values
     n_rules, n_seeds, n, _ = values.shape
-    dimensions = dataset.sizes["output"] if dimensions is None else min(int(dimensions), n)
+    dimensions = (
+        min(dataset.sizes["output"], n) if dimensions is None else check_integer("dimensions", dimensions, 1, n)
+    )
     angles = np.full((n_rules, n_rules, n_seeds, dimensions), np.nan)
     finite = np.isfinite(values).all((2, 3))
     bases = np.linalg.svd(np.where(finite[..., np.newaxis, np.newaxis], values, 0.0))[0][..., :dimensions]

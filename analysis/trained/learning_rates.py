@@ -12,9 +12,10 @@ import xarray as xr
 
 from fastmodes.files.schema import annotate
 from fastmodes.networks.network import LinearRNN, Modes, aligned_teacher
-from fastmodes.parallel import run_blocks
+from fastmodes.parallel import check_threads, run_blocks
 from fastmodes.rules import check_rules
 from fastmodes.training.train import train
+from fastmodes.validation import check_array, check_flag, check_integer, check_number
 
 #: Displacement of (w, a, b) from the optimal point, small enough for the linear map.
 _DISPLACEMENT = np.array([1e-5, -2e-5, 1e-5])
@@ -49,7 +50,7 @@ def unit_rate(rule, w, *, feedback=1.0, epochs=3000):
 
     Parameters
     ----------
-    rule : LearningRule
+    rule : LearningRule or str
     w : float
         Teacher eigenvalue w*, in (0, 1); a* = b* = 1.
     feedback : float
@@ -60,17 +61,28 @@ def unit_rate(rule, w, *, feedback=1.0, epochs=3000):
     Returns
     -------
     float
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
     """
+    rules = check_rules(rule)
+    if len(rules) != 1:
+        raise ValueError(f"rule must be one LearningRule; got {len(rules)}")
+    rule = rules[0]
+    w = check_number("w", w, above=0.0, below=1.0)
+    feedback = check_number("feedback", feedback)
+    epochs = check_integer("epochs", epochs)
     teacher = LinearRNN([[1.0]], [[w]], [[1.0]])
     dw, da, db = _DISPLACEMENT * (1 - w**2)
     student = LinearRNN([[1.0 + da]], [[w + dw]], [[1.0 + db]])
-    feedbacks = [[[feedback]]] if rule.feedback == "random" else None
     steps = _steps(w, 1e-9)
 
     def stable(rate):
         run = train(
-            rule, teacher, hidden=1, seeds=0, epochs=epochs, learning_rate=rate, steps=steps, updates="expected",
-            students=[student], feedbacks=feedbacks, record_every=epochs, validation_size=1, threads=1,
+            rule, teacher, seeds=[0], epochs=epochs, learning_rate=rate, steps=steps, updates="expected",
+            students=student, feedbacks=[[feedback]], record_every=epochs, validation_size=1, threads=1,
             progress=False,
         )  # fmt: skip
         start, end = run["loss"].values.ravel()
@@ -107,12 +119,12 @@ def _network_rate(rule, w):
     end = data.isel(rule=0, epoch=-1).where(xr.DataArray(learned(data), dims="seed"))
     predicted = math.nan
     s, r = end["mode_readout"].values, end["mode_feedback"].values
-    usable = np.isfinite(s) & (s != 0) & (np.isfinite(r) | (rule.feedback == "readout"))
+    usable = np.isfinite(s) & (s != 0) & (np.isfinite(r) | (not rule.reads_feedback))
     if usable.any():
         goal = np.broadcast_to(w * _SPREAD, s.shape)
         limits = np.full(s.shape, np.nan)
         limits[usable] = largest_learning_rate(
-            rule, goal[usable], 1.0, s[usable], feedback=np.nan_to_num(r[usable], nan=1.0)
+            rule, goal[usable], 1.0, s[usable], feedback=np.nan_to_num(r[usable], nan=1.0), threads=1, progress=False
         ).values[0]
         whole = limits[np.isfinite(limits).all(axis=1)]
         predicted = float(np.median(whole.min(axis=1))) if len(whole) else math.nan
@@ -125,12 +137,13 @@ def learning_rate_limits(rules, eigenvalues, *, networks=True, threads=None) -> 
 
     Parameters
     ----------
-    rules : LearningRule or sequence of them
+    rules : LearningRule or str, or sequence of them
     eigenvalues : sequence of float
         w* in (0, 1).
     networks : bool
         Also train whole networks of four units from small random weights, where half of eight runs must learn.
     threads : int, optional
+        Default: all cores granted to the process. Results do not depend on it.
 
     Returns
     -------
@@ -140,14 +153,15 @@ def learning_rate_limits(rules, eigenvalues, *, networks=True, threads=None) -> 
 
     Raises
     ------
-    ValueError
-        If an eigenvalue lies outside of (0, 1).
+    TypeError, ValueError
+        If an eigenvalue lies outside of (0, 1) (or is complex), or another parameter outside its range.
     """
     from ..theory.linear_stability import largest_learning_rate
 
-    rules = check_rules(rules)
-    goals = np.atleast_1d(np.asarray(eigenvalues, dtype=float))
-    if not ((goals > 0) & (goals < 1)).all():
+    rules, threads = check_rules(rules), check_threads(threads)
+    goals = np.atleast_1d(check_array("eigenvalues", eigenvalues))
+    networks = check_flag("networks", networks)
+    if goals.ndim != 1 or not goals.size or not ((goals > 0) & (goals < 1)).all():
         raise ValueError(f"eigenvalues must lie in (0, 1); got {goals}")
     shape = (len(rules), len(goals))
     names = ("measured_rate", "network_predicted_rate", "network_measured_rate")
@@ -160,7 +174,7 @@ def learning_rate_limits(rules, eigenvalues, *, networks=True, threads=None) -> 
             out["network_predicted_rate"][place], out["network_measured_rate"][place] = _network_rate(rule, w)
 
     run_blocks(work, [tuple(place) for place in np.ndindex(shape)][::-1], threads)
-    predicted = largest_learning_rate(rules, goals, 1.0, 1.0, feedback=1.0).values
+    predicted = largest_learning_rate(rules, goals, 1.0, 1.0, threads=threads, progress=False).values
     variables = {"predicted_rate": predicted} | out
     dataset = xr.Dataset(
         {name: (("rule", "teacher_eigenvalue"), value) for name, value in variables.items()},

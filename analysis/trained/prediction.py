@@ -3,48 +3,27 @@
 The flow of the modes starts from the student's estimated modes at epoch k; its time is s = eta (epoch - k).
 """
 
-import json
-
 import numpy as np
 import xarray as xr
 
 from fastmodes.files.schema import annotate, flag_attributes
 from fastmodes.networks.network import Modes
-from fastmodes.rules import LearningRule
-from fastmodes.validation import check_integer
+from fastmodes.validation import check_array, check_integer, check_number, shown
+
+from .checks import check_real_teacher, check_training, training_rules
 
 ENTRIES = ("recurrent", "readout", "input")
 #: Values of ``prediction_status``.
 STATUS = ("followed", "left_domain", "no_start")
-
-
-def training_rules(dataset):
-    """The learning rules on a training dataset's ``rule`` axis, which may be a part of those trained, as values.
-
-    Raises
-    ------
-    ValueError
-        If it is no training dataset.
-    """
-    configuration = _configuration(dataset)
-    listed = [dict(rule) for rule in configuration["rules"]]
-    for rule in listed:
-        if isinstance(rule["decay"], list):
-            rule["decay"] = tuple(rule["decay"])
-    by_name = {rule["name"]: LearningRule(**rule) for rule in listed}
-    return tuple(by_name[str(name)] for name in np.atleast_1d(dataset["rule"].values))
-
-
-def _configuration(dataset):
-    configuration = json.loads(dataset.attrs.get("configuration", "{}"))
-    if configuration.get("command") != "train":
-        raise ValueError("dataset must be one of fastmodes.train; its configuration says otherwise")
-    return configuration
+_READ = (
+    *(f"{part}_{name}" for part in ("mode", "teacher") for name in ENTRIES), "mode_feedback",
+)  # fmt: skip
 
 
 def _clock(dataset):
     """Flow time of one epoch; the flow describes plain gradient descent alone."""
-    configuration = _configuration(dataset)
+    configuration = check_training(dataset, _READ, ("rule", "seed", "epoch", "mode"))
+    check_real_teacher(dataset)
     if configuration["optimizer"] != "sgd" or configuration["clip_norm"] is not None:
         raise ValueError(
             "dataset must be trained by plain gradient descent (optimizer 'sgd', no clip_norm) to be compared with the "
@@ -56,7 +35,7 @@ def _clock(dataset):
     return configuration["learning_rate"]
 
 
-def predict_from_epoch(dataset, epoch, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
+def predict_from_epoch(dataset, epoch, *, rtol=1e-7, atol=1e-9, step_limit=100_000, threads=None) -> xr.Dataset:
     """Start the mode flow from the student's estimated modes at one epoch and follow it to the end of training.
 
     The flow is the one of T = infinity. Imaginary parts of the estimates are dropped (they are in the dataset beside).
@@ -69,22 +48,24 @@ def predict_from_epoch(dataset, epoch, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
         From :func:`fastmodes.train` with plain gradient descent.
     epoch : int
         One of the recorded epochs, or the nearest recorded one is taken.
-    rtol, atol : float
-        Tolerances of the flow.
+    rtol, atol, step_limit, threads
+        Of the flow; see :func:`fastmodes.flow`.
 
     Returns
     -------
     xarray.Dataset
-        ``predicted_recurrent``, ``predicted_readout``, ``predicted_input`` (rule, seed, epoch, mode), NaN before
-        the start and from where the flow leaves |w| < 1; ``prediction_status`` (rule, seed, mode); coordinate
-        ``start_epoch``.
+        ``mode_recurrent``, ``mode_readout``, ``mode_input`` (rule, seed, epoch, mode), named as in the training they
+        are to be laid over, NaN before the start and from where the flow leaves |w| < 1; ``prediction_status`` (rule,
+        seed, mode); coordinate ``start_epoch``. Version 0.1.0 called them ``predicted_recurrent`` ....
 
     Raises
     ------
     TypeError, ValueError
-        If the dataset was not trained by plain gradient descent, or the epoch lies outside of it.
+        If the dataset was not trained by plain gradient descent, its teacher has complex eigenvalues, or the epoch lies
+        outside of it.
     """
     rate = _clock(dataset)
+    rtol, atol = check_number("rtol", rtol, 1e-13, 0.1), check_number("atol", atol, 1e-15, 0.1)
     epochs = dataset["epoch"].values
     epoch = check_integer("epoch", epoch, int(epochs[0]), int(epochs[-1]))
     place = int(np.abs(epochs - epoch).argmin())
@@ -93,14 +74,20 @@ def predict_from_epoch(dataset, epoch, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
     shape = tuple(dataset.sizes[d] for d in ("rule", "seed", "epoch", "mode"))
     predicted = {name: np.full(shape, np.nan) for name in ENTRIES}
     status = np.full((shape[0], shape[1], shape[3]), STATUS.index("no_start"), dtype=np.int8)
+    options = {"rtol": rtol, "atol": atol, "step_limit": step_limit, "threads": threads}
     times = rate * (epochs[place:] - epochs[place]).astype(float)
     for i, rule in enumerate(training_rules(dataset)):
         start = dataset.isel(rule=i, epoch=place).transpose("seed", "mode", ...)
-        curves, ended = _flow(rule, start, times, rtol, atol)
+        curves, ended = _flow(rule, start, times, options)
         for name in ENTRIES:
             predicted[name][i, :, place:] = curves[name]
         status[i] = ended
-    variables = {f"predicted_{name}": (("rule", "seed", "epoch", "mode"), v) for name, v in predicted.items()}
+    variables = {
+        f"mode_{name}": (
+            ("rule", "seed", "epoch", "mode"), values, {"long_name": f"predicted {name} mode entry {letter}"}
+        )
+        for (name, values), letter in zip(predicted.items(), "wab", strict=True)
+    }  # fmt: skip
     out = xr.Dataset(
         variables | {"prediction_status": (("rule", "seed", "mode"), status)},
         coords={**_coordinates(dataset), "start_epoch": int(epochs[place])},
@@ -119,12 +106,12 @@ def _coordinates(dataset):
     }
 
 
-def _flow(rule, start, times, rtol, atol):
+def _flow(rule, start, times, options):
     """Curves (seed, time, mode) of each entry from one record of the training, and their status (seed, mode)."""
     import fastmodes as fm
 
     entries = {name: start[f"mode_{name}"].values for name in ENTRIES}
-    r = start["mode_feedback"].values if rule.feedback == "random" else np.ones_like(entries["recurrent"])
+    r = start["mode_feedback"].values if rule.reads_feedback else np.ones_like(entries["recurrent"])
     usable = np.isfinite(r) & np.all([np.isfinite(v) for v in entries.values()], axis=0)
     usable &= np.abs(np.nan_to_num(entries["recurrent"], nan=1.0)) < 1 - 1e-9
     teacher = Modes(*(np.broadcast_to(start[f"teacher_{name}"].values, usable.shape)[usable] for name in ENTRIES))
@@ -133,7 +120,7 @@ def _flow(rule, start, times, rtol, atol):
     if not usable.any():
         return curves, status
     modes = Modes(*(v[usable] for v in entries.values()))
-    flow = fm.flow(rule, modes, teacher, times, feedback=r[usable], rtol=rtol, atol=atol)
+    flow = fm.flow(rule, modes, teacher, times, feedback=r[usable], progress=False, **options)
     flow = flow.isel(rule=0).transpose("point", "time", ...)
     meanings = flow["status"].attrs["flag_meanings"].split()
     left = flow["status"].values == meanings.index("left_domain")
@@ -145,7 +132,7 @@ def _flow(rule, start, times, rtol, atol):
     return curves, status
 
 
-def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
+def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9, step_limit=100_000, threads=None) -> xr.Dataset:
     """Distance of theory from training against the epoch the theory starts from (Fig. 5A).
 
     For each start, the norm of the difference between predicted and measured (w, a, b) of each mode, averaged over the
@@ -157,8 +144,8 @@ def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
         From :func:`fastmodes.train` with plain gradient descent.
     epochs : sequence of int, optional
         Start epochs; default: about forty recorded ones. The last recorded epoch leaves nothing to predict.
-    rtol, atol : float
-        Tolerances of the flow.
+    rtol, atol, step_limit, threads
+        Of the flow; see :func:`fastmodes.flow`.
 
     Returns
     -------
@@ -169,17 +156,30 @@ def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9) -> xr.Dataset:
     Raises
     ------
     TypeError, ValueError
-        If the dataset was not trained by plain gradient descent, or an epoch lies outside of it.
+        If the dataset was not trained by plain gradient descent, its teacher has complex eigenvalues, or an epoch lies
+        outside of it.
     """
+    _clock(dataset)
     recorded = dataset["epoch"].values[:-1]
-    starts = recorded[:: max(1, len(recorded) // 40)] if epochs is None else np.unique(np.atleast_1d(epochs))
+    if not len(recorded):
+        raise ValueError("dataset must hold at least two recorded epochs; got one")
+    if epochs is None:
+        starts = recorded[:: max(1, len(recorded) // 40)]
+    else:
+        starts = np.unique(np.atleast_1d(check_array("epochs", epochs)))
+        if not (len(starts) and starts[0] >= recorded[0] and starts[-1] <= dataset["epoch"].values[-1]):
+            raise ValueError(
+                f"epochs must lie from {recorded[0]} to {dataset['epoch'].values[-1]}, the recorded ones; "
+                f"got {shown(epochs)}"
+            )
     places = np.unique(np.abs(dataset["epoch"].values - np.atleast_1d(starts)[:, np.newaxis]).argmin(axis=1))
     measured = np.stack([dataset[f"mode_{name}"].transpose("rule", "seed", "epoch", "mode") for name in ENTRIES])
     shape = (*measured.shape[1:3], len(places), measured.shape[4])
+    options = {"rtol": rtol, "atol": atol, "step_limit": step_limit, "threads": threads}
     errors, standstill, status = np.empty(shape), np.empty(shape), np.empty(shape, dtype=np.int8)
     for k, place in enumerate(places):
-        prediction = predict_from_epoch(dataset, int(dataset["epoch"].values[place]), rtol=rtol, atol=atol)
-        theory = np.stack([prediction[f"predicted_{name}"].values[:, :, place:] for name in ENTRIES])
+        prediction = predict_from_epoch(dataset, int(dataset["epoch"].values[place]), **options)
+        theory = np.stack([prediction[f"mode_{name}"].values[:, :, place:] for name in ENTRIES])
         after = measured[:, :, :, place:]
         errors[:, :, k] = _distance(theory, after)
         standstill[:, :, k] = _distance(after[:, :, :, :1], after)

@@ -4,7 +4,9 @@ import numpy as np
 import xarray as xr
 
 from fastmodes.files.schema import annotate, flag_attributes
-from fastmodes.validation import check_number
+from fastmodes.validation import check_number, check_sequence
+
+from .checks import check_dataset
 
 
 def over_seeds(dataset, quantiles=(0.25, 0.5, 0.75)) -> xr.Dataset:
@@ -27,8 +29,10 @@ def over_seeds(dataset, quantiles=(0.25, 0.5, 0.75)) -> xr.Dataset:
     ValueError
         If there is no dim ``seed``, or a quantile is out of range.
     """
-    _check_seeds(dataset)
-    levels = [check_number("quantiles", level, 0.0, 1.0) for level in quantiles]
+    check_dataset(dataset, dims=("seed",))
+    levels = [
+        check_number("quantiles", level, 0.0, 1.0) for level in check_sequence("quantiles", quantiles, "numbers", 1000)
+    ]
     chosen = [name for name, v in dataset.data_vars.items() if "seed" in v.dims and v.dtype.kind == "f"]
     reduced = {}
     for name in chosen:
@@ -57,7 +61,7 @@ def outcome_fractions(dataset) -> xr.Dataset:
     ValueError
         If there is no dim ``seed``.
     """
-    _check_seeds(dataset)
+    check_dataset(dataset, ("status",), ("seed",))
     status = dataset["status"].load()
     names = status.attrs["flag_meanings"].split()
     codes = np.atleast_1d(status.attrs["flag_values"])
@@ -96,7 +100,7 @@ def convergence_fraction(dataset, *, threshold=1e-2, confidence=0.95) -> xr.Data
     """
     from scipy.stats import beta
 
-    _check_seeds(dataset)
+    check_dataset(dataset, ("loss", "status"), ("seed", "epoch"))
     threshold = check_number("threshold", threshold, above=0.0)
     tail = (1 - check_number("confidence", confidence, above=0.0, below=1.0)) / 2
     loss, status = dataset["loss"].load(), dataset["status"].load()
@@ -134,8 +138,3 @@ def most_frequent(dataset, variable, dims) -> xr.DataArray:
     attributes = flag_attributes(flags.attrs["flag_meanings"].split())
     result = xr.apply_ufunc(lambda index: codes[index].astype(np.int8), chosen)
     return result.assign_attrs({k: v for k, v in flags.attrs.items() if k in ("long_name", "units")} | attributes)
-
-
-def _check_seeds(dataset):
-    if "seed" not in dataset.dims:
-        raise ValueError(f"dataset must have a dim 'seed'; it has {tuple(dataset.dims)}")

@@ -2,11 +2,12 @@
 
 import numpy as np
 from fastmodes.kernels.arrays import layout
-from fastmodes.kernels.updates import recursion as expected
-from fastmodes.kernels.updates import sampled
+from fastmodes.kernels.updates import recursion, sampled
 
 import fastmodes as fm
-from fastmodes.updates.one import impulse_response, kernel_rule, loss_weights, student_matrices, teacher_outputs
+from fastmodes.networks.running import impulse_response
+from fastmodes.rule_codes import carrier, kernel_rule
+from fastmodes.updates.one import loss_weights, student_matrices, teacher_outputs
 
 RULES = {rule.name: rule for rule in (fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop())}
 
@@ -30,14 +31,15 @@ class ExpectedUpdate:
             place.put(network, position, student_matrices(student))
         feedback = [np.ones((4, n_hidden))] * place.networks
         self.arguments = (
-            network, kernel_rule(RULES[rule], place, n_hidden, 100, feedback),
+            network, kernel_rule(RULES[rule]),
             place.input_like(impulse_response(teacher, 100)), loss_weights("final", 100),
-            expected.work_space(network, 100), place.zeros()[1], np.zeros(place.networks),
+            recursion.work_space(network, carrier(RULES[rule], place, feedback), 100),
+            place.zeros()[1], np.zeros(place.networks),
         )  # fmt: skip
-        expected.expected_update(*self.arguments)
+        recursion.expected_update(*self.arguments)
 
     def time_update(self, n_hidden, kind, rule):
-        expected.expected_update(*self.arguments)
+        recursion.expected_update(*self.arguments)
 
 
 class SampledUpdate:
@@ -52,9 +54,10 @@ class SampledUpdate:
         place = layout.single_layout(4, n_hidden, 4)
         _, network = place.zeros()
         place.put(network, 0, student_matrices(fm.random_student(n_hidden, teacher, scale=0.5, seed=0)))
-        rule = kernel_rule(fm.bptt(), place, n_hidden, 50, [])
+        rule = kernel_rule(fm.bptt())
         inputs = np.random.default_rng(0).standard_normal((50, 4, batch))
-        work = sampled.work_space(network, n_hidden, 50, batch, 50, ("final", "sequence").index(loss))
+        kind = ("final", "sequence").index(loss)
+        work = sampled.work_space(network, rule, carrier(fm.bptt(), place, []), n_hidden, 50, batch, kind)
         targets = teacher_outputs(teacher, inputs, loss)
         self.arguments = network, rule, inputs, targets, float(batch), work, place.zeros()[1]
         sampled.sampled_update(*self.arguments)

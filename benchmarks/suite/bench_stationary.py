@@ -53,7 +53,7 @@ class Flow:
 
     def flow(self, name, hidden, end):
         """Integrate to ``end``."""
-        return fm.matrix_flow(RULES[name], self.teacher, hidden=hidden, seeds=4, times=[0.0, end], progress=False)
+        return fm.matrix_flow(RULES[name], self.teacher, hidden=hidden, seeds=[4], times=[0.0, end], progress=False)
 
     def time_flow(self, name, hidden):
         """``fm.matrix_flow``."""

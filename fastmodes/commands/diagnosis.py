@@ -8,7 +8,7 @@ import numpy as np
 
 from ..files.netcdf import read_netcdf, write_netcdf
 from ..files.schema import versions
-from ..kernels.compile import cache_folder
+from ..kernels.code_cache import cache_folder, cache_problem, sealed
 from ..networks.network import random_feedback, random_student
 from ..parallel import thread_count
 from ..presets import four_mode_teacher
@@ -26,8 +26,7 @@ def diagnose():
     for name, version in versions().items():
         yield name, version, True
     yield "threads", f"{thread_count()} of {os.cpu_count()} processors", True
-    folder = cache_folder()
-    yield "compiled code", str(folder or "not kept: no writable cache folder"), folder is not None
+    yield _checked("compiled code", _compiled_code)
     yield _checked("writing netCDF", _write_and_read)
     yield _checked("kernels", _kernels_agree)
 
@@ -37,6 +36,17 @@ def _checked(name, check):
         return name, check(), True
     except Exception as error:
         return name, f"{type(error).__name__}: {error}", False
+
+
+def _compiled_code():
+    """The folder of compiled code, which others must not be able to write to."""
+    folder, problem = cache_folder(), cache_problem()
+    if folder is None:
+        raise PermissionError(f"not kept: {problem}")
+    files = sorted(folder.glob("*.nb[ci]"))
+    damaged = sum(not sealed(path) for path in files)
+    notes = [f"{damaged} of {len(files)} files damaged, compiled anew when needed"] if damaged else []
+    return "; ".join([str(folder), *notes, *([f"new code is not kept: {problem}"] if problem else [])])
 
 
 def _write_and_read():

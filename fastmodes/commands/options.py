@@ -37,6 +37,16 @@ def steps_of(context, parameter, value):
         raise click.BadParameter(f"must be a whole number or inf; got {value!r}") from None
 
 
+def pair_of(context, parameter, value):
+    """Option callback: two numbers separated by a comma."""
+    if not isinstance(value, str):
+        return value
+    numbers = numbers_of(context, parameter, value)
+    if len(numbers) != 2:
+        raise click.BadParameter(f"must be two numbers separated by a comma; got {value!r}")
+    return tuple(numbers)
+
+
 def axis_of(context, parameter, value):
     """Option callback: "0.5", "0.1,0.5" or "FROM:TO:COUNT"; several values are a dimension named as the option."""
     import numpy as np
@@ -51,12 +61,51 @@ def axis_of(context, parameter, value):
         else:
             values = np.array([float(part) for part in value.split(",")])
     except ValueError:
-        raise click.BadParameter(f"must be a number, a list 0.1,0.5 or a range FROM:TO:COUNT; got {value!r}") from None
+        values = np.empty(0)
+    if not len(values):
+        raise click.BadParameter(
+            f"must be a number, a list 0.1,0.5 or a range FROM:TO:COUNT with a COUNT of at least 1; got {value!r}"
+        )
     if len(values) == 1:
         return float(values[0])
     name = parameter.name
     return xr.DataArray(values, dims=name, coords={name: (name, values, {"long_name": parameter.help.split(".")[0]})})
 
+
+def option_of(*names):
+    """Decorator that adds the options of parameters of :func:`fastmodes.train`, as its settings model has them."""
+    from ..training import parameters as settings
+
+    callbacks = {settings.Steps: steps_of, settings.Betas: pair_of}
+    types = {settings.Whole: int, settings.Real: float}
+
+    def option(name):
+        parameter = settings.TRAIN[name]
+        kind, default, flag = parameter.kind, parameter.elsewhere, f"--{name.replace('_', '-')}"
+        if isinstance(kind, settings.Flag):
+            return click.option(flag, is_flag=True, default=default, help=parameter.help)
+        words = isinstance(kind, settings.Choice | settings.OptimizerName)
+        text = str(default) if isinstance(kind, settings.Steps) else default
+        return click.option(
+            flag,
+            type=click.Choice(kind.words) if words else types.get(type(kind), str),
+            default=",".join(map(str, default)) if isinstance(default, tuple) else text,
+            callback=callbacks.get(type(kind)),
+            show_default=parameter.absent or default is not None,
+            help=parameter.help,
+        )
+
+    def decorate(command):
+        for name in reversed(names):
+            command = option(name)(command)
+        return command
+
+    return decorate
+
+
+progress_option = click.option(
+    "--progress/--no-progress", " /-q", " /--quiet", default=True, help="Show progress on stderr, or not."
+)
 
 rule_option = click.option(
     "--rule",

@@ -1,4 +1,4 @@
-"""Durations and byte counts in words."""
+"""Durations, byte counts and lists of blocks in words."""
 
 
 def duration(seconds):
@@ -16,3 +16,8 @@ def byte_count(count):
             return f"{count} {unit}" if unit == "bytes" else f"{count:.3g} {unit}"
         count /= 1000
     raise AssertionError("unreachable")
+
+
+def listed_blocks(blocks):
+    """The first twenty block numbers, and how many more there are."""
+    return ", ".join(map(str, blocks[:20])) + (f" and {len(blocks) - 20} more" if len(blocks) > 20 else "")

@@ -1,19 +1,22 @@
 """Grids too large for memory: computed and written slab by slab along one dimension, the file complete or absent."""
 
-import netCDF4
+import itertools
+
 import numpy as np
 import xarray as xr
 
 from ..modes.grid import POINT
 from ..progress import progress_bar
 from ..validation import check_integer
-from .netcdf import NETCDF_LOCK, check_writable, replacing
+from .netcdf import check_lossless, write_netcdf
+from .paths import check_writable
+from .pieces import write_pieces
 
 #: Values of one variable in a slab.
 SLAB_POINTS = 1 << 21
 
 
-def write_slabs(path, compute, parameters, *, slab_points=SLAB_POINTS, progress=False):
+def write_slabs(path, compute, parameters, *, slab_points=SLAB_POINTS, progress=True):
     """Compute a dataset over a grid in slabs and write it as one netCDF4 file.
 
     Parameters
@@ -48,17 +51,33 @@ def write_slabs(path, compute, parameters, *, slab_points=SLAB_POINTS, progress=
     layer = int(np.prod([size for name, size in sizes.items() if name != dim], dtype=np.int64))
     length = sizes[dim]
     thickness = max(1, slab_points // layer)
-    with replacing(path) as temporary, progress_bar(length * layer, "points", progress) as bar:
-        for start in range(0, length, thickness):
-            piece = slice(start, min(start + thickness, length))
+    pieces = [slice(start, min(start + thickness, length)) for start in range(0, length, thickness)]
+    with progress_bar(length * layer, "points", progress) as bar:
+
+        def slab(piece):
             dataset = compute(**{name: _cut(value, dim, piece) for name, value in named.items()})
-            with NETCDF_LOCK:
-                if start == 0:
-                    _create(dataset, temporary, dim)
-                else:
-                    _append(dataset, temporary, dim, piece)
-            bar.update((piece.stop - start) * layer)
+            bar.update((piece.stop - piece.start) * layer)
+            return dataset
+
+        first = slab(pieces[0])
+        if len(pieces) == 1:
+            return write_netcdf(first, path)
+        check_lossless(first)
+        shapes = {
+            name: tuple(length if d == dim else size for d, size in variable.sizes.items())
+            for name, variable in first.variables.items()
+            if dim in variable.dims
+        }
+        slabs = itertools.chain([first], map(slab, pieces[1:]))
+        write_pieces(path, first, shapes, _cut_up(slabs, dim, pieces))
     return path
+
+
+def _cut_up(slabs, dim, pieces):
+    for dataset, piece in zip(slabs, pieces, strict=True):
+        for name, variable in dataset.variables.items():
+            if dim in variable.dims:
+                yield name, [piece.start if d == dim else 0 for d in variable.dims], variable
 
 
 def _named(value):
@@ -86,33 +105,3 @@ def _cut(value, dim, piece):
         parts = [_cut(part, dim, piece) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     return value.isel({dim: piece}) if isinstance(value, xr.DataArray) and dim in value.dims else value
-
-
-def _create(dataset, path, dim):
-    """Write the first slab; its dimension can grow, in chunks of about a megabyte."""
-    encoding = {}
-    for name, variable in dataset.variables.items():
-        if variable.dtype.kind not in "fiu" or not variable.ndim:
-            continue
-        encoding[name] = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
-        if dim in variable.dims:
-            encoding[name]["chunksizes"] = _chunks(variable, dim)
-    dataset.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=encoding, unlimited_dims=[dim])
-
-
-def _chunks(variable, dim, values=1 << 17):
-    """Whole trailing axes as far as they fit, single layers of the leading ones."""
-    chunks, room = [], values
-    for size in reversed(variable.shape):
-        chunks.append(max(1, min(size, room)))
-        room //= max(1, size)
-    return tuple(reversed(chunks))
-
-
-def _append(dataset, path, dim, piece):
-    with netCDF4.Dataset(path, "a") as file:
-        file.set_auto_maskandscale(False)
-        for name, variable in dataset.variables.items():
-            if dim in variable.dims:
-                place = tuple(piece if d == dim else slice(None) for d in variable.dims)
-                file.variables[name][place] = variable.values

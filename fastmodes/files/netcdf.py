@@ -1,130 +1,34 @@
-"""Files that are complete or absent: netCDF4 written beside its final name, synced, then renamed."""
+"""Datasets as netCDF4 files: complete or absent, sealed, and read back exactly as they were or refused.
+
+A file's bytes are made in memory and written by plain system calls: the netCDF library never touches the disk, so
+that a full disk cannot harm it, and what it would change is found before anything is written.
+"""
 
 import contextlib
 import errno
-import hashlib
-import os
-import shutil
-import threading
-from pathlib import Path
+import warnings
 
 import numpy as np
 import xarray as xr
 
 from ..validation import shown
+from .disk import check_seal, read_bytes, remove_strays_of, seal, write_bytes
+from .encoding import decoding, encode, scratch_folder
+from .lossless import difference
+from .paths import check_writable, local_path, make_folder
+from .pieces import write_pieces
 
-#: netCDF-C is not thread-safe: one thread of the process touches files at a time.
-NETCDF_LOCK = threading.Lock()
+__all__ = ["check_lossless", "check_writable", "local_path", "make_folder", "read_netcdf", "write_netcdf"]
 
-_SEAL = b"fastmodes sha256 "
-#: File systems allow 255 bytes.
-_LONGEST_NAME = 255
-
-
-def local_path(name, value):
-    """Return ``value`` as a local Path.
-
-    Raises
-    ------
-    TypeError
-        If it is no path.
-    ValueError
-        If it looks like a URL (netCDF would open the network), or is empty.
-    """
-    if not isinstance(value, str | os.PathLike):
-        raise TypeError(f"{name} must be a local file path; got {shown(value)}")
-    text = os.fspath(value)
-    if isinstance(text, bytes):
-        raise TypeError(f"{name} must be a local file path of text; got {shown(value)}")
-    if (
-        not text.strip()
-        or "\0" in text
-        or "://" in text
-        or text.split(":")[0].lower() in ("http", "https", "dap2", "dap4")
-    ):
-        raise ValueError(f"{name} must be a local file path, not a URL and not empty; got {shown(text)}")
-    return Path(text)
-
-
-def check_writable(name, value):
-    """Return ``value`` as a Path whose folder exists and can be written: to be called before computing.
-
-    Raises
-    ------
-    ValueError
-        If the path is a URL, a folder, a device, or too long.
-    OSError
-        If its folder does not exist or cannot be written.
-    """
-    path = local_path(name, value)
-    if len(os.fsencode(path.name)) > _LONGEST_NAME:
-        raise ValueError(f"{name} must be a file name of at most {_LONGEST_NAME} bytes; got {shown(path.name)}")
-    # Renaming onto a device or a pipe would replace it by a file: as root even /dev/null.
-    if path.is_dir() or (path.exists() and not path.is_file()):
-        kind = "a folder" if path.is_dir() else "a device or pipe"
-        raise ValueError(f"{name} must be the path of a file, new or old; got {str(path)!r}, {kind}")
-    folder = path.absolute().parent
-    if not folder.is_dir():
-        raise FileNotFoundError(errno.ENOENT, f"{name} must lie in an existing folder; there is none", str(folder))
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, f"{name} must lie in a writable folder; this one is not", str(folder))
-    return path
-
-
-@contextlib.contextmanager
-def replacing(path, needed=None):
-    """Give a temporary name beside ``path``; sync and rename it on success, remove it on any failure.
-
-    Parameters
-    ----------
-    path : path-like
-    needed : int, optional
-        Bytes the file may take, for the message of a failure.
-
-    Raises
-    ------
-    OSError
-        Whatever the system reports, with the path, the bytes needed and the bytes free.
-    """
-    path = Path(path).absolute()
-    temporary = path.with_name(f".{os.getpid()}.{threading.get_ident()}.{_digest(path.name.encode())[:16]}.part")
-    try:
-        yield temporary
-        with open(temporary, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise _explained(error, path, needed, temporary) from error
-    finally:
-        # After success there is nothing left under this name.
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _explained(error, path, needed, temporary):
-    """The same kind of OSError, its message completed by the path, the bytes needed and the bytes free."""
-    if needed is None:
-        with contextlib.suppress(OSError):
-            needed = temporary.stat().st_size
-    free = shutil.disk_usage(path.parent).free
-    number = error.errno or errno.EIO
-    reason = error.strerror or str(error)
-    return OSError(
-        number, f"not written, nothing changed: {reason}; {needed} bytes needed, {free} bytes free", str(path)
-    )
-
-
-def _digest(data):
-    return hashlib.sha256(data).hexdigest()
+#: What decoding raises; nothing there touches a disk.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, OSError, TypeError, ValueError, Warning)
 
 
 def write_netcdf(dataset, path):
     """Write a dataset as netCDF4, compressed and with checksums: the file is complete or absent.
+
+    What :func:`read_netcdf` gives is what was written: values, kinds of numbers, dims, coordinates and attributes.
+    netCDF knows but one kind of text, and no difference between an attribute of one entry and the entry.
 
     After the end of the netCDF data stands the SHA-256 of all bytes before, which :func:`read_netcdf` verifies. Other
     programs do not see it, and a program that changes the file cuts it off.
@@ -146,7 +50,7 @@ def write_netcdf(dataset, path):
         If it is no Dataset, or holds what netCDF cannot: truth values, None or dicts in attributes, complex numbers,
         objects.
     ValueError
-        If the path is a URL or a folder.
+        If the path is a URL or a folder, or if a variable or attribute would not come back as it is; it is named.
     OSError
         If the folder is missing or not writable, or the disk is full (with the bytes needed and free).
     """
@@ -154,20 +58,24 @@ def write_netcdf(dataset, path):
         raise TypeError(f"dataset must be an xarray.Dataset; got {type(dataset).__name__}")
     path = check_writable("path", path)
     _check_storable(dataset)
-    encoding = {
-        name: {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
-        for name, variable in dataset.variables.items()
-        if variable.dtype.kind in "fiub" and variable.ndim
-    }
-    with replacing(path, dataset.nbytes) as temporary, NETCDF_LOCK:
-        try:
-            dataset.to_netcdf(temporary, engine="netcdf4", format="NETCDF4", encoding=encoding)
-        except RuntimeError as error:
-            # netCDF-C reports a full disk as "HDF error".
-            full = shutil.disk_usage(path.absolute().parent).free < dataset.nbytes
-            raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
-        seal(temporary)
+    remove_strays_of(path)
+    if scratch_folder(dataset):
+        content = encode(dataset)
+        check_lossless(dataset, content)
+        write_bytes(path, content, seal(content), needed=dataset.nbytes)
+    else:
+        _write_large(dataset, path)
     return path
+
+
+def _write_large(dataset, path):
+    """Write what has no room in memory twice: arrays of numbers go through a pipe, one after the other."""
+    arrays = {name: v for name, v in dataset.variables.items() if v.dtype.kind in "fiub" and v.ndim}
+    # Numbers that are stored as they are come back: of them one entry is tried, of all else everything.
+    check_lossless(dataset.drop_vars(arrays))
+    check_lossless(dataset.isel({dim: slice(0, 1) for dim in dataset.dims}))
+    shapes = {name: variable.shape for name, variable in arrays.items()}
+    write_pieces(path, dataset, shapes, ((name, [0] * array.ndim, array) for name, array in arrays.items()))
 
 
 def _check_storable(dataset):
@@ -186,31 +94,36 @@ def _check_storable(dataset):
                 )
 
 
-def seal(path):
-    """Append the digest of the file to the file."""
-    with open(path, "r+b") as handle:
-        digest = hashlib.file_digest(handle, "sha256").hexdigest()
-        handle.write(_SEAL + digest.encode())
+def check_lossless(dataset, content=None):
+    """Raise a ValueError that names what is not the same when ``dataset`` is read back from its file's ``content``."""
+    content = encode(dataset) if content is None else content
+    try:
+        with _decoding_without_doubt(content) as again:
+            changed = difference(dataset, again)
+    except _UNREADABLE as error:
+        raise ValueError(f"{_unreadable(dataset)} cannot be read back from a netCDF file: {error}") from error
+    if changed:
+        raise ValueError(f"dataset would not come back from a netCDF file as it is: {changed}")
 
 
-def check_seal(path):
-    """Compare a file with the digest at its end, if it has one.
+@contextlib.contextmanager
+def _decoding_without_doubt(content):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", xr.SerializationWarning)
+        with decoding(content) as again:
+            yield again
 
-    Raises
-    ------
-    OSError
-        If they differ.
-    """
-    length = len(_SEAL) + 64
-    digest, left = hashlib.sha256(), max(path.stat().st_size - length, 0)
-    with open(path, "rb") as handle:
-        while left > 0 and (piece := handle.read(min(left, 1 << 20))):
-            digest.update(piece)
-            left -= len(piece)
-        seal = handle.read(length)
-    # A seal that is cut short or itself damaged leaves HDF5's own checks.
-    if seal.startswith(_SEAL) and seal != _SEAL + digest.hexdigest().encode():
-        raise OSError(errno.EIO, "damaged: the file differs from its own checksum", str(path))
+
+def _unreadable(dataset):
+    """The name of a variable that cannot even be opened again."""
+    for name, variable in dataset.variables.items():
+        try:
+            with _decoding_without_doubt(encode(xr.Dataset({name: variable}))):
+                pass
+        except _UNREADABLE:
+            return repr(name)
+    return "dataset"
 
 
 def read_netcdf(path):
@@ -228,8 +141,9 @@ def read_netcdf(path):
         reason = "must be the path of a file; this is a folder" if path.is_dir() else "must be a file; there is none"
         raise FileNotFoundError(errno.ENOENT, f"path {reason}", str(path))
     try:
-        check_seal(path)
-        with NETCDF_LOCK, xr.open_dataset(path.absolute(), engine="netcdf4", chunks=None) as opened:
+        content = read_bytes(path, follow=True)
+        check_seal(path, content)
+        with decoding(content) as opened:
             return opened.load()
     except MemoryError:
         raise
@@ -238,25 +152,3 @@ def read_netcdf(path):
     except Exception as error:
         # A damaged header reaches xarray's decoding as any kind of error.
         raise OSError(errno.EIO, f"damaged or no netCDF4 file: {error}", str(path)) from error
-
-
-def make_folder(name, value):
-    """Return ``value`` as the Path of a folder that exists and can be written; it is made if missing.
-
-    Raises
-    ------
-    ValueError
-        If the path is a URL.
-    OSError
-        If it is a file, or cannot be made or written.
-    """
-    folder = local_path(name, value)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise NotADirectoryError(errno.ENOTDIR, f"{name} must be a folder; this is a file", str(folder)) from None
-    except OSError as error:
-        raise OSError(error.errno, f"{name} cannot be made: {error.strerror}", str(folder)) from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, f"{name} must be a writable folder; this one is not", str(folder))
-    return folder

@@ -1,6 +1,7 @@
-"""The names of all result variables, what they mean, and the attributes every dataset carries.
+"""The names of all result variables, what they mean and hold, and the attributes every dataset carries.
 
-Each variable is named once, here. :func:`annotate` checks a dataset against this list and writes the attributes.
+Each variable is named once, here. :func:`annotate` checks names, kinds of values and dims of a dataset against these
+lists and writes the attributes.
 """
 
 import datetime
@@ -58,9 +59,6 @@ VARIABLES = {
     "input_weights": ("input matrix B", "1"),
     # theory started from an epoch
     "start_epoch": ("epoch the theory starts from", "1"),
-    "predicted_recurrent": ("predicted recurrent mode entry w", "1"),
-    "predicted_readout": ("predicted readout mode entry a", "1"),
-    "predicted_input": ("predicted input mode entry b", "1"),
     "prediction_status": ("how the prediction ended", "1"),
     "theory_error": ("theory error (mean distance of w, a, b)", "1"),
     "standstill_error": ("error of the prediction that nothing changes", "1"),
@@ -147,6 +145,31 @@ VARIABLES = {
     "gradient_cosine": ("cosine between the update and the exact gradient", "1"),
 }
 
+#: Data variables of whole numbers: flags and counts. All others hold floating-point numbers.
+_WHOLE = (
+    "status epochs_made mode_is_complex mode_match prediction_status evaluations basin fixed_point_exists stable "
+    "oscillatory kind window_exists end_stable end_kind integration_steps horizon start_epoch"
+)
+WHOLE_NUMBERS = frozenset(_WHOLE.split())
+#: Dims that data variables have besides those of the user's grid.
+DIMS = {
+    name: dim
+    for dim, names in {
+        "mode": "mode_recurrent mode_recurrent_imag mode_readout mode_readout_imag mode_input mode_input_imag "
+        "mode_feedback mode_feedback_imag mode_is_complex mode_match predicted_recurrent predicted_readout "
+        "predicted_input prediction_status theory_error standstill_error",
+        "unit": "eigenvalue_real eigenvalue_imag singular_value change_eigenvalue_real change_eigenvalue_imag "
+        "change_singular_value normalised_singular_value normalised_eigenvalue factor_recurrent",
+        "eigenvalue": "stability_real stability_imag",
+        "manifold": "fixed_point_exists",
+        "rank_place": "change_input_singular_value",
+        "angle": "principal_angle",
+        "matrix": "numeric_rank participation_ratio stable_rank effective_rank share_in_feedback_rows "
+        "share_in_readout_rows outside_factors",
+    }.items()
+    for name in names.split()
+}
+
 
 def flag_attributes(names):
     """CF attributes of a status variable whose value i means ``names[i]``.
@@ -178,6 +201,8 @@ def annotate(dataset, *, title, configuration, seeds=()):
     KeyError
         If a variable is not named in this module. Coordinates with a ``long_name`` of their own may have any name:
         they are the axes of a user's grid.
+    ValueError
+        If a variable holds another kind of values than it should, or lacks its dim.
     """
     from .. import __version__
 
@@ -188,6 +213,7 @@ def annotate(dataset, *, title, configuration, seeds=()):
             long_name, units = variable.attrs.get("long_name", str(name)), variable.attrs.get("units", "1")
         else:
             raise KeyError(f"{name!r} is not named in fastmodes.files.schema.VARIABLES")
+        _check_form(name, variable, name in dataset.coords)
         variable.attrs = {"long_name": long_name, "units": units} | variable.attrs
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     dataset.attrs = {
@@ -201,6 +227,20 @@ def annotate(dataset, *, title, configuration, seeds=()):
         "seed_entropy": json.dumps([int(seed) for seed in seeds]),
     } | dataset.attrs
     return dataset
+
+
+def _check_form(name, variable, coordinate):
+    if coordinate:
+        # The axes of a user's grid are numbers or labels.
+        kinds, wanted = "fiubUO", "numbers or texts"
+    elif name in WHOLE_NUMBERS:
+        kinds, wanted = "i", "whole numbers"
+    else:
+        kinds, wanted = "f", "floating-point numbers (or be listed in schema.WHOLE_NUMBERS)"
+    if variable.dtype.kind not in kinds:
+        raise ValueError(f"{name!r} must hold {wanted}; got {variable.dtype}")
+    if not coordinate and name in DIMS and DIMS[name] not in variable.dims:
+        raise ValueError(f"{name!r} must have the dim {DIMS[name]!r}; got {variable.dims}")
 
 
 def versions():

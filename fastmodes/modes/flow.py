@@ -5,26 +5,42 @@ import xarray as xr
 
 from ..files.large_grids import SLAB_POINTS, write_slabs
 from ..files.schema import annotate, flag_attributes
-from ..kernels.flow.driver import FLOW_LANES, LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, STATUSES
+from ..interrupts import halting
+from ..kernels.flow.driver import (
+    EXPLICIT,
+    FLOW_LANES,
+    HANDING_OVER,
+    LEFT_DOMAIN,
+    NON_OPTIMAL,
+    OPTIMAL,
+    STATUSES,
+    STIFF,
+    kernel_place,
+)
 from ..kernels.flow.observables import mode_losses
 from ..kernels.flow.trajectories import Ends
 from ..kernels.modes.iterated_map import map_lanes
 from ..kernels.modes.velocity import FINITE, FIXED, MOVING, ZERO
-from ..parallel import run_blocks
+from ..kernels.rule import SCALAR
+from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
+from ..rule_codes import kernel_rule, moves
 from ..rules import check_rules
-from ..validation import check_array, check_integer, check_number
+from ..validation import check_array, check_flag, check_integer, check_number
 from .grid import check_range
-from .update import STATE, TEACHER, mode_entries, moves, rule_grid
+from .update import STATE, TEACHER, mode_entries, rule_grid
 
 _BLOCK = 8192
+_SLAB_BY_SLAB = "fm.write_flow computes and writes it slab by slab"
 _LARGEST_STEP_COUNT = 1_000_000
 _DOMAIN_MARGIN = 1e-6
+# No dimension of a parameter may have the name of what a result holds.
+_RESULTS = ("rule", "w", "a", "b", "loss", "status", "time_reached", "evaluations")
 
 
 def flow(
-    rules, modes, teacher_modes, times, *, feedback=None, decay=None, horizon=None,
-    rtol=1e-8, atol=1e-10, step_limit=100_000, progress=False,
+    rules, modes, teacher_modes, times, *, feedback=1.0, decay=None, horizon=None,
+    rtol=1e-8, atol=1e-10, step_limit=100_000, threads=None, progress=True,
 ) -> xr.Dataset:  # fmt: skip
     """Follow modes along the flow d(w, a, b)/ds = -(Delta w, Delta a, Delta b) of any rule, T = infinity (Eqs. 19-22).
 
@@ -34,21 +50,24 @@ def flow(
 
     Parameters
     ----------
-    rules : LearningRule or sequence of them
+    rules : LearningRule or str, or sequence of them
+        Values such as ``fm.rflo(0.9)``, or texts that :func:`parse_rule` reads, such as "rflo(0.9)".
     modes, teacher_modes : Modes, or LinearRNN both
         Start (w, a, b) and teacher, each a number, an array or a DataArray; they broadcast by name.
     times : number or array (time,)
         Flow times s >= 0 wanted, ascending; the last one ends the integration. s is epochs times learning rate.
     feedback : number, array or DataArray
-        r, default 1, read by rules with random feedback.
+        r, read by rules with random feedback.
     decay, horizon : number, array or DataArray, optional
         Replace the decay of scalar propagators, and the horizon of rules that have a finite one.
     rtol, atol : float
         Tolerances on the local error.
     step_limit : int
         Largest number of steps of a trajectory.
+    threads : int, optional
+        Default: all cores granted to the process. Results do not depend on it.
     progress : bool
-        Show a progress bar.
+        Show progress on stderr.
 
     Returns
     -------
@@ -70,21 +89,15 @@ def flow(
     (0.6, 'optimal')
     """
     rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon)
-    times = _ascending("times", np.atleast_1d(times))
+    threads, progress = check_threads(threads), check_flag("progress", progress)
+    times = _ascending("times", times)
     if times[-1] <= 0:
         raise ValueError(f"times must end after 0; got {times[-1]}")
-    options = np.array(
-        [
-            check_number("rtol", rtol, 1e-13, 0.1),
-            check_number("atol", atol, 1e-15, 0.1),
-            check_integer("step_limit", step_limit, 1, _LARGEST_STEP_COUNT),
-            0.0,
-            0.0,
-        ]
-    )
-    states, ends = integrate(rules, grid, times, options, progress=progress)
+    options = step_options(rtol, atol, step_limit)
+    grid.check_memory(len(rules) * (4 * len(times) + 2), _SLAB_BY_SLAB, times=len(times))
+    states, ends = integrate(rules, grid, times, options, threads=threads, progress=progress)
     configuration = {"rtol": float(rtol), "atol": float(atol), "step_limit": int(step_limit)}
-    dataset = _dataset(rules, grid, states, ("time", times))
+    dataset = _dataset(rules, grid, states, ("time", times), threads)
     dataset["status"] = _per_point(rules, grid, ends.status)
     dataset["status"].attrs = flag_attributes(STATUSES)
     dataset["time_reached"] = _per_point(rules, grid, ends.time)
@@ -93,7 +106,7 @@ def flow(
 
 
 def write_flow(
-    path, rules, modes, teacher_modes, times, *, feedback=1.0, slab_points=SLAB_POINTS, progress=False, **options
+    path, rules, modes, teacher_modes, times, *, feedback=1.0, slab_points=SLAB_POINTS, progress=True, **options
 ):
     """As :func:`flow`, written slab by slab: the memory needed does not grow with the grid.
 
@@ -106,7 +119,7 @@ def write_flow(
     slab_points : int
         Points computed at a time, at most.
     progress : bool
-        Show a progress bar.
+        Show progress on stderr.
     options : dict
         Others of :func:`flow`, by name.
 
@@ -116,21 +129,27 @@ def write_flow(
 
     Raises
     ------
-    TypeError, ValueError
-        For a parameter outside its range.
-    OSError
-        If the file cannot be written.
+    TypeError, ValueError, OSError
+        For a parameter outside its range, or a file that cannot be written.
     """
     grid = {"modes": modes, "teacher_modes": teacher_modes, "feedback": feedback}
     grid |= {name: options.pop(name) for name in ("decay", "horizon") if options.get(name) is not None}
 
     def compute(**parameters):
-        return flow(rules, times=times, **parameters, **options)
+        return flow(rules, times=times, **parameters, **options, progress=False)
 
     return write_slabs(path, compute, grid, slab_points=slab_points, progress=progress)
 
 
-def integrate(rules, grid, times, options, *, observe=False, progress=False, method="explicit", hand_over=True):
+def step_options(rtol, atol, step_limit, threshold=0.0):
+    """Tolerances and limits, checked, as :func:`fastmodes.kernels.flow.driver.flow_lanes` reads them."""
+    limits = check_number("rtol", rtol, 1e-13, 0.1), check_number("atol", atol, 1e-15, 0.1)
+    return np.array([*limits, check_integer("step_limit", step_limit, 1, _LARGEST_STEP_COUNT), 0.0, threshold])
+
+
+def integrate(
+    rules, grid, times, options, *, observe=False, threads=None, progress=False, method="explicit", hand_over=True
+):
     """Integrate every point of a grid under every rule.
 
     Parameters
@@ -154,44 +173,54 @@ def integrate(rules, grid, times, options, *, observe=False, progress=False, met
     """
     shape, observed = (len(rules), grid.size), (len(rules), grid.size if observe else 0)
     states = np.empty((3, *shape, len(times)))
-    ends = Ends(np.empty(shape, np.int8), np.empty(shape), np.empty(shape, np.int32), *np.empty((3, *observed)))
-    readers = [_reader(grid, i, rule) for i, rule in enumerate(rules)]
+    whole = np.empty(shape, np.int8), np.empty(shape), np.empty(shape, np.int32)
+    ends = Ends(*whole, *np.empty((3, *observed)), halt=np.zeros(1, np.int64))
+    readers = [_reader(grid, i) for i in range(len(rules))]
+    options = np.append(options, STIFF if method == "stiff" else HANDING_OVER if hand_over else EXPLICIT)
 
     def work(block):
         i, (start, stop) = block
-        outputs, own = tuple(states[:, i, start:stop]), Ends(*(values[i, start:stop] for values in ends))
-        code = np.array([method == "stiff", rules[i].feedback == "readout", moves(rules[i]), hand_over], dtype=np.int64)
-        points = readers[i](start, stop)
-        for kind, todo in _kinds(points, code):
-            FLOW_LANES[kind](points, todo, times, code * [1, 1, kind != ZERO, 1], options, outputs, own)
+        outputs, points = tuple(states[:, i, start:stop]), readers[i](start, stop)
+        own = Ends(*(values[i, start:stop] for values in ends[:-1]), halt=np.zeros(1, np.int64))
+        with halting(own.halt):
+            for kind, rule, todo in _kinds(rules[i], points):
+                FLOW_LANES[kernel_place(rule, kind)](points, todo, times, rule, options, outputs, own)
 
-    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
+    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK, threads)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
-        run_blocks(work, blocks, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
+        run_blocks(work, blocks, threads, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
     return states, ends
 
 
-def _kinds(points, code):
-    """Which points are of which kind of propagator: (kind, which); they are changed in place where it is 0."""
-    horizon = points[:, 7].copy()
-    endless = MOVING if code[2] else FIXED
+def _kind(rule):
+    """Kind of propagator at the full horizon."""
+    return MOVING if moves(rule) else FIXED
+
+
+def _kinds(rule, points):
+    """Which points are of which kind of propagator: (kind, kernel's rule, which); they are changed where it is 0."""
+    horizon, in_kernel = points[:, 7].copy(), kernel_rule(rule)
     if not horizon.any():
-        return [(endless, np.arange(len(points)))]
-    # One step of horizon sums to 1, as the endless sum does where the propagator is 0.
+        return [(_kind(rule), in_kernel, np.arange(len(points)))]
+    # One step of horizon sums to 1, as the full sum does where a fixed propagator is 0.
     points[horizon == 1, 6:8] = 0.0
-    which = ((ZERO, horizon == 1), (FINITE, horizon > 1), (endless, horizon == 0))
-    return [(kind, np.flatnonzero(some)) for kind, some in which if some.any()]
+    kinds = (
+        (ZERO, in_kernel._replace(propagator=SCALAR), horizon == 1),
+        (FINITE, in_kernel, horizon > 1),
+        (_kind(rule), in_kernel, horizon == 0),
+    )
+    return [(kind, own, np.flatnonzero(some)) for kind, own, some in kinds if some.any()]
 
 
 def discrete_map(
-    rules, modes, teacher_modes, epochs, *, learning_rate, feedback=None, decay=None, horizon=None,
-    tolerance=1e-6, progress=False,
+    rules, modes, teacher_modes, epochs, *, learning_rate, feedback=1.0, decay=None, horizon=None,
+    tolerance=1e-6, threads=None, progress=True,
 ) -> xr.Dataset:  # fmt: skip
     """Iterate (w, a, b) <- (w, a, b) - eta (Delta w, Delta a, Delta b) of any rule, T = infinity.
 
     Parameters
     ----------
-    rules, modes, teacher_modes, feedback, decay, horizon, progress
+    rules, modes, teacher_modes, feedback, decay, horizon, threads, progress
         As for :func:`flow`.
     epochs : int or array of int (epoch,)
         Numbers of updates after which the states are wanted, ascending.
@@ -212,29 +241,35 @@ def discrete_map(
         For a parameter outside its range.
     """
     more = {"learning_rate": learning_rate}
-    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more, reserved=("rule", "epoch"))
+    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more, (*_RESULTS, "epoch"))
     check_range(grid, "learning_rate", 0, np.inf)
     tolerance = check_number("tolerance", tolerance, above=0)
-    counted = _ascending("epochs", np.atleast_1d(epochs))
+    threads, progress = check_threads(threads), check_flag("progress", progress)
+    counted = _ascending("epochs", epochs)
     if not (counted == np.round(counted)).all() or counted[-1] > 10**9:
         raise ValueError(f"epochs must hold whole numbers from 0 to 1000000000; got {epochs!r}")
     counted = counted.astype(np.int64)
+    grid.check_memory(len(rules) * (4 * len(counted) + 2), "cut the grid into pieces", epochs=len(counted))
     states = np.empty((3, len(rules), grid.size, len(counted)))
     outside = np.empty((len(rules), grid.size))
-    readers = [_reader(grid, i, rule, ("learning_rate",)) for i, rule in enumerate(rules)]
+    readers = [_reader(grid, i, ("learning_rate",)) for i in range(len(rules))]
 
     def work(block):
         i, (start, stop) = block
-        code = np.array([rules[i].feedback == "readout", moves(rules[i])], dtype=np.int64)
-        map_lanes(readers[i](start, stop), counted, code, tuple(states[:, i, start:stop]), outside[i, start:stop])
+        points, halt = readers[i](start, stop), np.zeros(1, np.int64)
+        kind = FINITE if points[:, 7].any() else _kind(rules[i])
+        outputs = tuple(states[:, i, start:stop])
+        with halting(halt):
+            map_lanes(points, counted, kernel_rule(rules[i]), kind, outputs, outside[i, start:stop], halt)
 
-    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
+    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK, threads)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
-        run_blocks(work, blocks, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
-    dataset = _dataset(rules, grid, states, ("epoch", counted))
+        run_blocks(work, blocks, threads, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
+    dataset = _dataset(rules, grid, states, ("epoch", counted), threads)
     dataset["status"] = _per_point(rules, grid, _map_status(grid, states, outside, tolerance))
     dataset["status"].attrs = flag_attributes(STATUSES)
-    reached = np.where(outside < 0, counted[-1], outside) * grid.values["learning_rate"].ravel()
+    with np.errstate(over="ignore"):
+        reached = np.where(outside < 0, counted[-1], outside) * grid.values["learning_rate"].ravel()
     dataset["time_reached"] = _per_point(rules, grid, reached)
     configuration = flow_configuration(rules, grid) | {"tolerance": tolerance}
     return annotate(dataset, title="Discrete map of modes", configuration=configuration)
@@ -243,35 +278,28 @@ def discrete_map(
 def _map_status(grid, states, outside, tolerance):
     w, a, b = states[..., -1]
     goal, product = (grid.values[name].ravel() for name in TEACHER)
-    near = (np.abs(w - goal) <= tolerance) & (np.abs(a * b - product) <= tolerance * np.abs(product))
+    with np.errstate(over="ignore", invalid="ignore"):
+        near = (np.abs(w - goal) <= tolerance) & (np.abs(a * b - product) <= tolerance * np.abs(product))
     status = np.where(near, OPTIMAL, np.where((a == 0) & (b == 0), NON_OPTIMAL, 0))
     return np.where((outside >= 0) | (np.abs(w) >= 1), LEFT_DOMAIN, status).astype(np.int8)
 
 
-def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), reserved=("rule", "time")):
+def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), results=(*_RESULTS, "time")):
     """Rules, and the grid of everything a flow or a vector field depends on, all in range."""
     rules = check_rules(rules)
-    entries = mode_entries(rules, modes, teacher_modes, 1.0 if feedback is None else feedback)
-    grid = rule_grid(rules, entries | dict(more), decay, horizon, reserved)
+    entries = mode_entries(rules, modes, teacher_modes, feedback)
+    grid = rule_grid(rules, entries | dict(more), decay, horizon, results)
     check_range(grid, "recurrent", -1 + _DOMAIN_MARGIN, 1 - _DOMAIN_MARGIN)
     return rules, grid
 
 
-def _reader(grid, i, rule, more=()):
-    """Reader of the kernel's points; r is 0 where the readout feeds back: ``r + readout (a - r)`` is then exactly a."""
-    read = grid.reader((*STATE, *TEACHER, "feedback", f"decay {i}", f"horizon {i}", *more))
-
-    def points(start, stop):
-        columns = read(start, stop)
-        if rule.feedback == "readout":
-            columns[:, 5] = 0.0
-        return columns
-
-    return points
+def _reader(grid, i, more=()):
+    """Reader of the kernel's points under rule i."""
+    return grid.reader((*STATE, *TEACHER, f"r {i}", f"decay {i}", f"horizon {i}", *more))
 
 
 def _ascending(name, values):
-    values = check_array(name, values, (None,), dims=(name,))
+    values = check_array(name, np.atleast_1d(check_array(name, values)), (None,), dims=(name,))
     if values[0] < 0 or (np.diff(values) <= 0).any():
         raise ValueError(f"{name} must be >= 0 and ascending; got {values.tolist()[:5]} ..")
     return values
@@ -281,7 +309,7 @@ def _per_point(rules, grid, values):
     return xr.DataArray(values.reshape(len(rules), *grid.shape), dims=("rule", *grid.dims), coords=grid.coords)
 
 
-def _dataset(rules, grid, states, axis):
+def _dataset(rules, grid, states, axis, threads):
     """The trajectories, and their loss."""
     name, values = axis
     read, losses = grid.reader(TEACHER), np.empty(states.shape[1:])
@@ -290,7 +318,7 @@ def _dataset(rules, grid, states, axis):
         i, (start, stop) = block
         mode_losses(tuple(states[:, i, start:stop]), read(start, stop), losses[i, start:stop])
 
-    run_blocks(work, [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)])
+    run_blocks(work, [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK, threads)], threads)
     dims, shape = ("rule", *grid.dims, name), (len(rules), *grid.shape, len(values))
     variables = dict(zip(("w", "a", "b", "loss"), (*states, losses), strict=True))
     return xr.Dataset(

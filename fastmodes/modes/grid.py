@@ -1,14 +1,16 @@
 """Parameter grids: numbers, arrays and DataArrays that broadcast by the names of their dimensions."""
 
+import contextlib
 import dataclasses
 import itertools
+import math
 
 import numpy as np
 import xarray as xr
 
 from ..kernels.arrays.grid import gather
 from ..parallel import thread_count
-from ..validation import check_array
+from ..validation import as_array, check_array, check_memory
 
 #: Dimension of plain one-dimensional arrays; arrays of more axes get point_0, point_1 ..
 POINT = "point"
@@ -41,7 +43,28 @@ class Grid:
     @property
     def size(self) -> int:
         """Number of points."""
-        return int(np.prod(self.shape, dtype=np.int64))
+        return math.prod(self.shape)
+
+    def check_memory(self, numbers, instead="", **more):
+        """Check that results of ``numbers`` numbers a point fit into memory, before they are allocated.
+
+        Parameters
+        ----------
+        numbers : int
+        instead : str
+            The way out, for the message.
+        **more
+            Other parameters that make the results large.
+
+        Raises
+        ------
+        ValueError
+            Naming the parameters that vary and how many values each of them has.
+        """
+        # "decay 0" is the decay of the first rule.
+        varying = {name.split()[0]: own_values(v).size for name, v in self.values.items() if any(v.strides)}
+        varying = varying or {"points": self.size}
+        check_memory(8.0 * numbers * self.size, instead, of="results for all combinations of ", **varying, **more)
 
     def layout(self, names):
         """Where the parameters lie, for kernels that read the grid without a copy of the broadcast whole.
@@ -76,9 +99,9 @@ class Grid:
 
         return columns
 
-    def blocks(self, size):
+    def blocks(self, size, threads=None):
         """Even ranges (start, stop) of at most ``size`` points that cover the grid, as many for every thread."""
-        threads = thread_count() if self.size >= _WORTH_SHARING else 1
+        threads = (threads or thread_count()) if self.size >= _WORTH_SHARING else 1
         count = threads * -(-self.size // (size * threads))
         edges = [i * self.size // count for i in range(count + 1)]
         return list(itertools.pairwise(edges))
@@ -89,7 +112,7 @@ class Grid:
         return xr.DataArray(flat.reshape(shape), dims=self.dims + tuple(dims), coords=self.coords | dict(coords))
 
 
-def broadcast(parameters, reserved=("rule", "time")) -> Grid:
+def broadcast(parameters, results=()) -> Grid:
     """Broadcast parameters by name.
 
     Parameters
@@ -97,41 +120,94 @@ def broadcast(parameters, reserved=("rule", "time")) -> Grid:
     parameters : dict of str to number, array or DataArray
         Plain arrays broadcast against each other by position, as in NumPy, along the dimension "point" (point_0,
         point_1 .. where they have several axes); DataArrays by the names of their dimensions.
-    reserved : tuple of str
-        Names of dimensions that the result will have itself.
+    results : tuple of str
+        Names of the dimensions and variables that the result will have itself.
 
     Raises
     ------
     TypeError, ValueError
         If a parameter does not hold finite real numbers, shapes or coordinates do not fit, or a name is reserved.
     """
-    for name, value in parameters.items():
-        check_array(name, np.asarray(value))
-    plain = {k: np.asarray(v, dtype=float) for k, v in parameters.items() if not isinstance(v, xr.DataArray)}
-    named = {k: v.astype(float) for k, v in parameters.items() if isinstance(v, xr.DataArray)}
-    try:
-        shape = np.broadcast_shapes(*(array.shape for array in plain.values()))
-    except ValueError:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in plain.items() if array.ndim)
-        raise ValueError(f"arrays must broadcast together; got shapes {shapes}") from None
-    dims = (POINT,) if len(shape) == 1 else tuple(f"{POINT}_{i}" for i in range(len(shape)))
-    arrays = {k: xr.DataArray(v, dims=dims[len(dims) - v.ndim :] if v.ndim else ()) for k, v in plain.items()}
-    arrays = {k: _stretched(v, dims, shape) if v.ndim else v for k, v in arrays.items()} | named
-    for name, array in arrays.items():
+    arrays, labelled = _named(parameters)
+    for key, array in arrays.items():
+        name = _parameter(key)
         for dim in array.dims:
-            if dim in reserved:
-                raise ValueError(f"{name} must not have a dimension named {dim!r}: the result has its own")
+            if dim in results:
+                raise ValueError(
+                    f"{name} must not have a dimension named {dim!r}: the result has its own; "
+                    f"rename it, for example .rename({dim}='{dim}_grid')"
+                )
             if array.sizes[dim] == 0:
                 raise ValueError(f"{name} must hold at least one point along {dim!r}; got none")
     try:
         full = xr.broadcast(*xr.align(*(arrays[name] for name in parameters), join="exact", copy=False))
     except ValueError as error:
-        raise ValueError(f"{', '.join(parameters)} must have equal coordinates on shared dims: {error}") from None
+        names = ", ".join(dict.fromkeys(map(_parameter, parameters)))
+        raise ValueError(f"{names} must have equal coordinates on shared dims: {error}") from None
     coords: dict = {}
     for array in full:
-        coords |= {k: v.variable for k, v in array.coords.items()}
+        # What was selected before (a rule, a time) does not describe the result where that has the name itself.
+        coords |= {k: v.variable for k, v in array.coords.items() if k not in results}
     views = {name: array.values for name, array in zip(parameters, full, strict=True)}
-    return Grid(full[0].dims, full[0].shape, coords, views, bool(named))
+    grid = Grid(full[0].dims, full[0].shape, coords, views, labelled)
+    grid.check_memory(1, "write_flow and write_stability go slab by slab; for others, cut the grid into pieces")
+    return grid
+
+
+def check_product(name, *factors):
+    """Check that the product of arrays, which broadcast by name or position, fits into memory.
+
+    Raises
+    ------
+    ValueError
+        If it does not.
+    """
+    with contextlib.suppress(ValueError):
+        named = [dict(v.sizes) for v in factors if isinstance(v, xr.DataArray)]
+        sizes = {dim: size for each in named for dim, size in each.items()}
+        plain = np.broadcast_shapes(*(np.shape(v) for v in factors if not isinstance(v, xr.DataArray)))
+        size = math.prod(sizes.values()) * math.prod(plain)
+        if size == max(np.size(v) for v in factors):
+            return
+    check_memory(8.0 * size, "cut the grid into pieces", of="all combinations of ", **{name: size})
+
+
+def _named(parameters):
+    """Every parameter as a DataArray, plain arrays along the dimensions of points; and whether one came as such."""
+    values = {k: _numbers(_parameter(k), getattr(v, "values", v)) for k, v in parameters.items()}
+    named = {k: v.copy(data=values[k]) for k, v in parameters.items() if isinstance(v, xr.DataArray)}
+    plain = {k: v for k, v in values.items() if k not in named}
+    try:
+        shape = np.broadcast_shapes(*(array.shape for array in plain.values()))
+    except ValueError:
+        shapes = ", ".join(f"{_parameter(name)} {array.shape}" for name, array in plain.items() if array.ndim)
+        raise ValueError(f"arrays must broadcast together; got shapes {shapes}") from None
+    dims = (POINT,) if len(shape) == 1 else tuple(f"{POINT}_{i}" for i in range(len(shape)))
+    arrays = {k: xr.DataArray(v, dims=dims[len(dims) - v.ndim :] if v.ndim else ()) for k, v in plain.items()}
+    return {k: _stretched(v, dims, shape) if v.ndim else v for k, v in arrays.items()} | named, bool(named)
+
+
+def _numbers(name, value):
+    """The parameter's numbers, checked without writing out what repeats."""
+    array = as_array(name, value)
+    check_array(name, own_values(array))
+    return np.asarray(array, dtype=float)
+
+
+def _parameter(name):
+    """The parameter's name for messages: the grid numbers the decays and horizons of the rules."""
+    return name.split()[0]
+
+
+def by_point(**parameters):
+    """Numbers as they are, and arrays such that they multiply by name: all plain, or all DataArrays."""
+    if all(np.ndim(value) == 0 for value in parameters.values()):
+        return [
+            value if isinstance(value, xr.DataArray) else float(check_array(name, value))
+            for name, value in parameters.items()
+        ]
+    arrays, labelled = _named(parameters)
+    return [arrays[name] if labelled else arrays[name].values for name in parameters]
 
 
 def _stretched(array, dims, shape):

@@ -1,12 +1,14 @@
 """From two aligned networks to their modes, or a clear refusal."""
 
 import numpy as np
+import xarray as xr
 
 from ..validation import check_array
+from .bases import positive_columns
 from .network import LinearRNN, Modes, check_network, check_pair, teacher_bases
 
 
-def modes_of(student, teacher, feedback=None, *, neuron_basis=False, tolerance=1e-8):
+def modes_of(student, teacher, feedback=None, *, neuron_basis=False, signs=False, tolerance=1e-8):
     """Modes of a student aligned with its teacher, and the teacher's, by decreasing teacher eigenvalue (Eqs. 11-16).
 
     Parameters
@@ -19,10 +21,14 @@ def modes_of(student, teacher, feedback=None, *, neuron_basis=False, tolerance=1
         Also demand that P is the neuron basis: a rule that reads diag(W) (e-prop) or a diagonal of neurons mixes the
         modes of any other basis, because it does not commute with rotations of hidden space.
 
+    signs : bool
+        Also demand that the signs of A are those of its modes, U^T sign(A) P = sign(Abar): a rule that feeds back
+        through sign(A) mixes the modes wherever A itself is not diagonal, up to order and signs.
+
     Returns
     -------
     modes, teacher_modes : Modes
-        Arrays (mode,).
+        Arrays (mode,), DataArrays where the feedback is one along ``mode``.
     feedback : None, number or array (mode,)
 
     Raises
@@ -53,33 +59,45 @@ def modes_of(student, teacher, feedback=None, *, neuron_basis=False, tolerance=1
             "modes must be a student whose eigenbasis is the neuron basis (a diagonal recurrent matrix) for a rule "
             "that reads a diagonal, such as e-prop: in any other basis its update mixes the modes"
         )
+    if signs:
+        mixed = u.T @ np.sign(student.readout) @ basis
+        np.fill_diagonal(mixed, np.diagonal(mixed) - np.sign(np.diagonal(parts[1])))
+        if np.abs(mixed).max() > tolerance:
+            raise ValueError(
+                "modes must be a student whose readout matrix is itself diagonal, up to order and signs, for a rule "
+                "that feeds back through the signs of A: any other sign(A) mixes the modes"
+            )
     if feedback is not None and np.ndim(feedback) == 2:
         matrix = check_array("feedback", feedback, (student.n_out, n), dims=("n_out", "n_hidden"))
         feedback = _diagonal("feedback", u.T @ matrix @ basis, tolerance)
-    return Modes(*(np.diagonal(part) for part in parts)), goal, feedback
+    own = Modes(*(np.diagonal(part) for part in parts))
+    if "mode" in getattr(feedback, "dims", ()):
+        own, goal = (Modes(*(xr.DataArray(entry, dims="mode") for entry in modes)) for modes in (own, goal))
+    return own, goal, feedback
 
 
 def _student_basis(student: LinearRNN, u, v, n):
     """Orthogonal P with W, U^T A and B V all diagonal in it, its columns in the order of the teacher's modes."""
     readout, inputs = (u.T @ student.readout)[:n], (student.input @ v)[:, :n]
     size = max(np.abs(student.recurrent).max(), np.abs(readout).max(), np.abs(inputs).max(), 1e-300)
-    # Rows of U^T A and columns of B V are multiples of P's columns; their sum's polar factor is P where none vanishes.
-    rows = readout.T
+    candidates = [] if student.bases is None else [student.bases.hidden]
+    for basis in (*candidates, _recovered(student, readout.T, inputs, size)):
+        parts = (basis.T @ student.recurrent @ basis, readout @ basis, basis.T @ inputs)
+        off = max(np.abs(part - np.diag(np.diagonal(part))).max() for part in parts)
+        if np.abs(basis.T @ basis - np.eye(n)).max() <= 1e-7 and off <= 1e-7 * (1 + size):
+            return basis
+    return None
+
+
+def _recovered(student, rows, inputs, size):
+    """The columns from the network's matrices: multiples of U^T A's rows and of B V's columns, where none vanishes."""
     larger = np.where(np.linalg.norm(rows, axis=0) >= np.linalg.norm(inputs, axis=0), rows, inputs)
     norms = np.linalg.norm(larger, axis=0)
-    if (norms < 1e-10 * size).any():
-        _, basis = np.linalg.eigh((student.recurrent + student.recurrent.T) / 2)
-        strength = np.abs(rows.T @ basis) + np.abs(inputs.T @ basis)
-        basis = basis[:, _matched(strength)]
-    else:
-        basis = larger / norms
-    scale = 1e-7 * (1 + size)
-    if np.abs(basis.T @ basis - np.eye(n)).max() > 1e-7:
-        return None
-    for part in (basis.T @ student.recurrent @ basis, readout @ basis, basis.T @ inputs):
-        if np.abs(part - np.diag(np.diagonal(part))).max() > scale:
-            return None
-    return basis
+    if (norms >= 1e-10 * size).all():
+        return positive_columns(larger / norms)
+    _, basis = np.linalg.eigh((student.recurrent + student.recurrent.T) / 2)
+    strength = np.abs(rows.T @ basis) + np.abs(inputs.T @ basis)
+    return positive_columns(basis[:, _matched(strength)])
 
 
 def _matched(strength):

@@ -1,9 +1,47 @@
-"""Orthogonal bases: drawn at random, or those in which a mode-aligned network is diagonal (Eqs. 11-13)."""
+"""Orthogonal bases: drawn at random, or those in which a mode-aligned network is diagonal (Eqs. 11-13).
+
+The columns of U, P and V have free signs, and with them the entries (w, a, b, r) of a mode: turning a column of P turns
+a, b and r, one of U turns a*, a and r, one of V turns b* and b. The gauge, for every function that takes networks apart
+or puts them together: a network made from modes keeps the bases it was made in, and so the signs and the order of its
+modes; of one given by its matrices, every column has its entry of largest modulus positive, so that diagonal networks
+have U = P = V = identity.
+"""
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..streams import random_stream
 from ..validation import check_choice
+
+#: Entries whose moduli differ by less than this share count as equally large: rounding must not choose a sign.
+_EQUAL = 1e-6
+
+
+class Bases(NamedTuple):
+    """Bases (P, U, V) in which a network was made, and its eigenvalues w, columns and numbers in the modes' order."""
+
+    hidden: Any
+    output: Any
+    input: Any
+    recurrent: Any
+
+    def sorted(self):
+        """(P, U, V) with the modes by decreasing eigenvalue, in their own order where eigenvalues are equal."""
+        order = np.argsort(-self.recurrent, kind="stable")
+        rest = [np.arange(len(order), len(basis)) for basis in (self.output, self.input)]
+        return (
+            self.hidden[:, order],
+            self.output[:, np.append(order, rest[0])],
+            self.input[:, np.append(order, rest[1])],
+        )
+
+
+def positive_columns(basis):
+    """The basis with every column's entry of largest modulus positive, the first of entries as large."""
+    size = np.abs(basis)
+    first = np.argmax(size >= (1 - _EQUAL) * size.max(axis=0), axis=0)
+    return basis * np.where(basis[first, np.arange(basis.shape[1])] < 0, -1.0, 1.0)
 
 
 def _orthogonal(size, rng):
@@ -42,7 +80,8 @@ def rectangular_diagonal(values, rows, columns):
 def teacher_bases(teacher, tolerance=1e-8):
     """Orthogonal bases (P, U, V) of a mode-aligned teacher, its eigenvalues in decreasing order (Eqs. 11-13).
 
-    Among equal eigenvalues, P is the basis in which readout and input are diagonal too. Columns of U and V beyond the
+    The bases the network was made in, where it keeps them. Otherwise, among equal eigenvalues, P is the basis in which
+    readout and input are diagonal too, and signs are those of :func:`positive_columns`. Columns of U and V beyond the
     teacher's modes complete them to orthogonal matrices.
 
     Raises
@@ -50,6 +89,8 @@ def teacher_bases(teacher, tolerance=1e-8):
     ValueError
         If W* is not symmetric, or readout and input are not diagonal in its eigenbasis.
     """
+    if teacher.bases is not None:
+        return teacher.bases.sorted()
     w = teacher.recurrent
     n, size = teacher.n_hidden, 1 + np.abs(w).max()
     if np.abs(w - w.T).max() > tolerance * size:
@@ -59,7 +100,7 @@ def teacher_bases(teacher, tolerance=1e-8):
             f"teacher must be mode-aligned: n_out and n_in at least n_hidden={n}; "
             f"got n_out={teacher.n_out}, n_in={teacher.n_in}"
         )
-    p = _joint_eigenbasis(teacher, tolerance * size)
+    p = positive_columns(_joint_eigenbasis(teacher, tolerance * size))
     u, a = _orthonormal_columns(teacher.readout @ p)
     v, b = _orthonormal_columns((p.T @ teacher.input).T)
     for name, basis, matrix, entries in (("A*", u, teacher.readout @ p, a), ("B*", v, teacher.input.T @ p, b)):
@@ -91,7 +132,7 @@ def _joint_eigenbasis(teacher, gap):
 
 
 def _orthonormal_columns(matrix):
-    """Orthogonal matrix whose first columns are those of ``matrix`` normalised (first non-zero entry's sign kept)."""
+    """Orthogonal matrix whose first columns are those of ``matrix`` up to their factors, and these factors."""
     rows, columns = matrix.shape
     norms = np.linalg.norm(matrix, axis=0)
     basis = np.zeros((rows, rows))
@@ -104,7 +145,5 @@ def _orthonormal_columns(matrix):
     if missing:
         q = np.linalg.qr(np.concatenate([basis[:, filled], np.eye(rows)], axis=1))[0]
         basis[:, missing] = q[:, len(filled) :]
-    # A column along an axis points forwards, so that a diagonal network has U = V = identity and keeps its signs.
-    backwards = basis.min(axis=0) < -1 + 1e-12
-    basis[:, backwards] *= -1
+    basis = positive_columns(basis)
     return basis, np.einsum("ri,ri->i", basis[:, :columns], matrix)

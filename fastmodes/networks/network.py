@@ -10,12 +10,33 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..streams import random_stream
-from ..validation import LARGEST_SCALE, check_array, check_flag, check_integer, check_memory, check_number, shown
-from .bases import chosen_bases, rectangular_diagonal, teacher_bases
+from ..validation import (
+    LARGEST_SCALE,
+    check_array,
+    check_flag,
+    check_integer,
+    check_memory,
+    check_number,
+    check_units,
+    shown,
+)
+from .bases import Bases, chosen_bases, rectangular_diagonal, teacher_bases
 
 
 class Modes(NamedTuple):
-    """Recurrent, readout and input entries (w, a, b) of one or many modes: broadcastable numbers or arrays."""
+    """Recurrent, readout and input entries (w, a, b), in this order, of one or many modes: numbers or arrays.
+
+    Notes
+    -----
+    Signs. Turning the hidden unit vector of a mode turns its a, b and feedback r into -a, -b and -r and changes nothing
+    else: w, a b, r a and r b are facts, the signs of a, b and r alone a convention. (Turning the vector of an output or
+    input channel turns a, r and a*, or b and b*, in student and teacher together.) One convention holds everywhere: a
+    network made by :func:`aligned_teacher` or :func:`aligned_student` keeps the bases it was made in, so that whoever
+    takes it apart finds the entries it was made from, in sign and order, and r as a number or array is meant beside
+    them. Of a network given by its matrices, every column of the bases U, P and V has its entry of largest modulus
+    positive: a diagonal network has the signs of its diagonals. Estimated modes of trained networks
+    (:func:`estimate_modes`, :func:`train`) give b the sign of the teacher's b* at the last epoch.
+    """
 
     recurrent: Any
     readout: Any
@@ -42,7 +63,14 @@ class LinearRNN:
 
     Notes
     -----
-    The arrays are float64 copies, read-only.
+    The arrays are float64 copies, read-only. By position the order is A, W, B, that of y = A h, while :class:`Modes`
+    begins with w. Matrices in another order are refused where their shapes tell; three square ones cannot be told
+    apart, so name them.
+
+    Examples
+    --------
+    >>> LinearRNN(readout=[[1.0, 0.0]], recurrent=[[0.9, 0.0], [0.0, 0.5]], input=[[1.0], [1.0]])
+    LinearRNN(n_in=1, n_hidden=2, n_out=1)
     """
 
     readout: np.ndarray
@@ -50,8 +78,14 @@ class LinearRNN:
     input: np.ndarray
 
     def __post_init__(self):
+        check_units(readout=self.readout, recurrent=self.recurrent, input=self.input)
         recurrent = check_array("recurrent", self.recurrent, (None, None), dims=("n_hidden", "n_hidden"))
         n = len(recurrent)
+        if recurrent.shape != (n, n) and n:
+            raise ValueError(
+                "recurrent must be square, of shape (n_hidden, n_hidden), and by position the order is readout, "
+                f"recurrent, input; got shape {recurrent.shape}"
+            )
         checked = {
             "recurrent": check_array("recurrent", recurrent, (n, n), dims=("n_hidden", "n_hidden")),
             "readout": check_array("readout", self.readout, (None, n), dims=("n_out", "n_hidden")),
@@ -61,6 +95,12 @@ class LinearRNN:
             array = array.copy()
             array.flags.writeable = False
             object.__setattr__(self, name, array)
+        object.__setattr__(self, "_bases", None)
+
+    @property
+    def bases(self) -> Bases | None:
+        """The bases in which the network was made, if from modes; no part of its value."""
+        return self._bases
 
     @property
     def n_hidden(self) -> int:
@@ -77,6 +117,28 @@ class LinearRNN:
         """Number of inputs."""
         return self.input.shape[1]
 
+    @property
+    def spectral_radius(self) -> float:
+        """Largest modulus of an eigenvalue of W; at 1 and above states may grow without bound."""
+        return float(np.abs(np.linalg.eigvals(self.recurrent)).max())
+
+    def eigenvalues(self) -> np.ndarray:
+        """Eigenvalues of W by decreasing modulus, complex (n_hidden,)."""
+        values = np.linalg.eigvals(self.recurrent).astype(complex)
+        return values[np.argsort(-np.abs(values), kind="stable")]
+
+    def run(self, inputs, *, initial=None):
+        """Hidden states and outputs on given inputs: :func:`fastmodes.simulate` of this network."""
+        from .running import simulate
+
+        return simulate(self, inputs, initial=initial)
+
+    def impulse_response(self, steps) -> np.ndarray:
+        """``A W^k B`` for k = 0 .. steps-1, (steps, n_out, n_in): see :func:`fastmodes.impulse_response`."""
+        from .running import impulse_response
+
+        return impulse_response(self, steps)
+
     def __eq__(self, other):
         if not isinstance(other, LinearRNN):
             return NotImplemented
@@ -87,10 +149,23 @@ class LinearRNN:
 
     def __reduce__(self):
         # Copies and pickles are made by the constructor: checked, and read-only as well.
-        return LinearRNN, (self.readout, self.recurrent, self.input)
+        return LinearRNN, (self.readout, self.recurrent, self.input), {"_bases": self.bases}
 
     def __repr__(self):
         return f"LinearRNN(n_in={self.n_in}, n_hidden={self.n_hidden}, n_out={self.n_out})"
+
+
+def _made_from(modes, u, p, v) -> LinearRNN:
+    """The network ``A = U Abar P^T``, ``W = P Wbar P^T``, ``B = P Bbar V^T``, which keeps its bases."""
+    w, a, b = modes
+    n = len(w)
+    network = LinearRNN(
+        u @ rectangular_diagonal(a, len(u), n) @ p.T,
+        (p * w) @ p.T,
+        p @ rectangular_diagonal(b, n, len(v)) @ v.T,
+    )
+    object.__setattr__(network, "_bases", Bases(p, u, v, w))
+    return network
 
 
 def check_network(name, value) -> LinearRNN:
@@ -163,11 +238,7 @@ def aligned_teacher(modes, *, n_out=None, n_in=None, basis="identity", seed=None
     n_in = n if n_in is None else check_integer("n_in", n_in, n)
     check_memory(8.0 * (n * n + n_out * n_out + n_in * n_in), n_out=n_out, n_in=n_in)
     u, p, v = chosen_bases(basis, (n_out, n, n_in), seed, "teacher basis")
-    return LinearRNN(
-        u @ rectangular_diagonal(a, n_out, n) @ p.T,
-        (p * w) @ p.T,
-        p @ rectangular_diagonal(b, n, n_in) @ v.T,
-    )
+    return _made_from((w, a, b), u, p, v)
 
 
 def aligned_student(teacher, modes, *, basis="identity", seed=None) -> LinearRNN:
@@ -176,7 +247,8 @@ def aligned_student(teacher, modes, *, basis="identity", seed=None) -> LinearRNN
     Parameters
     ----------
     teacher : LinearRNN
-        Mode-aligned. Its modes are taken in decreasing order of their eigenvalue.
+        Mode-aligned. Its modes are taken in decreasing order of their eigenvalue; equal eigenvalues in the order of the
+        modes it was made from, or by the size of their readout and input.
     modes : Modes
         w, a, b of the student's modes, the i-th belonging to the teacher's i-th largest eigenvalue. More modes than
         the teacher has are allowed if n_out and n_in have room for them.
@@ -196,11 +268,7 @@ def aligned_student(teacher, modes, *, basis="identity", seed=None) -> LinearRNN
     if n > room:
         raise ValueError(f"modes must be at most min(n_out, n_in)={room} for an aligned student; got {n}")
     (p,) = chosen_bases(basis, (n,), seed, "student basis")
-    return LinearRNN(
-        u @ rectangular_diagonal(a, teacher.n_out, n) @ p.T,
-        (p * w) @ p.T,
-        p @ rectangular_diagonal(b, n, teacher.n_in) @ v.T,
-    )
+    return _made_from((w, a, b), u, p, v)
 
 
 def random_student(hidden, teacher, *, scale, seed) -> LinearRNN:

@@ -8,7 +8,7 @@ the modes being the diagonals. A student's eigenvalues are matched to the teache
 the teacher's non-negative ones, its smallest to the teacher's negative ones. This is done once, at the last epoch of a
 history, where most is learned; before it, every eigenvector is followed (see :mod:`~fastmodes.training.tracks`), so
 that a curve belongs to one mode even where eigenvalues cross. An eigenvector's sign (phase) is free: at the last epoch
-it makes the input entry b positive, before it turns as little as possible.
+it gives the input entry b the sign of the teacher's b*, before it turns as little as possible.
 
 ``mode_match`` says how sure the match is: "degenerate", the teacher's eigenvalue is not the only one of its size, so
 that the labels of these modes are interchangeable; "uncertain", another unit's eigenvalue is closer to the teacher's at
@@ -67,7 +67,7 @@ def history_estimates(readout, recurrent, input_, teacher, feedback=None):
     p = np.take_along_axis(p, places[:, np.newaxis, :], axis=2)
     inverse = np.take_along_axis(inverse, places[:, :, np.newaxis], axis=1)
     u, v = teacher.output_basis, teacher.input_basis
-    follow_phases(values, p, inverse, np.diagonal(inverse[-1] @ b[-1] @ v.conj()))
+    follow_phases(values, p, inverse, np.diagonal(inverse[-1] @ b[-1] @ v.conj()), np.real(teacher.input))
     projected = {
         "readout": u.conj().T @ a @ p,
         "input": inverse @ b @ v.conj(),

@@ -7,22 +7,23 @@ import numpy as np
 import xarray as xr
 
 from ..files.schema import annotate, flag_attributes
+from ..interrupts import halting
 from ..kernels.flow import networks as kernels
 from ..kernels.updates.doubling import INPUT, READOUT, RECURRENT
 from ..networks.network import LinearRNN, check_network
-from ..parallel import run_blocks, thread_count
+from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
+from ..renamed import renamed
+from ..rule_codes import kernel_rule, unit_decay
 from ..rules import check_rules
-from ..updates import infinite as stationary
+from ..updates import infinite
 from ..updates.loss import error_loss, power_loss
-from ..validation import check_array, check_flag, check_integer, check_number
+from ..validation import check_array, check_integer, check_memory, check_number
 from . import settings as jobs
 from .estimates import ALIGNMENTS, MODE_VARIABLES, history_estimates, mode_coordinates, teacher_modes
+from .parameters import check_parameters
 
 STATUS = ("reached_end", "converged", "left_domain", "step_limit")
-
-#: Most doublings of an update along a flow: its domain ends where the spectral radius passes 1 - 2e-6.
-FLOW_DOUBLINGS = 24
 
 _WEIGHTS = {
     "readout_weights": ("output", "unit"),
@@ -32,6 +33,7 @@ _WEIGHTS = {
 _SPECTRA = ("eigenvalue_real", "eigenvalue_imag", "singular_value")
 
 
+@renamed(most_steps="step_limit")
 def matrix_flow(
     rules,
     teacher,
@@ -46,7 +48,7 @@ def matrix_flow(
     rtol=1e-8,
     atol=1e-10,
     settled=1e-7,
-    most_steps=100_000,
+    step_limit=100_000,
     keep_weights=False,
     threads=None,
     progress=True,
@@ -60,21 +62,21 @@ def matrix_flow(
 
     Parameters
     ----------
-    rules : LearningRule or sequence of LearningRule
+    rules : LearningRule or str, or sequence of them
         With distinct names.
     teacher : LinearRNN
         Spectral radius below 1.
     seeds : int or sequence of int
-        Distinct, not negative. The same seed gives every rule the same student and the same R, those of
-        :func:`fastmodes.train`.
+        A count, 8 meaning the seeds 0 to 7, or the seeds themselves, distinct and not negative. The same seed gives
+        every rule the same student and the same R, those of :func:`fastmodes.train`.
     times : array (time,)
         Flow times to record, not negative, increasing.
     hidden : int, optional
         Hidden units of the students; needed unless ``students`` are given.
-    students : sequence of LinearRNN, optional
-        Initial students, one for each seed, instead of random ones.
-    feedbacks : sequence of array (n_out, n_hidden), optional
-        R, one for each seed, instead of random ones.
+    students : LinearRNN or sequence of them, optional
+        Initial student of all seeds, or of each, instead of random ones.
+    feedbacks : array (n_out, n_hidden) or sequence of them, optional
+        R of all seeds, or of each, instead of random ones; left unread by rules without random feedback.
     init_scale, feedback_scale : float
         Standard deviations times ``sqrt(hidden)`` of the initial weights and of R.
     rtol, atol : float
@@ -82,14 +84,14 @@ def matrix_flow(
     settled : float
         A network none of whose weights moves faster than this, on average over 128 steps, has converged and stops.
         0: never.
-    most_steps : int
-        Most steps of the integrator for a network. Teachers near the unit circle make the flow stiff.
+    step_limit : int
+        Largest number of steps of the integrator for a network. Teachers near the unit circle make the flow stiff.
     keep_weights : bool
         Keep A, W, B at every recorded time, not only at the end.
     threads : int, optional
         Default: all cores granted to the process.
     progress : bool
-        Show a progress bar on stderr.
+        Show progress on stderr.
 
     Returns
     -------
@@ -108,25 +110,26 @@ def matrix_flow(
     check_network("teacher", teacher)
     jobs.check_stable_teacher(teacher)
     seeds = jobs.check_seeds(seeds)
-    if students is None:
-        hidden = check_integer("hidden", hidden, 1, 100_000)
-    elif hidden is None and len(students := list(students)):
-        hidden = check_network("students", students[0]).n_hidden
+    students = students if isinstance(students, LinearRNN | None) else list(students)
+    hidden = jobs.check_hidden(hidden, students)
     times = _check_times(times)
-    init_scale = check_number("init_scale", init_scale, 0.0)
-    feedback_scale = check_number("feedback_scale", feedback_scale, 0.0)
+    weights = hidden * (teacher.n_out + hidden + teacher.n_in)
+    check_memory(
+        8.0 * len(rules) * len(seeds) * len(times) * weights, "record fewer times",
+        times=len(times), hidden=hidden, rules=len(rules), seeds=len(seeds),
+    )  # fmt: skip
+    scales = check_parameters({"init_scale": init_scale, "feedback_scale": feedback_scale})
     control = kernels.Control(
         check_number("rtol", rtol, 1e-14, 1.0), check_number("atol", atol, above=0.0),
-        check_number("settled", settled, 0.0), check_integer("most_steps", most_steps),
+        check_number("settled", settled, 0.0), check_integer("step_limit", step_limit),
     )  # fmt: skip
     given = ["random" if students is None else "given", "random" if feedbacks is None else "given"]
-    students = jobs.check_students(students, teacher, hidden, seeds, init_scale)
-    feedbacks = jobs.check_feedbacks(feedbacks, rules, students, seeds, feedback_scale)
-    check_flag("keep_weights", keep_weights)
-    check_flag("progress", progress)
-    threads = thread_count() if threads is None else check_integer("threads", threads, 1, 4096)
+    students = jobs.check_students(students, teacher, hidden, seeds, scales["init_scale"])
+    feedbacks = jobs.check_feedbacks(feedbacks, rules, students, seeds, scales["feedback_scale"])
+    check_parameters({"keep_weights": keep_weights, "progress": progress})
+    threads = check_threads(threads)
     for rule in rules:
-        stationary.work_space(rule, students[0], teacher, None)
+        unit_decay(rule, hidden)
 
     runs = [(rule, seed) for rule in range(len(rules)) for seed in range(len(seeds))]
     with progress_bar(len(runs), "flows", progress) as bar:
@@ -136,8 +139,7 @@ def matrix_flow(
         "command": "matrix_flow", "rules": [dataclasses.asdict(rule) for rule in rules],
         "teacher": {f.name: getattr(teacher, f.name).tolist() for f in dataclasses.fields(teacher)},
         "hidden": hidden, "seeds": seeds, "times": times, "students": given[0], "feedbacks": given[1],
-        "init_scale": init_scale, "feedback_scale": feedback_scale, "rtol": rtol, "atol": atol, "settled": settled,
-        "most_steps": most_steps,
+        **scales, "rtol": rtol, "atol": atol, "settled": settled, "step_limit": step_limit,
     }  # fmt: skip
     return _dataset(rules, teacher, seeds, times, students, feedbacks, found, keep_weights, configuration)
 
@@ -162,20 +164,18 @@ class _Task:
 
     def __call__(self, run):
         rule, student = self.rules[run[0]], self.students[run[1]]
-        feedback = None if rule.feedback == "readout" else self.feedbacks[run[1]]
-        m = stationary.work_space(rule, student, self.teacher, feedback)
+        feedback = self.feedbacks[run[1]] if rule.reads_feedback else None
+        m = infinite.work_space(rule, student, self.teacher, feedback)
         count = int(m.places[[READOUT, RECURRENT, INPUT], 1:].prod(axis=1).sum())
         outcome = kernels.Outcome(np.full((len(self.times), count), np.nan), np.full(len(self.times), np.nan))
-        in_kernel = kernels.Rule(
-            stationary.PROPAGATORS[rule.propagator], rule.feedback == "readout", rule.horizon or 0, FLOW_DOUBLINGS
-        )
-        status, reached, steps = kernels.matrix_flow(m, in_kernel, self.control, self.times, outcome)
+        with halting(m.places):
+            status, reached, steps = kernels.matrix_flow(m, kernel_rule(rule), self.control, self.times, outcome)
         history = self._history(m, student, outcome.states)
         final = _network(m, student)
         return {
             "status": status, "time_reached": reached, "integration_steps": steps,
             "loss": self._losses(outcome.losses, history),
-            "spectral_radius": stationary.spectral_radius(final.recurrent),
+            "spectral_radius": infinite.spectral_radius(final.recurrent),
             "history": history, "final": final,
             "estimates": history_estimates(*history, teacher_modes(self.teacher), feedback),
         }  # fmt: skip
@@ -194,7 +194,7 @@ class _Task:
         whole = power_loss(self.teacher, math.inf)
         losses = losses + whole
         last, last_loss = None, math.nan
-        for i in np.flatnonzero(losses <= stationary.CANCELLED * whole):
+        for i in np.flatnonzero(losses <= infinite.CANCELLED * whole):
             network = LinearRNN(*(part[i] for part in history))
             if network != last:
                 last, last_loss = network, error_loss(network, self.teacher, math.inf)
@@ -208,7 +208,7 @@ def _shapes(student):
 
 def _network(m, student):
     return LinearRNN(
-        *(stationary.get(m, c, s) for c, s in zip((READOUT, RECURRENT, INPUT), _shapes(student), strict=True))
+        *(infinite.get(m, c, s) for c, s in zip((READOUT, RECURRENT, INPUT), _shapes(student), strict=True))
     )
 
 

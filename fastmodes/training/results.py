@@ -19,6 +19,24 @@ _WEIGHTS = {
 }
 
 
+def divergence_sentence(dataset):
+    """How many runs of a training dataset diverged, by rule, as one sentence; empty if none did.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From :func:`fastmodes.train`.
+    """
+    lost = (dataset["status"] == STATUS.index("diverged")).sum("seed").values
+    if not lost.any():
+        return ""
+    runs = dataset.sizes["seed"]
+    words = ", ".join(
+        f"{name} {count} of {runs}" for name, count in zip(dataset["rule"].values, lost, strict=True) if count
+    )
+    return f"{lost.sum()} of {lost.size * runs} runs diverged: {words}; their values are NaN from there on."
+
+
 class Results:
     """Arrays of all variables over (rule, seed, epoch, ...); threads write disjoint parts of them.
 

@@ -7,19 +7,12 @@ which read the same batches, drawn once.
 import numpy as np
 
 from ..kernels.arrays import layout
-from ..kernels.training import loop as training
-from ..kernels.training import optimizers
-from ..kernels.updates import recursion as expected
-from ..kernels.updates import sampled
+from ..kernels.training import loop, optimizers
+from ..kernels.updates import recursion, sampled
+from ..networks.running import batch_first_to_last, impulse_response
+from ..rule_codes import carrier, kernel_rule
 from ..streams import random_stream
-from ..updates.one import (
-    batch_first_to_last,
-    impulse_response,
-    kernel_rule,
-    loss_weights,
-    student_matrices,
-    teacher_outputs,
-)
+from ..updates.one import loss_weights, student_matrices, teacher_outputs
 
 #: Numbers drawn at a time: a batch or several stay in the cache, and Python's share of the time is small.
 _DRAWN_AT_ONCE = 1 << 16
@@ -43,18 +36,19 @@ class Networks:
         for position, seed_place in enumerate(seed_places):
             place.put(self.weights, position, student_matrices(job.students[seed_place]))
         self.parameters = optimizers.parameters(values, gradient)
-        self.progress = training.new_progress(place.networks)
-        self.progress.status[len(seed_places) :] = training.CONVERGED
+        self.progress = loop.new_progress(place.networks)
+        self.progress.status[len(seed_places) :] = loop.CONVERGED
         self.loss = np.full(place.networks, np.nan)
         feedbacks = [job.feedbacks[seed_place] for seed_place in seed_places]
-        self.kernel_rule = kernel_rule(job.rules[rule], place, job.students[0].n_hidden, job.steps, feedbacks)
+        self.kernel_rule = kernel_rule(job.rules[rule])
+        self.carrier = carrier(job.rules[rule], place, feedbacks)
         self.losses = np.full((len(job.records), len(seed_places)), np.nan)
         self.history = [[] for _ in seed_places]
 
     @property
     def running(self):
         """Runs that still learn."""
-        return int(np.count_nonzero(self.progress.status == training.RUNNING))
+        return int(np.count_nonzero(self.progress.status == loop.RUNNING))
 
     def record_weights(self):
         """Append the present weights of every network to its history."""
@@ -69,10 +63,10 @@ class Networks:
             losses, history = self.losses[:, position], self.history[position]
             over = job.records > made
             history.extend([final] * (len(job.records) - len(history)))
-            losses[over] = self.progress.loss[position] if status == training.CONVERGED else np.nan
+            losses[over] = self.progress.loss[position] if status == loop.CONVERGED else np.nan
             weights = [np.stack(matrices) for matrices in zip(*history, strict=True)]
             for matrices, last in zip(weights, final, strict=True):
-                matrices[over] = last if status == training.CONVERGED else np.nan
+                matrices[over] = last if status == loop.CONVERGED else np.nan
             # After its end a run repeats one state, whose loss need be computed only once.
             states = min(int(np.count_nonzero(~over)) + 1, len(over))
             validation = held_out[seed_place].losses([matrices[:states] for matrices in weights])
@@ -156,13 +150,13 @@ class _ExpectedBlock(Block):
         (member,) = self.members
         self._target = place.input_like(impulse_response(job.teacher, job.steps))
         self._weights = loss_weights(job.loss, job.steps)
-        self._work = expected.work_space(member.weights, job.steps)
+        self._work = recursion.work_space(member.weights, member.carrier, job.steps)
 
     def advance(self, count, learn, record):
         (member,) = self.members
         if not member.running:
             return
-        training.train_expected(
+        loop.train_expected(
             max(count, 1), learn, member.weights, member.kernel_rule, self._target, self._weights, self._work,
             member.update, member.parameters, self.job.optimizer, self.job.limits, member.progress, member.loss,
         )  # fmt: skip
@@ -183,7 +177,9 @@ class _SampledBlock(Block):
         self.largest_piece = max(1, min(largest, _DRAWN_AT_ONCE // numbers))
         self._rng = random_stream(job.seeds[seed_place], "inputs")
         self._work = [
-            sampled.work_space(member.weights, n_hidden, steps, self._batch, member.kernel_rule.horizon, loss_kind)
+            sampled.work_space(
+                member.weights, member.kernel_rule, member.carrier, n_hidden, steps, self._batch, loss_kind
+            )
             for member in self.members
         ]
         teacher = job.teacher
@@ -200,14 +196,14 @@ class _SampledBlock(Block):
             self._rng.standard_normal(out=inputs)
         else:
             inputs[..., : self._samples] = self._rng.standard_normal((*inputs.shape[:-1], self._samples))
-        training.teacher_targets(self._teacher, inputs, self._teacher_hidden, self._targets[:count])
+        loop.teacher_targets(self._teacher, inputs, self._teacher_hidden, self._targets[:count])
         return inputs, self._targets[:count]
 
     def advance(self, count, learn, record):
         inputs, targets = self._draw(max(count, 1))
         for member, work in zip(self.members, self._work, strict=True):
             if member.running:
-                training.train_sampled(
+                loop.train_sampled(
                     inputs, learn, member.weights, member.kernel_rule, targets, float(self._samples), work,
                     member.update, member.parameters, self.job.optimizer, self.job.limits, member.progress, member.loss,
                 )  # fmt: skip

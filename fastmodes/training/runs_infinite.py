@@ -4,14 +4,13 @@ import math
 
 import numpy as np
 
+from ..interrupts import halting
 from ..kernels.arrays import layout
-from ..kernels.flow.networks import Rule
-from ..kernels.training import infinite as exact_training
-from ..kernels.training import optimizers
-from ..kernels.updates.credit import Network
+from ..kernels.arrays.layout import Network
+from ..kernels.training import infinite, optimizers
 from ..kernels.updates.doubling import CHANGE_INPUT, CHANGE_READOUT, CHANGE_RECURRENT, INPUT, READOUT, RECURRENT
 from ..networks.network import LinearRNN
-from ..updates.infinite import CANCELLED, MOST_DOUBLINGS, PROPAGATORS, place_of, work_space
+from ..updates.infinite import CANCELLED, place_of, work_space
 from ..updates.loss import error_loss, power_loss
 from .runs import Block, Later, Networks
 
@@ -42,7 +41,7 @@ class _Limit:
         return error_loss(LinearRNN(*matrices), self._teacher, math.inf)
 
 
-class _ExactBlock(Block):
+class _InfiniteBlock(Block):
     """One rule, one seed."""
 
     largest_piece = 256
@@ -51,7 +50,6 @@ class _ExactBlock(Block):
         rule, student = job.rules[rule_place], job.students[seed_place]
         self._work = work_space(rule, student, job.teacher, job.feedback(rule, seed_place))
         super().__init__(job, [_networks_on(self._work, job, rule_place, seed_place)])
-        self._rule = Rule(PROPAGATORS[rule.propagator], rule.feedback == "readout", rule.horizon or 0, MOST_DOUBLINGS)
         self._teacher_loss = power_loss(job.teacher, math.inf)
 
     def advance(self, count, learn, record):
@@ -60,10 +58,11 @@ class _ExactBlock(Block):
         if not member.running:
             return
         before = LinearRNN(*member.layout.get(member.weights, 0)) if record is not None else None
-        exact_training.train_exact(
-            max(count, 1), learn, self._work, self._rule, self._teacher_loss, member.parameters,
-            self.job.optimizer, self.job.limits, member.progress, member.loss,
-        )  # fmt: skip
+        with halting(self._work.places):
+            infinite.train_infinite(
+                max(count, 1), learn, self._work, member.kernel_rule, self._teacher_loss, member.parameters,
+                self.job.optimizer, self.job.limits, member.progress, member.loss,
+            )  # fmt: skip
         if before is not None:
             loss = member.loss[0]
             member.losses[record] = (
@@ -75,6 +74,6 @@ class _ExactBlock(Block):
         return _Limit(self.job.teacher)
 
 
-def exact_blocks(job):
+def infinite_blocks(job):
     """Blocks of a job at infinitely many steps."""
-    return [Later(_ExactBlock, job, rule, seed) for rule in range(len(job.rules)) for seed in range(len(job.seeds))]
+    return [Later(_InfiniteBlock, job, rule, seed) for rule in range(len(job.rules)) for seed in range(len(job.seeds))]

@@ -3,31 +3,25 @@
 import collections
 import dataclasses
 import math
+import numbers
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from ..kernels.arrays import layout
 from ..kernels.training import loop as training
 from ..kernels.training import optimizers
 from ..networks.network import LinearRNN, check_network, check_pair, random_feedback, random_student
+from ..rule_codes import unit_decay
 from ..rules import check_rules
 from ..updates.infinite import spectral_radius
-from ..updates.one import LOSSES, check_feedback, kernel_rule
-from ..validation import (
-    LARGEST_SCALE,
-    check_choice,
-    check_flag,
-    check_integer,
-    check_memory,
-    check_number,
-    check_sequence,
-    check_steps,
-    shown,
-)
+from ..updates.one import MOST_SEEDS, check_each_feedback
+from ..validation import check_integer, check_memory, check_sequence, check_steps, shown
+from .optimizers import complete_optimizer, in_kernel
+from .parameters import TRAIN, check_parameters
 
-#: More runs than this are a sweep, or a slip of the keyboard.
-_MOST_SEEDS = 1_000_000
+#: Sequences of a batch where none is asked for.
+_BATCH_SIZE = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,54 +53,30 @@ class Job:
 
     def feedback(self, rule, place):
         """R of one rule and seed, or None."""
-        return None if rule.feedback == "readout" else self.feedbacks[place]
+        return self.feedbacks[place] if rule.reads_feedback else None
 
 
 def check_seeds(seeds):
-    """One seed or several as a tuple of distinct whole numbers.
+    """A number of seeds, from 0 on, or a sequence of seeds, as a tuple of distinct whole numbers.
 
     Raises
     ------
     TypeError, ValueError
         If there is none, one is no whole number >= 0, or two are equal.
     """
-    listed = [seeds] if isinstance(seeds, int | np.integer) else seeds
-    listed = check_sequence("seeds", listed, "distinct whole numbers >= 0", _MOST_SEEDS)
+    if isinstance(seeds, numbers.Integral) and not isinstance(seeds, bool):
+        if not 1 <= seeds <= MOST_SEEDS:
+            raise ValueError(
+                f"seeds must be a count from 1 to {MOST_SEEDS} (8 means 0 to 7), or a list of distinct whole numbers "
+                f">= 0 (one seed: [8]); got {shown(seeds)}"
+            )
+        return tuple(range(seeds))
+    listed = check_sequence("seeds", seeds, "distinct whole numbers >= 0", MOST_SEEDS)
     checked = [check_integer("seeds", seed, 0, 2**63 - 1) for seed in listed]
     seed, count = collections.Counter(checked).most_common(1)[0]
     if count > 1:
         raise ValueError(f"seeds must be distinct; got {seed} more than once")
     return tuple(checked)
-
-
-def _check_each_seed(name, values, seeds, kind):
-    listed = check_sequence(name, values, kind, _MOST_SEEDS)
-    if len(listed) != len(seeds):
-        raise ValueError(f"{name} must hold one entry for each of the {len(seeds)} seeds; got {len(listed)}")
-    return listed
-
-
-def check_optimizer(optimizer, learning_rate, adam_betas, adam_epsilon, clip_norm):
-    """The optimiser as the kernels read it.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For a parameter outside its range.
-    """
-    check_choice("optimizer", optimizer, ("sgd", "adam"))
-    try:
-        beta_1, beta_2 = adam_betas
-    except (TypeError, ValueError):
-        raise TypeError(f"adam_betas must be two numbers in [0, 1); got {shown(adam_betas)}") from None
-    return optimizers.Optimizer(
-        kind=optimizers.SGD if optimizer == "sgd" else optimizers.ADAM,
-        learning_rate=check_number("learning_rate", learning_rate, above=0.0),
-        beta_1=check_number("adam_betas", beta_1, 0.0, below=1.0),
-        beta_2=check_number("adam_betas", beta_2, 0.0, below=1.0),
-        epsilon=check_number("adam_epsilon", adam_epsilon, above=0.0),
-        clip_norm=math.inf if clip_norm is None else check_number("clip_norm", clip_norm, above=0.0),
-    )
 
 
 def check_stable_teacher(teacher):
@@ -122,8 +92,24 @@ def check_stable_teacher(teacher):
         raise ValueError(f"teacher must have a spectral radius below 1 for infinitely many steps; got {radius:.17g}")
 
 
+def check_hidden(hidden, students):
+    """Hidden units: those asked for, or those of the students given.
+
+    Raises
+    ------
+    TypeError
+        If neither is given, or the first student is no LinearRNN.
+    """
+    if hidden is not None:
+        return TRAIN["hidden"].check("hidden", hidden)
+    if students is None:
+        raise TypeError("hidden must be a whole number from 1 to 100000 unless students are given; got None")
+    first = students if isinstance(students, LinearRNN) else next(iter(students), None)
+    return check_network("students", first).n_hidden
+
+
 def check_students(students, teacher, hidden, seeds, init_scale):
-    """The initial students, one for each seed: those given, or random ones.
+    """The initial students, one for each seed: the one or those given, or random ones.
 
     Raises
     ------
@@ -132,29 +118,29 @@ def check_students(students, teacher, hidden, seeds, init_scale):
     """
     if students is None:
         return [random_student(hidden, teacher, scale=init_scale, seed=seed) for seed in seeds]
-    students = _check_each_seed("students", students, seeds, "fastmodes.LinearRNN")
-    for student in students:
+    given = [students] * len(seeds) if isinstance(students, LinearRNN) else students
+    listed = check_sequence("students", given, "fastmodes.LinearRNN", MOST_SEEDS)
+    if len(listed) != len(seeds):
+        raise ValueError(f"students must hold one entry for each of the {len(seeds)} seeds; got {len(listed)}")
+    for student in listed:
         check_pair(check_network("students", student), teacher)
         if student.n_hidden != hidden:
             raise ValueError(f"students must have hidden={hidden} units; got one with {student.n_hidden}")
-    return students
+    return listed
 
 
 def check_feedbacks(feedbacks, rules, students, seeds, feedback_scale):
-    """R of each seed: those given, or random ones.
+    """R of each seed: the one or those given, or random ones.
 
     Raises
     ------
     TypeError, ValueError
-        If their number or shape differs, or no rule reads them.
+        If their number or shape differs.
     """
     if feedbacks is None:
         return [random_feedback(s, scale=feedback_scale, seed=seed) for s, seed in zip(students, seeds, strict=True)]
-    feedbacks = _check_each_seed("feedbacks", feedbacks, seeds, "arrays (n_out, n_hidden)")
-    reader = next((rule for rule in rules if rule.feedback == "random"), None)
-    if reader is None:
-        raise ValueError(f"feedbacks must be None where no rule has random feedback; got {len(feedbacks)} arrays")
-    return [check_feedback(reader, feedback, students[0].n_out, students[0].n_hidden) for feedback in feedbacks]
+    first = students[0]
+    return check_each_feedback(feedbacks, len(seeds), "seeds", first.n_out, first.n_hidden)
 
 
 def _matrices(network):
@@ -171,76 +157,91 @@ def _bytes_needed(rules, teacher, hidden, seeds, records, steps, batch, validati
     return 8.0 * (seeds * weights + history + sequences + results)
 
 
-def check_job(
-    rules, teacher, *, hidden, seeds, epochs, learning_rate, steps, updates, batch_size, optimizer, clip_norm, loss,
-    init_scale, feedback_scale, record_every, stop_loss, divergence_loss, validation_size, adam_betas, adam_epsilon,
-    students, feedbacks, keep_weights,
-) -> Job:  # fmt: skip
-    """Check every parameter of :func:`fastmodes.train`, in the order of its signature.
+def check_job(given) -> Job:
+    """Check the parameters of :func:`fastmodes.train`: each by itself, then those that depend on each other.
+
+    Parameters
+    ----------
+    given : dict
+        Every name of :data:`~fastmodes.training.parameters.TRAIN`.
 
     Raises
     ------
     TypeError, ValueError
         For a parameter outside its range.
     """
-    rules = check_rules(rules)
-    check_network("teacher", teacher)
-    hidden = check_integer("hidden", hidden, 1, 100_000)
-    seeds = check_seeds(seeds)
-    epochs = check_integer("epochs", epochs)
-    settings = check_optimizer(optimizer, learning_rate, adam_betas, adam_epsilon, clip_norm)
-    check_choice("updates", updates, ("sampled", "expected"))
-    steps = check_steps("steps", steps, infinite=updates == "expected")
-    if steps == math.inf:
-        check_stable_teacher(teacher)
-    if updates == "expected" and batch_size is not None:
-        raise ValueError(f"batch_size must be None for expected updates, which draw no batch; got {shown(batch_size)}")
-    batch_size = check_integer("batch_size", 32 if batch_size is None else batch_size, 1, 10**7)
-    check_choice("loss", loss, LOSSES)
-    init_scale = check_number("init_scale", init_scale, 0.0, LARGEST_SCALE)
-    feedback_scale = check_number("feedback_scale", feedback_scale, 0.0, LARGEST_SCALE)
-    record_every = check_integer("record_every", max(1, epochs // 100) if record_every is None else record_every)
-    limits = training.Limits(
-        stop_loss=-math.inf if stop_loss is None else check_number("stop_loss", stop_loss, 0.0),
-        divergence_loss=check_number("divergence_loss", divergence_loss, above=0.0),
+    rules = check_rules(given["rules"])
+    check_network("teacher", given["teacher"])
+    if not isinstance(given["students"], LinearRNN | None):
+        given = given | {"students": check_sequence("students", given["students"], "fastmodes.LinearRNN", MOST_SEEDS)}
+    given = given | {"hidden": check_hidden(given["hidden"], given["students"]), "seeds": check_seeds(given["seeds"])}
+    values = SimpleNamespace(**check_parameters(given))
+    optimizer = complete_optimizer(
+        values.optimizer, values.learning_rate, values.clip_norm, values.adam_betas, values.adam_epsilon
     )
-    validation_size = check_integer("validation_size", validation_size, 1, 10**7)
-    keep_weights = check_flag("keep_weights", keep_weights)
-    batch = batch_size if updates == "sampled" else 1
-    timed = 1 if steps == math.inf else steps
-    needed = _bytes_needed(
-        len(rules), teacher, hidden, len(seeds), epochs // record_every + 1, timed, batch, validation_size, keep_weights
-    )
-    check_memory(
-        needed, hidden=hidden, steps=timed, seeds=len(seeds), epochs=epochs, record_every=record_every,
-        batch_size=batch, validation_size=validation_size,
-    )  # fmt: skip
-    configuration: dict[str, Any] = {
-        "rules": [dataclasses.asdict(rule) for rule in rules],
-        "teacher": _matrices(teacher),
-        "hidden": hidden, "seeds": seeds, "epochs": epochs, "learning_rate": settings.learning_rate,
-        "steps": "inf" if steps == math.inf else steps,
-        "updates": updates, "batch_size": batch_size if updates == "sampled" else None, "optimizer": optimizer,
-        "clip_norm": clip_norm, "loss": loss, "init_scale": init_scale, "feedback_scale": feedback_scale,
-        "record_every": record_every, "stop_loss": stop_loss, "divergence_loss": limits.divergence_loss,
-        "validation_size": validation_size, "adam_betas": [settings.beta_1, settings.beta_2],
-        "adam_epsilon": settings.epsilon, "students": None, "feedbacks": None,
-        "keep_weights": keep_weights,
-    }  # fmt: skip
-    given_students, given_feedbacks = students is not None, feedbacks is not None
-    students = check_students(students, teacher, hidden, seeds, init_scale)
-    feedbacks = check_feedbacks(feedbacks, rules, students, seeds, feedback_scale)
+    _check_updates(values)
+    if values.record_every is None:
+        values.record_every = max(1, values.epochs // 100)
+    _check_room(rules, values)
+    configuration = _configuration(rules, values, optimizer)
+    students = check_students(values.students, values.teacher, values.hidden, values.seeds, values.init_scale)
+    feedbacks = check_feedbacks(values.feedbacks, rules, students, values.seeds, values.feedback_scale)
     # What was drawn follows from the seeds; what was given is kept.
-    if given_students:
+    if values.students is not None:
         configuration["students"] = [_matrices(student) for student in students]
-    if given_feedbacks:
+    if values.feedbacks is not None:
         configuration["feedbacks"] = [feedback.tolist() for feedback in feedbacks]
     for rule in rules:
-        kernel_rule(rule, layout.single_layout(teacher.n_out, hidden, teacher.n_in), hidden, steps, feedbacks[:1])
+        unit_decay(rule, values.hidden)
+    records = np.unique(np.append(np.arange(0, values.epochs, values.record_every), values.epochs))
+    stop_loss = -math.inf if values.stop_loss is None else values.stop_loss
     return Job(
-        rules=rules, teacher=teacher, seeds=seeds, epochs=epochs, steps=steps, updates=updates,
-        batch_size=batch_size, optimizer=settings, loss=loss,
-        records=np.unique(np.append(np.arange(0, epochs, record_every), epochs)), limits=limits,
-        validation_size=validation_size, students=tuple(students), feedbacks=tuple(feedbacks),
-        keep_weights=keep_weights, configuration=configuration,
+        rules=rules, teacher=values.teacher, seeds=values.seeds, epochs=values.epochs, steps=values.steps,
+        updates=values.updates, batch_size=values.batch_size, optimizer=in_kernel(optimizer), loss=values.loss,
+        records=records, limits=training.Limits(stop_loss=stop_loss, divergence_loss=values.divergence_loss),
+        validation_size=values.validation_size, students=tuple(students), feedbacks=tuple(feedbacks),
+        keep_weights=values.keep_weights, configuration=configuration,
     )  # fmt: skip
+
+
+def _check_updates(values):
+    """Steps and batch of sampled or expected updates; the batch's default is filled in."""
+    expected = values.updates == "expected"
+    check_steps("steps", values.steps, infinite=expected)
+    if values.steps == math.inf:
+        check_stable_teacher(values.teacher)
+    if expected and values.batch_size is not None:
+        given = shown(values.batch_size)
+        raise ValueError(f"batch_size must be None for expected updates, which draw no batch; got {given}")
+    values.batch_size = _BATCH_SIZE if values.batch_size is None else values.batch_size
+
+
+def _check_room(rules, values):
+    batch = values.batch_size if values.updates == "sampled" else 1
+    timed = 1 if values.steps == math.inf else values.steps
+    needed = _bytes_needed(
+        len(rules), values.teacher, values.hidden, len(values.seeds), values.epochs // values.record_every + 1, timed,
+        batch, values.validation_size, values.keep_weights,
+    )  # fmt: skip
+    check_memory(
+        needed, hidden=values.hidden, steps=timed, seeds=len(values.seeds), epochs=values.epochs,
+        record_every=values.record_every, batch_size=batch, validation_size=values.validation_size,
+    )  # fmt: skip
+
+
+def _configuration(rules, values, optimizer) -> dict[str, Any]:
+    """Every stored parameter by name, in values that JSON has."""
+    stored = {name: getattr(values, name) for name, parameter in TRAIN.items() if parameter.stored}
+    return stored | {
+        "rules": [dataclasses.asdict(rule) for rule in rules],
+        "teacher": _matrices(values.teacher),
+        "steps": "inf" if values.steps == math.inf else values.steps,
+        "batch_size": values.batch_size if values.updates == "sampled" else None,
+        "learning_rate": optimizer.learning_rate,
+        "optimizer": optimizer.name,
+        "clip_norm": optimizer.clip_norm,
+        "adam_betas": list(optimizer.betas or values.adam_betas),
+        "adam_epsilon": optimizer.epsilon or values.adam_epsilon,
+        "students": None,
+        "feedbacks": None,
+    }

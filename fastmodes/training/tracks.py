@@ -81,11 +81,11 @@ def _nearest(later, values, places):
     return places[_assignment(np.abs(later[:, np.newaxis] - values[places]))]
 
 
-def follow_phases(values, vectors, inverses, last_entries):
+def follow_phases(values, vectors, inverses, last_entries, teacher_entries):
     """Fix the free phase of every followed eigenvector, in place.
 
-    At the last epoch it makes the entries ``last_entries`` (mode,) positive; before, each vector turns as little as
-    possible. The vector of a real eigenvalue stays real: only its sign is free.
+    At the last epoch it gives the entries ``last_entries`` (mode,) the signs of the teacher's; before, each vector
+    turns as little as possible. The vector of a real eigenvalue stays real: only its sign is free.
 
     Parameters
     ----------
@@ -93,9 +93,13 @@ def follow_phases(values, vectors, inverses, last_entries):
         As returned in followed order.
     last_entries : complex array (mode,)
         Diagonal of P^{-1} B V at the last epoch.
+    teacher_entries : array (mode,)
+        b* of the teacher; 0 counts as positive.
     """
     phase = np.ones(values.shape[1], dtype=complex)
     phase[: len(last_entries)] = _phase(last_entries, values[-1, : len(last_entries)])
+    count = min(len(phase), len(teacher_entries))
+    phase[:count] *= np.where(teacher_entries[:count] < 0, -1.0, 1.0)
     for epoch in range(len(values) - 1, -1, -1):
         if epoch < len(values) - 1:
             overlap = np.einsum("ij,ij->j", vectors[epoch].conj(), vectors[epoch + 1])

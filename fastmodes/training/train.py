@@ -1,16 +1,16 @@
 """Train students under every rule, over seeds, into one labelled dataset."""
 
 import math
-import threading
+import sys
 
 import xarray as xr
 
-from ..parallel import run_blocks, thread_count
+from ..interrupts import current_stop
+from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
-from ..validation import check_flag, check_integer
-from .results import Results
+from .results import Results, divergence_sentence
 from .runs import expected_blocks, sampled_blocks
-from .runs_infinite import exact_blocks
+from .runs_infinite import infinite_blocks
 from .settings import check_job
 
 
@@ -18,10 +18,10 @@ def train(
     rules,
     teacher,
     *,
-    hidden,
+    hidden=None,
     seeds,
     epochs,
-    learning_rate,
+    learning_rate=None,
     steps,
     updates="sampled",
     batch_size=None,
@@ -49,17 +49,17 @@ def train(
 
     Parameters
     ----------
-    rules : LearningRule or sequence of LearningRule
-        With distinct names.
+    rules : LearningRule or str, or sequence of them
+        With distinct names; values such as ``fm.tbptt(3)``, or texts that :func:`parse_rule` reads, such as "tbptt(3)".
     teacher : LinearRNN
-    hidden : int
-        Hidden units of the students.
+    hidden : int, optional
+        Hidden units of the students; needed unless ``students`` are given.
     seeds : int or sequence of int
-        Distinct, not negative.
+        A count, 8 meaning the seeds 0 to 7, or the seeds themselves, distinct and not negative; one seed is ``[8]``.
     epochs : int
         Parameter updates.
-    learning_rate : float
-        eta > 0.
+    learning_rate : float, optional
+        eta > 0; needed unless the optimizer has its own.
     steps : int or math.inf
         T, time steps of a sequence; infinitely many with expected updates, where a run has diverged once the spectral
         radius of W reaches one, and ``validation_loss`` is the loss itself.
@@ -67,7 +67,8 @@ def train(
         Averaged over a batch of white Gaussian sequences drawn anew each epoch, or their exact expectation.
     batch_size : int, optional
         Sequences of a batch, for sampled updates; default 32.
-    optimizer : {"sgd", "adam"}
+    optimizer : {"sgd", "adam"} or Optimizer
+        A word, or a value of :func:`sgd` or :func:`adam`. Keywords may say what a value leaves open, not contradict it.
     clip_norm : float, optional
         Clip each network's gradient to this norm (over all parameters).
     loss : {"final", "sequence"}
@@ -85,16 +86,17 @@ def train(
         Held-out sequences for ``validation_loss``.
     adam_betas : pair of float
     adam_epsilon : float
-    students : sequence of LinearRNN, optional
-        Initial students, one for each seed, instead of random ones.
-    feedbacks : sequence of array (n_out, n_hidden), optional
-        R, one for each seed, instead of random ones.
+        Of "adam" as a word.
+    students : LinearRNN or sequence of them, optional
+        Initial student of all seeds, or of each, instead of random ones.
+    feedbacks : array (n_out, n_hidden) or sequence of them, optional
+        R of all seeds, or of each, instead of random ones; left unread by rules without random feedback.
     keep_weights : bool
         Keep A, W, B at every recorded epoch, and R.
     threads : int, optional
         Default: all cores granted to the process.
     progress : bool
-        Show a progress bar on stderr.
+        Show progress on stderr.
 
     Returns
     -------
@@ -107,21 +109,16 @@ def train(
     TypeError, ValueError
         For a parameter outside its range, before anything is computed.
     """
-    job = check_job(
-        rules, teacher, hidden=hidden, seeds=seeds, epochs=epochs, learning_rate=learning_rate, steps=steps,
-        updates=updates, batch_size=batch_size, optimizer=optimizer, clip_norm=clip_norm, loss=loss,
-        init_scale=init_scale, feedback_scale=feedback_scale, record_every=record_every, stop_loss=stop_loss,
-        divergence_loss=divergence_loss, validation_size=validation_size, adam_betas=adam_betas,
-        adam_epsilon=adam_epsilon, students=students, feedbacks=feedbacks, keep_weights=keep_weights,
-    )  # fmt: skip
-    threads = thread_count() if threads is None else check_integer("threads", threads, 1, 4096)
-    check_flag("progress", progress)
+    job = check_job(dict(locals()))
+    threads = check_threads(threads)
     results = Results(job)
     if job.steps == math.inf:
-        blocks = exact_blocks(job)
+        blocks = infinite_blocks(job)
     else:
         blocks = expected_blocks(job) if job.updates == "expected" else sampled_blocks(job, threads)
-    stop = threading.Event()
     with progress_bar(job.epochs * len(job.rules) * len(job.seeds), "updates", progress) as bar:
-        run_blocks(lambda block: block.run(results, bar, stop), blocks, threads, stop=stop)
-    return results.dataset()
+        run_blocks(lambda block: block.run(results, bar, current_stop()), blocks, threads)
+    dataset = results.dataset()
+    if progress and (sentence := divergence_sentence(dataset)):
+        print(sentence, file=sys.stderr, flush=True)
+    return dataset

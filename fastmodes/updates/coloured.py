@@ -24,10 +24,12 @@ import math
 import numpy as np
 
 from ..networks.network import LinearRNN, check_pair
-from ..validation import check_array, check_choice, check_integer, check_number, check_steps
+from ..rule_codes import unit_decay
+from ..rules import check_rule
+from ..validation import check_array, check_choice, check_integer, check_memory, check_number, check_steps
 from .infinite import spectral_radius
 from .loss import covariance_factors
-from .one import LOSSES, Update, check_feedback, check_rule, expected_update
+from .one import LOSSES, Update, check_feedback, diverged_loss, expected_update
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,6 +99,9 @@ class InputFilter:
             If ``steps`` is not a whole number >= 1.
         """
         steps = check_steps("steps", steps)
+        # The matrix, and the table of its pieces.
+        needed = 8.0 * steps**2 * (self.n_in**2 + 1)
+        check_memory(needed, "fm.coloured_update needs no covariance", steps=steps, n_in=self.n_in)
         root = self.start_root
         stationary = root @ root.T
         lags = [self.output @ stationary @ self.output.T + self.direct @ self.direct.T]
@@ -135,14 +140,14 @@ def coloured_update(rule, student, teacher, steps, colour, *, feedback=None, los
 
     Parameters
     ----------
-    rule : LearningRule
+    rule : LearningRule or str
     student, teacher : LinearRNN
         Both read the same input.
     steps : int or math.inf
         T. The input is stationary from the first step on; both networks start at zero.
     colour : InputFilter
     feedback : array (n_out, n_hidden), optional
-        R, for rules with random feedback.
+        R, for rules with random feedback; the others leave it unread.
     loss : {"final", "sequence"}
 
     Returns
@@ -154,7 +159,7 @@ def coloured_update(rule, student, teacher, steps, colour, *, feedback=None, los
     TypeError, ValueError
         For a parameter outside its range, or sums that diverge at infinitely many steps.
     """
-    check_rule(rule)
+    rule = check_rule(rule)
     check_pair(student, teacher)
     steps = check_steps("steps", steps, infinite=True)
     if not isinstance(colour, InputFilter):
@@ -179,15 +184,19 @@ def coloured_update(rule, student, teacher, steps, colour, *, feedback=None, los
         return update
     silent = np.zeros((colour.n_in, root.shape[1]))
     within = of(steps + 1, silent, root, "final")
-    if loss == "sequence":
-        return Update(*(a + b / steps for a, b in zip(update, within, strict=True)))
-    before = of(steps, silent, root, "final")
-    return Update(*(a + b - c for a, b, c in zip(update, within, before, strict=True)))
+    with np.errstate(all="ignore"):
+        if loss == "sequence":
+            parts = [a + b / steps for a, b in zip(update, within, strict=True)]
+        else:
+            before = of(steps, silent, root, "final")
+            parts = [a + b - c for a, b, c in zip(update, within, before, strict=True)]
+    return Update(diverged_loss(parts[0]), *parts[1:])
 
 
 def _larger_network(network, colour, noise, start):
     """Network and filter as one network; noise enters x by ``noise`` (n_in, .) and z by ``start`` (n_state, .)."""
-    through = network.input @ colour.output
+    with np.errstate(over="ignore"):
+        through = network.input @ colour.output
     below = np.zeros((colour.n_state, network.n_hidden))
     return LinearRNN(
         np.pad(network.readout, ((0, 0), (0, colour.n_state))),
@@ -198,17 +207,13 @@ def _larger_network(network, colour, noise, start):
 
 def _of_smaller_network(update, n_hidden, output, noise):
     recurrent = update.recurrent[:n_hidden]
-    return Update(
-        update.loss,
-        update.readout[:, :n_hidden],
-        recurrent[:, :n_hidden],
-        recurrent[:, n_hidden:] @ output.T + update.input[:n_hidden] @ noise.T,
-    )
+    with np.errstate(all="ignore"):
+        change_input = recurrent[:, n_hidden:] @ output.T + update.input[:n_hidden] @ noise.T
+    return Update(update.loss, update.readout[:, :n_hidden], recurrent[:, :n_hidden], change_input)
 
 
 def _for_larger_network(rule, n_hidden, n_state):
     """The rule with a decay for every unit of the larger network; credit never enters the filter's."""
     if rule.propagator != "diagonal":
         return rule
-    check_array("decay", np.asarray(rule.decay), (n_hidden,), dims=("n_hidden",))
-    return dataclasses.replace(rule, decay=(*rule.decay, *([0.0] * n_state)))
+    return dataclasses.replace(rule, decay=(*unit_decay(rule, n_hidden), *([0.0] * n_state)))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..parallel import interruptibly
 from ..validation import check_array, check_integer, check_memory, check_steps, shown
 
 
@@ -14,7 +15,10 @@ def covariance_root(input_covariance, n_in):
         If it is not a symmetric positive semidefinite matrix (n_in, n_in).
     """
     name = "input_covariance"
-    covariance = check_array(name, input_covariance, (n_in, n_in), dims=("n_in", "n_in"))
+    # It is symmetric: the order of labelled axes does not matter.
+    covariance = check_array(
+        name, getattr(input_covariance, "values", input_covariance), (n_in, n_in), dims=("n_in",) * 2
+    )
     size = np.abs(covariance).max()
     difference = np.abs(covariance - covariance.T)
     if difference.max() > 1e-12 * size:
@@ -70,7 +74,10 @@ def impulse_expectation(update, steps, n_in, input_covariance=None):
     check_memory(8.0 * steps * n_in, steps=steps, n_in=n_in)
     root = None
     if input_covariance is not None:
-        root = covariance_root(input_covariance, n_in if np.shape(input_covariance) == (n_in, n_in) else steps * n_in)
+        size = n_in if np.shape(input_covariance) == (n_in, n_in) else steps * n_in
+        # The covariance, its eigenvectors and its root.
+        check_memory(24.0 * size**2, "a covariance (n_in, n_in) is white in time", steps=steps, n_in=n_in)
+        root = interruptibly(covariance_root, input_covariance, size)
     sums, result = None, ()
     for direction in _directions(steps, n_in, root):
         result = update(direction)
@@ -78,7 +85,8 @@ def impulse_expectation(update, steps, n_in, input_covariance=None):
             raise TypeError(f"update must return a tuple such as fm.Update; got {shown(result)}")
         if sums is not None and len(result) != len(sums):
             raise ValueError(f"update must always return tuples of one length; got {len(sums)}, then {len(result)}")
-        sums = list(result) if sums is None else [s + r for s, r in zip(sums, result, strict=True)]
+        with np.errstate(all="ignore"):
+            sums = list(result) if sums is None else [s + r for s, r in zip(sums, result, strict=True)]
     return type(result)(*sums) if hasattr(result, "_fields") else tuple(sums)
 
 

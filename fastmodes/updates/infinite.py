@@ -4,13 +4,13 @@ import math
 
 import numpy as np
 
+from ..interrupts import halting
 from ..kernels.arrays.layout import padded
-from ..kernels.updates import credit, doubling, finite
-from ..kernels.updates import infinite as stationary
+from ..kernels.updates import doubling, finite, infinite
+from ..kernels.updates.doubling import MOST_DOUBLINGS
+from ..rule_codes import kernel_rule, unit_decay
+from ..validation import check_memory
 from .loss import covariance_factors, error_loss, power_loss
-
-#: Most doublings of an update at infinitely many steps: spectral radii up to about 1 - 2e-11.
-MOST_DOUBLINGS = 40
 
 #: Sums of more terms than this have their rounding errors estimated before they are handed out.
 LONG = 4096
@@ -20,13 +20,6 @@ _LARGEST_ERROR = 1e-6
 
 #: Losses below this share of the teacher's output power are computed again by a factor of the covariance.
 CANCELLED = 1e-4
-
-PROPAGATORS = {
-    "recurrent": credit.RECURRENT,
-    "scalar": credit.SCALAR,
-    "diagonal": credit.DIAGONAL,
-    "recurrent_diagonal": credit.RECURRENT_DIAGONAL,
-}
 
 
 def place_of(matrices, code):
@@ -74,10 +67,9 @@ def work_space(rule, student, teacher, feedback, *, root=None, weighted=False, l
     ValueError
         If the rule's decay does not have n_hidden numbers.
     """
-    n = student.n_hidden
-    decay = np.zeros(n) if rule.decay is None else np.asarray(rule.decay, dtype=float)
-    if decay.ndim and decay.shape != (n,):
-        raise ValueError(f"decay must hold n_hidden={n} numbers for {rule.name}; got {len(decay)}")
+    n, decay = student.n_hidden, unit_decay(rule, student.n_hidden)
+    # At least so many square matrices of each network.
+    check_memory(8.0 * 6 * (n**2 + teacher.n_hidden**2), n_hidden=max(n, teacher.n_hidden))
     m = doubling.allocate_update(
         student.n_out, padded(n), padded(teacher.n_hidden), padded(student.n_in),
         scalar=rule.propagator == "scalar", weighted=weighted, levels=levels,
@@ -96,11 +88,12 @@ def work_space(rule, student, teacher, feedback, *, root=None, weighted=False, l
 def read_update(matrices, student, root=None):
     """(Delta A, Delta W, Delta B) of the work space."""
     change = get(matrices, doubling.CHANGE_INPUT, student.input.shape)
-    return (
-        get(matrices, doubling.CHANGE_READOUT, student.readout.shape),
-        get(matrices, doubling.CHANGE_RECURRENT, student.recurrent.shape),
-        change if root is None else change @ root.T,
-    )
+    with np.errstate(all="ignore"):
+        return (
+            get(matrices, doubling.CHANGE_READOUT, student.readout.shape),
+            get(matrices, doubling.CHANGE_RECURRENT, student.recurrent.shape),
+            change if root is None else change @ root.T,
+        )
 
 
 def spectral_radius(matrix):
@@ -118,9 +111,8 @@ def infinite_update(rule, student, teacher, feedback, root=None):
         one, or so close to it that double precision cannot give six digits.
     """
     m = work_space(rule, student, teacher, feedback, root=root)
-    loss, terms = stationary.stationary_update(
-        m, PROPAGATORS[rule.propagator], rule.feedback == "readout", rule.horizon or 0, MOST_DOUBLINGS
-    )
+    with halting(m.places):
+        loss, terms = infinite.infinite_update(m, kernel_rule(rule), MOST_DOUBLINGS)
     changes, whole = read_update(m, student, root), power_loss(teacher, math.inf, root=root)
     if terms <= 0 or not all(np.isfinite(part).all() for part in (whole, *changes)):
         raise ValueError(_why_divergent(rule, student, teacher))
@@ -135,10 +127,11 @@ def infinite_update(rule, student, teacher, feedback, root=None):
 def finite_update(rule, student, teacher, steps, feedback, loss, root=None):
     """(loss, Delta A, Delta W, Delta B) over ``steps`` steps by doubling; arguments are checked already."""
     weighted = loss == "sequence"
-    horizon = steps if rule.horizon is None else min(rule.horizon, steps)
-    levels = finite.chain_levels(horizon)
+    in_kernel = kernel_rule(rule)
+    levels = finite.chain_levels(in_kernel, steps)
     m = work_space(rule, student, teacher, feedback, root=root, weighted=weighted, levels=levels)
-    value = finite.finite_update(m, PROPAGATORS[rule.propagator], rule.feedback == "readout", horizon, steps, weighted)
+    with halting(m.places):
+        value = finite.finite_update(m, in_kernel, steps, weighted)
     whole = power_loss(teacher, steps, loss=loss, root=root)
     value += whole
     if not value > CANCELLED * whole:
@@ -199,7 +192,8 @@ def _check_accuracy(student, teacher):
 
 def _gramian_norm(w):
     """|| sum_k W^k (W^T)^k || in the spectral norm; infinite where doubling does not reach its limit."""
-    factor = covariance_factors(w, np.eye(len(w)), math.inf)[0]
+    with np.errstate(all="ignore"):
+        factor = covariance_factors(w, np.eye(len(w)), math.inf)[0]
     return float(np.linalg.norm(factor, 2) ** 2) if np.isfinite(factor).all() else math.inf
 
 
@@ -216,7 +210,7 @@ class Slope:
 
     def __init__(self, rule, student, teacher, feedback):
         self._work = work_space(rule, student, teacher, feedback)
-        self._rule = PROPAGATORS[rule.propagator], rule.feedback == "readout", rule.horizon or 0, MOST_DOUBLINGS
+        self._rule = kernel_rule(rule)
         self._shapes = student.readout.shape, student.recurrent.shape, student.input.shape
 
     def __call__(self, weights):
@@ -225,7 +219,7 @@ class Slope:
         codes = doubling.READOUT, doubling.RECURRENT, doubling.INPUT
         for code, part, shape in zip(codes, np.split(weights, ends[:-1]), self._shapes, strict=True):
             put(self._work, code, part.reshape(shape))
-        if stationary.stationary_update(self._work, *self._rule)[1] <= 0:
+        if infinite.infinite_update(self._work, self._rule, MOST_DOUBLINGS)[1] <= 0:
             return np.full(len(weights), np.nan)
         changes = doubling.CHANGE_READOUT, doubling.CHANGE_RECURRENT, doubling.CHANGE_INPUT
         parts = (get(self._work, code, shape).ravel() for code, shape in zip(changes, self._shapes, strict=True))

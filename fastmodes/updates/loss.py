@@ -102,7 +102,10 @@ def error_loss(student, teacher, steps, *, loss="final", root=None):
     root : array (n_in, n_in), optional
         Square root of the input covariance.
     """
-    return _half_power(*joint_system(student, teacher, root), steps, loss)
+    # Sums of squares of finite numbers: what is not a number has overflowed on the way, and the loss is infinite.
+    with np.errstate(all="ignore"):
+        value = _half_power(*joint_system(student, teacher, root), steps, loss)
+    return math.inf if math.isnan(value) else value
 
 
 def power_loss(network, steps, *, loss="final", root=None):
@@ -110,6 +113,12 @@ def power_loss(network, steps, *, loss="final", root=None):
 
     Nothing cancels here: the covariance itself is doubled, which is faster than its factor.
     """
+    with np.errstate(all="ignore"):
+        value = _output_power(network, steps, loss, root)
+    return math.inf if math.isnan(value) else value
+
+
+def _output_power(network, steps, loss, root):
     a, w = network.readout, network.recurrent
     b = network.input if root is None else network.input @ root
     weighted = loss == "sequence" and steps != math.inf
@@ -138,6 +147,6 @@ def power_loss(network, steps, *, loss="final", root=None):
 def _half_power(a, w, b, steps, loss):
     weighted = loss == "sequence" and steps != math.inf
     factor = covariance_factors(w, b, steps, weighted)[-1]
-    if np.isinf(factor).any():
+    if not np.isfinite(factor).all():
         return math.inf
     return 0.5 * float(np.sum((a @ factor) ** 2)) / (steps if weighted else 1)

@@ -4,14 +4,17 @@ import math
 
 import numpy as np
 
-from ..kernels.updates import finite
-from ..kernels.updates import many as exact_batches
+from ..interrupts import halting
+from ..kernels.updates import finite, many
+from ..kernels.updates.doubling import MOST_DOUBLINGS
 from ..networks.network import check_pair
-from ..parallel import run_blocks
-from ..validation import check_choice, check_integer, check_steps
-from . import infinite as stationary
+from ..parallel import check_threads, run_blocks
+from ..rule_codes import kernel_rule
+from ..rules import check_rule
+from ..validation import check_choice, check_steps
+from . import infinite
 from .loss import error_loss, power_loss
-from .one import LOSSES, Update, check_feedback, check_rule, expected_update
+from .one import LOSSES, Update, check_each_feedback, expected_update
 
 #: Networks that share a work space; a fixed number, so that nothing depends on the threads.
 _TOGETHER = 32
@@ -22,13 +25,13 @@ def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="fi
 
     Parameters
     ----------
-    rule : LearningRule
+    rule : LearningRule or str
     students : sequence of LinearRNN
         All of one size.
     teacher : LinearRNN
     steps : int or math.inf
-    feedbacks : sequence of array (n_out, n_hidden), optional
-        R, one for each student, for rules with random feedback.
+    feedbacks : array (n_out, n_hidden) or sequence of them, optional
+        R, one for all students or one for each, for rules with random feedback; the others leave it unread.
     loss : {"final", "sequence"}
     threads : int, optional
         Default: all cores granted to the process.
@@ -43,7 +46,7 @@ def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="fi
     TypeError, ValueError
         As :func:`expected_update`; for students that differ in size.
     """
-    check_rule(rule)
+    rule = check_rule(rule)
     students = list(students)
     if not students:
         raise ValueError("students must hold at least one LinearRNN; got none")
@@ -55,17 +58,14 @@ def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="fi
             )
     steps = check_steps("steps", steps, infinite=True)
     check_choice("loss", loss, LOSSES)
-    if threads is not None:
-        check_integer("threads", threads, 1, 4096)
+    threads = check_threads(threads)
     first = students[0]
-    if rule.feedback == "readout":
-        check_feedback(rule, feedbacks, first.n_out, first.n_hidden)
-        feedbacks = [first.readout] * len(students)
-    elif feedbacks is None or len(feedbacks) != len(students):
+    if feedbacks is None and rule.reads_feedback:
         raise ValueError(f"feedbacks must hold one array for each of the {len(students)} students for {rule.name}")
-    feedbacks = [
-        f if rule.feedback == "readout" else check_feedback(rule, f, first.n_out, first.n_hidden) for f in feedbacks
-    ]
+    if feedbacks is not None:
+        feedbacks = check_each_feedback(feedbacks, len(students), "students", first.n_out, first.n_hidden)
+    if not rule.reads_feedback:
+        feedbacks = [first.readout] * len(students)
     batch = _stacked(students, feedbacks)
     starts = range(0, len(students), _TOGETHER)
     run_blocks(lambda start: _run(rule, first, teacher, steps, loss, _part(batch, start)), starts, threads)
@@ -75,41 +75,43 @@ def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="fi
 def _stacked(students, feedbacks):
     parts = [np.stack([getattr(s, name) for s in students]) for name in ("readout", "recurrent", "input")]
     count = len(students)
-    return exact_batches.Batch(
+    return many.Batch(
         *parts, np.stack(feedbacks), np.zeros(count), np.ones(count), *(np.zeros(part.shape) for part in parts)
     )
 
 
 def _part(batch, start):
-    return exact_batches.Batch(*(array[start : start + _TOGETHER] for array in batch))
+    return many.Batch(*(array[start : start + _TOGETHER] for array in batch))
 
 
 def _run(rule, student, teacher, steps, loss, batch):
     """Work on one part of the batch: any student of its size gives the shapes."""
-    code, readout = stationary.PROPAGATORS[rule.propagator], rule.feedback == "readout"
+    in_kernel = kernel_rule(rule)
     if steps == math.inf:
-        m = stationary.work_space(rule, student, teacher, None)
-        exact_batches.stationary_updates(m, batch, code, readout, rule.horizon or 0, stationary.MOST_DOUBLINGS)
+        m = infinite.work_space(rule, student, teacher, None)
+        with halting(m.places):
+            many.infinite_updates(m, batch, in_kernel, MOST_DOUBLINGS)
         return
-    horizon = steps if rule.horizon is None else min(rule.horizon, steps)
-    weighted = loss == "sequence"
-    m = stationary.work_space(rule, student, teacher, None, weighted=weighted, levels=finite.chain_levels(horizon))
-    exact_batches.finite_updates(m, batch, code, readout, horizon, steps, weighted)
+    weighted, levels = loss == "sequence", finite.chain_levels(in_kernel, steps)
+    m = infinite.work_space(rule, student, teacher, None, weighted=weighted, levels=levels)
+    with halting(m.places):
+        many.finite_updates(m, batch, in_kernel, steps, weighted)
 
 
 def _finished(rule, students, teacher, steps, feedbacks, loss, batch):
     """Losses with the teacher's part; networks that need care go through :func:`expected_update` alone."""
     whole = power_loss(teacher, steps, loss=loss)
-    losses = batch.losses + whole
+    with np.errstate(all="ignore"):
+        losses = batch.losses + whole
     update = Update(losses, batch.change_readout, batch.change_recurrent, batch.change_input)
     finite_ones = np.isfinite(losses) & np.isfinite(update.recurrent).all((1, 2))
-    careful = ~finite_ones | (batch.terms <= 0) | (batch.terms > stationary.LONG)
+    careful = ~finite_ones | (batch.terms <= 0) | (batch.terms > infinite.LONG)
     for i in np.flatnonzero(careful):
-        feedback = None if rule.feedback == "readout" else feedbacks[i]
+        feedback = feedbacks[i] if rule.reads_feedback else None
         for whole_array, part in zip(
             update, expected_update(rule, students[i], teacher, steps, feedback=feedback, loss=loss), strict=True
         ):
             whole_array[i] = part
-    for i in np.flatnonzero(~careful & ~(losses > stationary.CANCELLED * whole)):
+    for i in np.flatnonzero(~careful & ~(losses > infinite.CANCELLED * whole)):
         losses[i] = error_loss(students[i], teacher, steps, loss=loss)
     return update

@@ -1,20 +1,26 @@
 """One update of one network: sampled, expected, and the exact expectation of anyone's sampled update."""
 
+import contextlib
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 
 from ..kernels.arrays import layout
-from ..kernels.updates import credit, online, sampled
-from ..kernels.updates import recursion as expected
-from ..networks.network import check_pair
-from ..rules import LearningRule
-from ..validation import check_array, check_choice, check_flag, check_memory, check_steps, shown
-from . import infinite as stationary
+from ..kernels.updates import online, recursion, sampled
+from ..networks.network import LinearRNN, check_pair
+from ..networks.running import batch_first_to_last, impulse_response, run_batch
+from ..parallel import interruptibly, serial_linear_algebra
+from ..rule_codes import carrier, kernel_rule
+from ..rules import check_rule
+from ..validation import check_array, check_choice, check_flag, check_memory, check_sequence, check_steps, one_by_one
+from . import infinite
 from .impulses import covariance_root
 
 LOSSES = ("final", "sequence")
+#: More students or seeds than this are a sweep, or a slip of the keyboard.
+MOST_SEEDS = 1_000_000
 
 
 class Update(NamedTuple):
@@ -29,84 +35,53 @@ class Update(NamedTuple):
     input: Any
 
 
-def check_rule(rule) -> LearningRule:
-    """Return ``rule`` if it is a LearningRule.
-
-    Raises
-    ------
-    TypeError
-        If it is not.
-    """
-    if not isinstance(rule, LearningRule):
-        raise TypeError(f"rule must be a LearningRule such as fm.bptt(); got {shown(rule)}")
-    return rule
-
-
 def check_feedback(rule, feedback, n_out, n_hidden):
-    """The feedback matrix of a rule, or None where the rule feeds the error back through the readout.
+    """The feedback matrix of a rule, or None where the rule reads none: what is given is checked, and left unread.
 
     Raises
     ------
     TypeError, ValueError
-        If it is missing, superfluous or of the wrong shape.
+        If it is missing or of the wrong shape.
     """
-    if rule.feedback == "readout":
-        if feedback is not None:
+    if feedback is None:
+        if rule.reads_feedback:
             raise ValueError(
-                f"feedback must be None for {rule.name}, whose feedback is the readout; got {shown(feedback)}"
+                f"feedback must be an array (n_out={n_out}, n_hidden={n_hidden}) for {rule.name}; got None"
             )
         return None
-    if feedback is None:
-        raise ValueError(f"feedback must be an array (n_out={n_out}, n_hidden={n_hidden}) for {rule.name}; got None")
-    return check_array("feedback", feedback, (n_out, n_hidden), dims=("n_out", "n_hidden"))
+    matrix = check_array("feedback", feedback, (n_out, n_hidden), dims=("n_out", "n_hidden"))
+    return matrix if rule.reads_feedback else None
 
 
-def kernel_rule(rule, place, n_hidden, steps, feedbacks):
-    """The rule as the kernels read it.
-
-    Parameters
-    ----------
-    rule : LearningRule
-    place : fastmodes.kernels.arrays.layout.Layout
-    n_hidden, steps : int
-    feedbacks : list of array (n_out, n_hidden)
-        One for each network of the block; ignored for readout feedback.
+def check_each_feedback(feedbacks, count, kind, n_out, n_hidden):
+    """R of each of ``count`` students or seeds (``kind``): one matrix, which serves all, or a sequence of them.
 
     Raises
     ------
-    ValueError
-        If the rule's decay does not have n_hidden numbers.
+    TypeError, ValueError
+        If their number or the shape of one differs.
     """
-    decay = np.zeros(n_hidden) if rule.decay is None else np.asarray(rule.decay, dtype=float)
-    if decay.ndim == 0:
-        decay = np.full(n_hidden, float(decay))
-    if decay.shape != (n_hidden,):
-        raise ValueError(f"decay must hold n_hidden={n_hidden} numbers for {rule.name}; got {len(decay)}")
-    reads_readout = rule.feedback == "readout"
-    return credit.Rule(
-        propagator=stationary.PROPAGATORS[rule.propagator],
-        horizon=steps if rule.horizon is None else min(rule.horizon, steps),
-        readout_feedback=reads_readout,
-        feedback=place.readout_like([] if reads_readout else feedbacks),
-        decay=place.hidden_like(decay),
+    if isinstance(feedbacks, np.ndarray | xr.DataArray | list | tuple) and _depth(feedbacks) == 2:
+        feedbacks = [feedbacks] * count
+    listed = check_sequence(
+        "feedbacks", one_by_one(feedbacks, "student", "seed"), "arrays (n_out, n_hidden)", MOST_SEEDS
     )
+    if len(listed) != count:
+        raise ValueError(f"feedbacks must hold one array for each of the {count} {kind}, or be one; got {len(listed)}")
+    return [check_array("feedback", matrix, (n_out, n_hidden), dims=("n_out", "n_hidden")) for matrix in listed]
+
+
+def _depth(values):
+    """Axes of an array or of nested sequences, without looking at more than their first entries."""
+    depth = 0
+    while isinstance(values, list | tuple) and len(values):
+        depth, values = depth + 1, values[0]
+    return depth + np.ndim(values)
 
 
 def loss_weights(loss, steps):
     """Weights c_k of the errors M_k: 1 for the final loss, (T-k)/T for the sequence loss."""
     return np.ones(steps) if loss == "final" else (steps - np.arange(steps)) / steps
-
-
-def impulse_response(network, steps):
-    """A W^k B for k = 0 .. steps-1, shape (steps, n_out, n_in)."""
-    out = np.empty((steps, network.n_out, network.n_in))
-    carried = network.input
-    # An unstable network may overflow: the loss then is not finite, which is a result.
-    with np.errstate(all="ignore"):
-        for k in range(steps):
-            out[k] = network.readout @ carried
-            carried = network.recurrent @ carried
-    return out
 
 
 def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final", input_covariance=None) -> Update:
@@ -120,14 +95,15 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
 
     Parameters
     ----------
-    rule : LearningRule
+    rule : LearningRule or str
+        A value such as ``fm.tbptt(3)``, or a text that :func:`parse_rule` reads, such as "tbptt(3)".
     student, teacher : LinearRNN
         Any spectral radius; their hidden sizes may differ.
     steps : int or math.inf
         T, the number of time steps. Long sequences are summed by doubling in O(n^3 log T) where that is faster than
         the recursion's O(T n^2 (n_in + n_out)); infinitely many need spectral radii below 1.
     feedback : array (n_out, n_hidden), optional
-        R, for rules with random feedback.
+        R, for rules with random feedback; the others leave it unread.
     loss : {"final", "sequence"}
         Error at the last step (Eq. 2), or its mean over all steps (App. H), the rule's horizon capped at each. The
         same for infinitely many steps.
@@ -137,7 +113,9 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
     Returns
     -------
     Update
-        The expected loss and Delta A, Delta W, Delta B, to be subtracted times the learning rate.
+        The expected loss and Delta A, Delta W, Delta B, to be subtracted times the learning rate. Sums that leave the
+        range of numbers (long sequences of an unstable network) have an infinite loss, and entries of the matrices
+        that are infinite or, as the difference of two such, not numbers.
 
     Raises
     ------
@@ -145,16 +123,49 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
         For a parameter outside its range; for infinitely many steps also if the sums diverge, or are so close to it
         that double precision cannot give six digits.
     """
-    check_rule(rule)
+    rule = check_rule(rule)
     check_pair(student, teacher)
     steps = check_steps("steps", steps, infinite=True)
     check_choice("loss", loss, LOSSES)
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
     root = None if input_covariance is None else covariance_root(input_covariance, student.n_in)
+    size = max(student.n_hidden, teacher.n_hidden, student.n_in, student.n_out)
+    seldom = size > 100 or (steps < math.inf and size**2 * steps > 1e6)
+    call = _call_away if seldom or "expected_update" not in _compiled else _call_here
+    with _one_thread(student, teacher):
+        return call("expected_update", _expected_update, rule, student, teacher, steps, feedback, loss, root)
+
+
+#: Functions whose kernels have been used already.
+_compiled: set = set()
+
+
+def _call_here(name, function, *arguments):
+    return function(*arguments)
+
+
+def _call_away(name, function, *arguments):
+    """Call a function that may compute or compile for seconds, such that Ctrl-C leaves it at once."""
+    result = interruptibly(function, *arguments)
+    _compiled.add(name)
+    return result
+
+
+#: No linear algebra library shares products of fewer units among threads.
+_TOO_SMALL_TO_SHARE = 32
+
+
+def _one_thread(*networks):
+    """Holds linear algebra to one thread, as parallel functions do: the sums, and so the last bits, are the same."""
+    small = max(size for n in networks for size in (n.n_out, n.n_hidden, n.n_in)) < _TOO_SMALL_TO_SHARE
+    return contextlib.nullcontext() if small else serial_linear_algebra
+
+
+def _expected_update(rule, student, teacher, steps, feedback, loss, root):
     if steps == math.inf:
-        return Update(*stationary.infinite_update(rule, student, teacher, feedback, root))
-    if stationary.doubling_is_faster(student, teacher, steps, loss):
-        by_doubling = Update(*stationary.finite_update(rule, student, teacher, steps, feedback, loss, root))
+        return Update(*infinite.infinite_update(rule, student, teacher, feedback, root))
+    if infinite.doubling_is_faster(student, teacher, steps, loss):
+        by_doubling = Update(*infinite.finite_update(rule, student, teacher, steps, feedback, loss, root))
         if all(np.isfinite(part).all() for part in by_doubling):
             return by_doubling
     check_memory(8.0 * steps * student.n_out * (3 * student.n_hidden + 2 * student.n_in), steps=steps)
@@ -166,24 +177,45 @@ def by_recursion(rule, student, teacher, steps, feedback, loss, root=None):
 
     place = layout.layout_for(student.n_out, student.n_hidden, student.n_in)
     inputs = student.input if root is None else student.input @ root
-    target = impulse_response(teacher, steps)
-    target = target if root is None else target @ root
+    with np.errstate(all="ignore"):
+        target = impulse_response(teacher, steps)
+        target = target if root is None else target @ root
     _, network = place.zeros()
     _, update = place.zeros()
     place.put(network, 0, (student.readout, student.recurrent, inputs))
-    value = np.zeros(place.networks)
+    value, weights = np.zeros(place.networks), loss_weights(loss, steps)
     with np.errstate(all="ignore"):
-        expected.expected_update(
+        recursion.expected_update(
             network,
-            kernel_rule(rule, place, student.n_hidden, steps, [feedback]),
+            kernel_rule(rule),
             place.input_like(target),
-            loss_weights(loss, steps),
-            expected.work_space(network, steps),
+            weights,
+            recursion.work_space(network, carrier(rule, place, [feedback]), steps),
             update,
             value,
         )
     readout, recurrent, input_ = place.get(update, 0)
-    return Update(float(value[0]), readout, recurrent, input_ if root is None else input_ @ root)
+    loss = diverged_loss(float(value[0]), lambda: _loss_alone(student, inputs, target, weights))
+    with np.errstate(all="ignore"):
+        return Update(loss, readout, recurrent, input_ if root is None else input_ @ root)
+
+
+def diverged_loss(value, again=lambda: math.inf):
+    """The loss, infinite where its sum of squares has overflowed on the way to what is not a number.
+
+    ``again`` computes it in another order, for networks whose diverging units are never seen (inf times 0).
+    """
+    if not math.isnan(value):
+        return value
+    value = float(again())
+    return math.inf if math.isnan(value) else value
+
+
+def _loss_alone(student, inputs, target, weights):
+    """Loss of the recursion, the state carried forward instead of the readout."""
+    with np.errstate(all="ignore"):
+        errors = impulse_response(LinearRNN(student.readout, student.recurrent, inputs), len(weights)) - target
+        return 0.5 * np.sum(weights * np.sum(errors**2, axis=(1, 2)))
 
 
 def sampled_update(
@@ -199,12 +231,12 @@ def sampled_update(
 
     Parameters
     ----------
-    rule : LearningRule
+    rule : LearningRule or str
     student, teacher : LinearRNN
     inputs : array (sample, time, input)
         Both networks read the same sequences.
     feedback : array (n_out, n_hidden), optional
-        R, for rules with random feedback.
+        R, for rules with random feedback; the others leave it unread.
     loss : {"final", "sequence"}
     form : {"backward", "online"}
         "online" carries eligibility traces (RFLO Eqs. 43-46, e-prop Eqs. 51-52) or influence tensors (RTRL,
@@ -223,7 +255,7 @@ def sampled_update(
     TypeError, ValueError
         For a parameter outside its range, or the online form of a truncated rule.
     """
-    check_rule(rule)
+    rule = check_rule(rule)
     check_pair(student, teacher)
     inputs = check_array("inputs", inputs, (None, None, student.n_in), dims=("sample", "time", "input"))
     check_choice("loss", loss, LOSSES)
@@ -243,15 +275,16 @@ def sampled_update(
     place.put(network, 0, student_matrices(student))
     batch = batch_first_to_last(inputs)
     targets = teacher_outputs(teacher, batch, loss)
-    in_kernel = kernel_rule(rule, place, student.n_hidden, steps, [feedback])
-    sizes = (student.n_hidden, steps, batch.shape[2])
+    in_kernel, carried_by = kernel_rule(rule), carrier(rule, place, [feedback])
     if form == "online":
-        work = online.work_space(network, *sizes, in_kernel.propagator)
-        value = online.online_update(network, in_kernel, batch, targets, divisor, work, update)
+        work = online.work_space(network, in_kernel, carried_by, n, batch.shape[2])
+        kernel = online.online_update
     else:
-        work = sampled.work_space(network, *sizes, in_kernel.horizon, LOSSES.index(loss))
-        value = sampled.sampled_update(network, in_kernel, batch, targets, divisor, work, update)
-    return Update(float(value), *place.get(update, 0))
+        work = sampled.work_space(network, in_kernel, carried_by, n, steps, batch.shape[2], LOSSES.index(loss))
+        kernel = sampled.sampled_update
+    call = _call_away if samples * traces * n > 1e7 or form not in _compiled else _call_here
+    value = call(form, kernel, network, in_kernel, batch, targets, divisor, work, update)
+    return Update(diverged_loss(float(value)), *place.get(update, 0))
 
 
 def student_matrices(network):
@@ -259,20 +292,6 @@ def student_matrices(network):
     return network.readout, network.recurrent, network.input
 
 
-def batch_first_to_last(inputs):
-    """Inputs (sample, time, input) as (time, input, sample), padded with zero sequences to fill the lanes."""
-    samples, steps, n_in = inputs.shape
-    batch = np.zeros((steps, n_in, layout.padded(samples)))
-    batch[:, :, :samples] = inputs.transpose(1, 2, 0)
-    return batch
-
-
 def teacher_outputs(teacher, batch, loss):
     """Teacher outputs at the last step, or at every step for the sequence loss: (1 or steps, n_out, sample)."""
-    place = layout.single_layout(teacher.n_out, teacher.n_hidden, teacher.n_in)
-    _, network = place.zeros()
-    place.put(network, 0, student_matrices(teacher))
-    steps, _, samples = batch.shape
-    out = np.empty((1 if loss == "final" else steps, teacher.n_out, samples))
-    sampled.outputs(network, batch, np.empty((steps + 1, teacher.n_hidden, samples)), out)
-    return out
+    return run_batch(teacher, batch, 1 if loss == "final" else None)[1]

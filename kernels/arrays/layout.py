@@ -5,11 +5,11 @@ computed with it. Padding units are zero and stay zero under every rule.
 """
 
 import dataclasses
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..simd.lanes import WIDTH
-from ..updates.credit import Network
 
 #: Hidden sizes up to this lie eight networks side by side: below it a network alone leaves lanes empty. Measured by
 #: benchmarks/suite/bench_kernels.py.
@@ -19,6 +19,20 @@ LARGEST_SIDE_BY_SIDE = 6
 def padded(count):
     """Smallest multiple of the lanes' width that holds ``count``."""
     return -(-count // WIDTH) * WIDTH
+
+
+def carve(shapes):
+    """One flat array of zeros, and the places in it where matrices of these shapes begin, one after the other."""
+    ends = np.cumsum([0] + [int(np.prod(shape)) for shape in shapes])
+    return np.zeros(ends[-1]), ends[:-1]
+
+
+class Network(NamedTuple):
+    """A (n_out, n_hidden), W (n_hidden, n_hidden), B (n_hidden, n_in), or their updates; one network or eight."""
+
+    readout: Any
+    recurrent: Any
+    input: Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +66,8 @@ class Layout:
 
     def zeros(self):
         """One flat array of zeros and the Network of views of it."""
-        shapes = self._shapes
-        ends = np.cumsum([0] + [int(np.prod(shape)) for shape in shapes])
-        flat = np.zeros(ends[-1])
-        views = [flat[i:j].reshape(shape) for i, j, shape in zip(ends[:-1], ends[1:], shapes, strict=True)]
+        flat, places = carve(self._shapes)
+        views = (flat[i : i + np.prod(shape)].reshape(shape) for i, shape in zip(places, self._shapes, strict=True))
         return flat, Network(*views)
 
     def put(self, network, place, source):

@@ -10,46 +10,20 @@ the inner index in order, in registers: a result depends on nothing but its own 
 """
 
 from ..compile import by_dimensions, inlined
-from ..simd.lanes import WIDTH, fma, load, splat, spread, store, total
+from ..simd.lanes import WIDTH, fma, load, splat, store, total
 from ..simd.machine import out_of_line
 from ..simd.views import alone, flattened
-
-#: Inner indices handled before an output tile goes back to memory: both factors' pieces stay in the first cache.
-_CHUNK = 48
+from .tile import CHUNK, clear_lanes, copy_lanes, multiply_tiles, transpose_numbers
 
 
 @inlined
 def _products_one(c, target, a, source, turned, b, fresh, count, stride):
-    out_of_line()
     rows, inner, columns, size_a = c.shape[1], b.shape[0], c.shape[2], a.shape[1] * a.shape[2]
-    # Flat arrays and offsets that move: index arithmetic in several dimensions costs as much as a small product.
-    down, across = (1, a.shape[2]) if turned else (a.shape[2], 1)
+    strides = (1, a.shape[2]) if turned else (a.shape[2], 1)
     flat_c, flat_a, flat_b = flattened(c), flattened(a), flattened(b)
     for step in range(count):
-        start_c, start_a = (target + step * stride) * rows * columns, (source + step * stride) * size_a
-        for first in range(0, inner, _CHUNK):
-            last = min(first + _CHUNK, inner)
-            for i in range(0, rows, 4):
-                # Past the last row the tile repeats it: computed twice, stored twice, the same number.
-                i1, i2, i3 = min(i + 1, rows - 1), min(i + 2, rows - 1), min(i + 3, rows - 1)
-                for j in range(0, columns, WIDTH):
-                    p0, p1 = start_c + i * columns + j, start_c + i1 * columns + j
-                    p2, p3 = start_c + i2 * columns + j, start_c + i3 * columns + j
-                    c0, c1, c2, c3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-                    if not (fresh and first == 0):
-                        c0, c1 = load(flat_c, (p0,)), load(flat_c, (p1,))
-                        c2, c3 = load(flat_c, (p2,)), load(flat_c, (p3,))
-                    q0, q1, q2, q3 = start_a + i * down, start_a + i1 * down, start_a + i2 * down, start_a + i3 * down
-                    for k in range(first, last):
-                        right = load(flat_b, (k * columns + j,))
-                        c0 = fma(spread(flat_a, (q0 + k * across,)), right, c0)
-                        c1 = fma(spread(flat_a, (q1 + k * across,)), right, c1)
-                        c2 = fma(spread(flat_a, (q2 + k * across,)), right, c2)
-                        c3 = fma(spread(flat_a, (q3 + k * across,)), right, c3)
-                    store(flat_c, (p0,), c0)
-                    store(flat_c, (p1,), c1)
-                    store(flat_c, (p2,), c2)
-                    store(flat_c, (p3,), c3)
+        places = (target + step * stride) * rows * columns, (source + step * stride) * size_a, 0
+        multiply_tiles(flat_c, flat_a, flat_b, places, (rows, inner, columns), strides, fresh)
 
 
 @inlined
@@ -61,8 +35,8 @@ def _products_eight(c, target, a, source, turned, b, fresh, count, stride):
     flat_c, flat_a, flat_b = flattened(c), flattened(a), flattened(b)
     for step in range(count):
         start_c, start_a = (target + step * stride) * rows * wide, (source + step * stride) * size_a
-        for first in range(0, inner, _CHUNK):
-            last = min(first + _CHUNK, inner)
+        for first in range(0, inner, CHUNK):
+            last = min(first + CHUNK, inner)
             for i in range(0, rows, 2):
                 i1 = min(i + 1, rows - 1)
                 for j in range(0, columns, 2):
@@ -114,24 +88,19 @@ def product_turned(c, a, b, fresh):
 @inlined
 def copy_into(target, source):
     """Copy a C-contiguous array whose size is a multiple of eight into another of the same shape."""
-    to, source = flattened(target), flattened(source)
-    for i in range(0, len(to), WIDTH):
-        store(to, (i,), load(source, (i,)))
+    copy_lanes(flattened(target), 0, flattened(source), 0, target.size)
 
 
 @inlined
 def clear(target):
     """Fill a C-contiguous array whose size is a multiple of eight with zeros."""
-    to = flattened(target)
-    for i in range(0, len(to), WIDTH):
-        store(to, (i,), splat(0.0))
+    clear_lanes(flattened(target), 0, target.size)
 
 
 @inlined
 def _transpose_one(target, source):
-    for i in range(target.shape[0]):
-        for j in range(target.shape[1]):
-            target[i, j] = source[j, i]
+    rows, columns = target.shape
+    transpose_numbers(flattened(target), flattened(source), (0, 0), (rows, columns), (columns, rows))
 
 
 @inlined

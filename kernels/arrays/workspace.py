@@ -12,15 +12,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compile import apart, inlined
-from ..simd.lanes import WIDTH, fma, load, splat, spread, store, total
+from ..compile import apart, halted, inlined
+from ..simd.lanes import WIDTH, fma, load, splat, store, total
+from .layout import carve
+from .tile import clear_lanes, copy_lanes, multiply_tiles, transpose_numbers
 
 #: Largest size of a product in registers; measured, see benchmarks/peers_stationary.py.
 LARGEST_IN_REGISTERS = 64
 
 
 class Matrices(NamedTuple):
-    """``flat`` float64; ``places`` (code, 3) int64: offset, rows and columns of each matrix."""
+    """``flat`` float64; ``places`` (code, 3) int64: offset, rows and columns of each matrix.
+
+    The last row is no matrix: it holds zeros until the kernel is to return early
+    (:func:`~fastmodes.kernels.compile.halted`), after which nothing in ``flat`` has a meaning.
+    """
 
     flat: Any
     places: Any
@@ -36,12 +42,12 @@ def allocate(shapes, first=()):
     first : sequence of int
         Codes whose matrices come first in memory, in this order.
     """
-    places = np.zeros((max(shapes) + 1, 3), np.int64)
-    end = 0
-    for code in (*first, *(code for code in shapes if code not in first)):
-        places[code] = end, *shapes[code]
-        end += shapes[code][0] * shapes[code][1]
-    return Matrices(np.zeros(end), places)
+    places = np.zeros((max(shapes) + 2, 3), np.int64)
+    codes = (*first, *(code for code in shapes if code not in first))
+    flat, begins = carve([shapes[code] for code in codes])
+    for code, begin in zip(codes, begins, strict=True):
+        places[code] = begin, *shapes[code]
+    return Matrices(flat, places)
 
 
 @inlined
@@ -65,32 +71,10 @@ def _place(m, code):
 
 
 @inlined
-def _multiply_in_registers(flat, c, a, b, rows, inner, columns, fresh):
-    """c = a b, or c += a b: tiles of four rows times eight columns; c, a and b are offsets of padded matrices."""
-    for j in range(0, columns, WIDTH):
-        for i0 in range(0, rows, 4):
-            # Past the last row the tile repeats it: computed twice, stored twice, the same number.
-            i1, i2, i3 = min(i0 + 1, rows - 1), min(i0 + 2, rows - 1), min(i0 + 3, rows - 1)
-            c0, c1 = c + i0 * columns + j, c + i1 * columns + j
-            c2, c3 = c + i2 * columns + j, c + i3 * columns + j
-            a0, a1, a2, a3 = a + i0 * inner, a + i1 * inner, a + i2 * inner, a + i3 * inner
-            s0, s1, s2, s3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
-            if not fresh:
-                s0, s1, s2, s3 = load(flat, (c0,)), load(flat, (c1,)), load(flat, (c2,)), load(flat, (c3,))
-            for k in range(inner):
-                right = load(flat, (b + k * columns + j,))
-                s0 = fma(spread(flat, (a0 + k,)), right, s0)
-                s1 = fma(spread(flat, (a1 + k,)), right, s1)
-                s2 = fma(spread(flat, (a2 + k,)), right, s2)
-                s3 = fma(spread(flat, (a3 + k,)), right, s3)
-            store(flat, (c0,), s0)
-            store(flat, (c1,), s1)
-            store(flat, (c2,), s2)
-            store(flat, (c3,), s3)
-
-
-@inlined
 def _multiply_by_blas(m, c, a, b, fresh):
+    # Large products are where the time goes: without them, every loop around is at its end at once.
+    if halted(m.places):
+        return
     out, left, right = view(m, c), view(m, a), view(m, b)
     if fresh:
         np.dot(left, right, out)
@@ -103,8 +87,8 @@ def multiply(m, c, a, b, fresh):
     """c = a b if ``fresh``, else c += a b."""
     inner, columns = m.places[b, 1], m.places[b, 2]
     if inner <= LARGEST_IN_REGISTERS and columns <= LARGEST_IN_REGISTERS:
-        offset, rows, _ = _place(m, c)
-        _multiply_in_registers(m.flat, offset, m.places[a, 0], m.places[b, 0], rows, inner, columns, fresh)
+        places, sizes = (m.places[c, 0], m.places[a, 0], m.places[b, 0]), (m.places[c, 1], inner, columns)
+        multiply_tiles(m.flat, m.flat, m.flat, places, sizes, (inner, 1), fresh)
     else:
         _multiply_by_blas(m, c, a, b, fresh)
 
@@ -113,15 +97,14 @@ def multiply(m, c, a, b, fresh):
 def copy(m, c, a):
     """c = a."""
     offset, rows, columns = _place(m, c)
-    source = m.places[a, 0]
-    for i in range(0, rows * columns, WIDTH):
-        store(m.flat, (offset + i,), load(m.flat, (source + i,)))
+    copy_lanes(m.flat, offset, m.flat, m.places[a, 0], rows * columns)
 
 
 @inlined
 def clear(m, c):
     """c = 0."""
-    entries(m, c)[:] = 0.0
+    offset, rows, columns = _place(m, c)
+    clear_lanes(m.flat, offset, rows * columns)
 
 
 @apart
@@ -148,11 +131,10 @@ def add_rows(m, c, factors, a):
 @apart
 def transpose(m, c, a):
     """c = a^T, for as many rows and columns as both have."""
-    offset, columns, rows = _place(m, a)
-    out, out_rows, out_columns = _place(m, c)
-    for j in range(min(rows, out_rows)):
-        for i in range(min(columns, out_columns)):
-            m.flat[out + j * out_columns + i] = m.flat[offset + i * rows + j]
+    source, rows, columns = _place(m, a)
+    target, out_rows, out_columns = _place(m, c)
+    sizes = min(columns, out_rows), min(rows, out_columns)
+    transpose_numbers(m.flat, m.flat, (target, source), sizes, (out_columns, columns))
 
 
 @apart

@@ -7,9 +7,10 @@ method. The step controller does without ``pow``, which has no lane form.
 
 import numpy as np
 
-from ..compile import always_inlined, inlined, kernel
+from ..compile import always_inlined, halted, inlined, kernel
 from ..modes.horizon import digit_count
-from ..modes.velocity import FINITE, FIXED, MOVING, ZERO, velocity
+from ..modes.velocity import KINDS, velocity
+from ..rule import is_sign, on_lanes
 from ..simd.lanes import WIDTH, bits, both, either, fma, larger, less, less_equal, select, smaller, splat
 from ..simd.machine import aligned_stack
 from . import explicit as flow_explicit
@@ -50,8 +51,11 @@ _STIFF = 5
 #: Reasons to end a trajectory.
 _OUTSIDE, _REACHED, _STUCK, _LIMITED, _ARRIVED = range(5)
 
-#: Columns of a point: w, a, b, then teacher w* and p, feedback r, fixed propagator, horizon (0: endless).
+#: Columns of a point: w, a, b, then teacher w* and p, r, fixed propagator, horizon (see ``velocity``).
 POINT = 8
+
+#: Methods: the explicit pair alone, the stiff method alone, the explicit pair that hands over where the flow is stiff.
+EXPLICIT, STIFF, HANDING_OVER = range(3)
 
 # Steps limited by stability rather than accuracy, in a row, that make a trajectory stiff; 3.25 is about the length of
 # the explicit method's stability interval.
@@ -200,18 +204,23 @@ def _ended(room, accepted, scales, flags, rule, options, end, reasons, work):
     return done
 
 
-@always_inlined
-def _integrate(points, todo, times, code, options, outputs, ends, kind):
-    """What :func:`flow_lanes` does, for one kind of propagator."""
+@inlined
+def _longest(points, todo):
+    """Binary digits of the longest horizon."""
     longest = 0.0
     for point in todo:
         longest = max(longest, points[point, POINT - 1])
-    rule = (float(code[1]), float(code[2]), digit_count(longest))
-    suspended, records = np.empty(len(todo), np.int64), np.empty((len(todo) if code[3] == 1 else 0, ROWS))
+    return digit_count(longest)
+
+
+@always_inlined
+def _integrate(points, todo, times, rule, options, outputs, ends, kind):
+    """What :func:`flow_lanes` does, for one kind of propagator and of feedback; the rule is one on lanes."""
+    stiff_method, hand_over, resumed = options[5] == STIFF, options[5] == HANDING_OVER, False
+    suspended, records = np.empty(len(todo), np.int64), np.empty((len(todo) if hand_over else 0, ROWS))
     dense_wanted, observing, adaptive = len(times) > 1, len(ends.loss) > 0, options[3] == 0.0
     pace, end, times = 0.5 * options[0] ** 0.2, times[len(times) - 1], padded(times if dense_wanted else times[:0])
     work, lanes, reasons = np.zeros(ROWS * WIDTH), np.zeros(WIDTH, np.int64), np.zeros(5, np.int64)
-    stiff_method, hand_over, resumed = code[0] == 1, code[3] == 1, False
     for lane in range(WIDTH):
         rest(lane, work)
     upcoming, active, count = 0, 0, 0
@@ -238,6 +247,8 @@ def _integrate(points, todo, times, code, options, outputs, ends, kind):
         flags = (stiff_method, observing, hand_over, dense_wanted, adaptive)
         done = 0
         while not done:
+            if halted(ends.halt):
+                return
             put(work, H, smaller(end - get(work, TIME), get(work, STEP)))
             if stiff_method:
                 room, stretch, distance = flow_stiff.stiff_step(rule, kind, work), splat(0.0), splat(1.0)
@@ -261,11 +272,11 @@ def _integrate(points, todo, times, code, options, outputs, ends, kind):
         active &= ~done
 
 
-def _flow_lanes(kind):
-    """The kernel of one kind: its constant leaves one formula of velocity in the innermost loop."""
+def _flow_lanes(kind, signed):
+    """The kernel of one kind: its constants leave one formula of velocity in the innermost loop."""
 
     @kernel
-    def flow_lanes(points, todo, times, code, options, outputs, ends):
+    def flow_lanes(points, todo, times, rule, options, outputs, ends):
         """Integrate many modes to the last of the times.
 
         Parameters
@@ -275,22 +286,27 @@ def _flow_lanes(kind):
             Points to integrate.
         times : float64 array (time,)
             Ascending, the last one is the end.
-        code : int64 array (4,)
-            1 for the stiff method from the start, 1 if the feedback is the readout, 1 if the propagator is w, 1 to go
-            on with the stiff method where the flow is stiff.
-        options : float64 array (5,)
-            Relative and absolute tolerance, largest number of steps, fixed step (0: adaptive), loss threshold.
+        rule : Rule
+            The points have horizons of their own.
+        options : float64 array (6,)
+            Relative and absolute tolerance, largest number of steps, fixed step (0: adaptive), loss threshold, method.
         outputs : three float64 arrays (point, time)
             Results: w, a and b at the times.
         ends : Ends
             Results. Path length, learning time and loss are observed if their arrays are not empty.
         """
         aligned_stack()
-        # As a plain number: a literal one would compile every function below anew for each kind.
-        _integrate(points, todo, times, code, options, outputs, ends, np.int64(kind))
+        # As plain numbers: literal ones would compile every function below anew for each kind.
+        choices = on_lanes(rule, np.int64(signed), _longest(points, todo))
+        _integrate(points, todo, times, choices, options, outputs, ends, np.int64(kind))
 
     return flow_lanes
 
 
-#: One kernel for each kind of propagator, in the order of FINITE, MOVING, FIXED, ZERO.
-FLOW_LANES = tuple(_flow_lanes(kind) for kind in (FINITE, MOVING, FIXED, ZERO))
+#: One kernel for each kind of propagator, in the order of KINDS; then the same for the feedback s sign(A).
+FLOW_LANES = tuple(_flow_lanes(kind, signed) for signed in (False, True) for kind in KINDS)
+
+
+def kernel_place(rule, kind):
+    """Place in FLOW_LANES of the kernel for a rule and a kind of propagator."""
+    return kind + len(KINDS) * is_sign(rule)

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..compile import apart, kernel
-from ..updates.infinite import stationary_update_of
+from ..compile import apart, halted, kernel
+from ..updates.infinite import infinite_update_of
 
 REACHED_END, CONVERGED, LEFT_DOMAIN, STEP_LIMIT = range(4)
 
@@ -40,17 +40,11 @@ _SHRINK, _GROW, _SAFETY = 0.2, 5.0, 0.9
 #: Steps over which a network's speed is averaged: single slopes of a stiff flow are noise of the tolerance's size.
 _PACE = 128
 
+#: Most doublings of an update along a flow: its domain ends where the spectral radius passes 1 - 2e-6.
+_DOUBLINGS = 24
+
 #: A step of less than this share of the time reached so far is no step.
 _SHORTEST = 1e-13
-
-
-class Rule(NamedTuple):
-    """A rule: propagator, whether F is A, horizon (0: full), and the most doublings of an update."""
-
-    propagator: int
-    readout_feedback: bool
-    horizon: int
-    limit: int
 
 
 class Control(NamedTuple):
@@ -74,7 +68,7 @@ def _slope(m, rule, state, out):
     """``out`` = -(Delta A, Delta W, Delta B) at ``state``; returns (loss, whether it exists)."""
     count = len(state)
     m.flat[:count] = state
-    loss, terms = stationary_update_of(m, rule.propagator, rule.readout_feedback, rule.horizon, rule.limit)
+    loss, terms = infinite_update_of(m, rule, _DOUBLINGS)
     for i in range(count):
         out[i] = -m.flat[count + i]
     return loss, terms > 0 and np.isfinite(out.sum())
@@ -187,7 +181,7 @@ def matrix_flow(m, rule, control, times, outcome):
             status = STEP_LIMIT
         elif step <= _SHORTEST * max(now, end * _SHORTEST):
             status = LEFT_DOMAIN
-        if status >= 0:
+        if status >= 0 or halted(m.places):
             break
         step = min(step, end - now)
         made += 1

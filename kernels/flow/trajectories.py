@@ -14,7 +14,8 @@ from .outputs import fill_rest
 class Ends(NamedTuple):
     """How trajectories ended, arrays (point,): status, time, right-hand sides; the last three only where observed.
 
-    Path length, time at which the loss fell to the threshold (-1: never), loss over the teacher's power.
+    Path length, time at which the loss fell to the threshold (-1: never), loss over the teacher's power. ``halt``
+    (1,) int64 is 0 until the kernel is to return early.
     """
 
     status: Any
@@ -23,6 +24,7 @@ class Ends(NamedTuple):
     path_length: Any
     learning_time: Any
     loss: Any
+    halt: Any
 
 
 @inlined

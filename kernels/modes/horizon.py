@@ -6,7 +6,7 @@ from ..simd.lanes import fma, less, select, splat
 
 @inlined
 def digit_count(horizon):
-    """Binary digits of a horizon; 0 for the endless one, which is 0."""
+    """Binary digits of a horizon; 0 for the full one, which is 0."""
     digits = 0
     while int(horizon) >> digits > 0:
         digits += 1

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from ..compile import inlined, kernel
+from ..compile import halted, inlined, kernel
+from ..rule import is_sign_within, on_lanes
 from ..simd.lanes import WIDTH, absolute, bits, both, either, equal, fma, less, less_equal, load, select, splat, store
 from .horizon import digit_count
-from .velocity import FINITE, FIXED, MOVING, velocity
+from .velocity import velocity
 
-#: Columns of a point: w, a, b, then w*, p, r, propagator, horizon, and the learning rate.
+#: Columns of a point: w, a, b, then w*, p, r, propagator, horizon (see ``velocity``), and the learning rate.
 POINT = 9
 
 
@@ -27,7 +28,7 @@ def _store_eight(outputs, first, place, block):
 
 
 @kernel
-def map_lanes(points, epochs, code, outputs, outside):
+def map_lanes(points, epochs, rule, kind, outputs, outside, halt):
     """Iterate the map for many modes.
 
     Parameters
@@ -35,18 +36,21 @@ def map_lanes(points, epochs, code, outputs, outside):
     points : float64 array (point, POINT)
     epochs : int64 array (epoch,)
         Ascending; the states after so many updates are wanted.
-    code : int64 array (2,)
-        1 if the feedback is the readout, 1 if the propagator is w.
+    rule : Rule
+        The points have horizons of their own.
+    kind : int
+        Of propagator, see :mod:`~fastmodes.kernels.modes.velocity`.
     outputs : three float64 arrays (point, epoch)
         Results: w, a and b; a mode that left the domain keeps its first state outside.
     outside : float64 array (point,)
         Result: the update that led out of the domain, -1 where none did.
+    halt : int64 array (1,)
+        0 until the kernel is to return early.
     """
     longest = 0.0
     for i in range(len(points)):
         longest = max(longest, points[i, 7])
-    rule = (float(code[0]), float(code[1]), digit_count(longest))
-    kind = FINITE if longest > 0.0 else (MOVING if code[1] == 1 else FIXED)
+    choices = on_lanes(rule, np.int64(is_sign_within(rule)), digit_count(longest))
     block, left = np.empty((POINT, WIDTH)), np.empty((1, WIDTH))
     for first in range(0, len(points), WIDTH):
         _load_eight(points, first, block)
@@ -57,7 +61,7 @@ def map_lanes(points, epochs, code, outputs, outside):
         while place < len(epochs):
             while done < epochs[place] and not resting:
                 w, a, b = load(block, (0, 0)), load(block, (1, 0)), load(block, (2, 0))
-                fw, fa, fb, room = velocity(w, a, b, mode, rule, kind)
+                fw, fa, fb, room = velocity(w, a, b, mode, choices, kind)
                 gone = load(left, (0, 0))
                 gone = select(both(less(gone, 0.0), less_equal(room, 0.0)), splat(float(done)), gone)
                 moving = less(gone, 0.0)
@@ -75,6 +79,8 @@ def map_lanes(points, epochs, code, outputs, outside):
                 store(block, (2, 0), select(finite, b_new, b))
                 resting = bits(same) == (1 << WIDTH) - 1
                 done += 1
+                if halted(halt):
+                    return
             done = epochs[place]
             _store_eight(outputs, first, place, block)
             place += 1

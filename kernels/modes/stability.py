@@ -16,6 +16,7 @@ import numpy as np
 
 from ..arrays.grid import find_rows, locate, source
 from ..compile import always_inlined, inlined, kernel
+from ..rule import feedback_lanes, is_readout, moves
 from ..simd.lanes import WIDTH, absolute, equal, fma, less, load, select, splat, sqrt, store
 from ..simd.machine import fetch, store_bytes
 from . import characteristic as quick
@@ -33,7 +34,7 @@ _LONG = 128
 
 
 @always_inlined
-def _coefficients(w, p, s, r, pi, horizon, bits, readout):
+def _coefficients(w, p, s, f, pi, horizon, bits):
     """c1 and c0 on lanes."""
     d, e, y = fma(-w, w, 1.0), fma(-pi, w, 1.0), pi * w
     if bits > 0:
@@ -46,7 +47,6 @@ def _coefficients(w, p, s, r, pi, horizon, bits, readout):
     if bits > 0:
         finite, slope = truncated(y, horizon, bits)
         g, h = select(less(horizon, 0.5), g, finite), select(less(horizon, 0.5), h, y * slope)
-    f = s if readout else r
     p_alpha, b2_alpha, fg = p * alpha, b * b * alpha, f * g
     pull, push = f * b * p_alpha, p_alpha * fg
     trace = fma(pull, fma(g, alpha, h), fma(fg, s, b2_alpha))
@@ -72,10 +72,10 @@ def _eigenvalues(c1, c0):
 @inlined
 def slowest_rate(mode, position, rule):
     """Larger real part of the two eigenvalues at (w*, s, p/s); mode and rule as for the velocity."""
-    goal, product, feedback, decay, horizon = mode
-    readout, moving, bits = rule
-    pi = goal if moving > 0.0 else decay
-    c1, c0 = _coefficients(goal, product, position, feedback, pi, horizon, bits, readout > 0.0)
+    goal, product, r, decay, horizon = mode
+    f, _ = feedback_lanes(rule, position, r)
+    pi = goal if rule.moving > 0.0 else decay
+    c1, c0 = _coefficients(goal, product, position, f, pi, horizon, rule.digits)
     _, high, _ = _eigenvalues(c1, c0)
     return high
 
@@ -112,13 +112,13 @@ def _write(ring, chunk, flat, pool, found, span, feedback, size, values, kinds, 
 
 
 @inlined
-def _settle(flat, pool, found, size, code, bits, values, kinds, begin, tail, tail_kinds):
+def _settle(flat, pool, found, feedback, size, moving, bits, values, kinds, begin, tail, tail_kinds):
     """Evaluate the general formula where the kind is UNSETTLED."""
     w_from, w_place, w_span = source(pool, flat, found, TEACHER)
     p_from, p_place, p_span = source(pool, flat, found, PRODUCT)
     s_from, s_place, s_span = source(pool, flat, found, POSITION)
-    r_from, r_place, r_span = source(pool, flat, found, FEEDBACK)
-    pi_from, pi_place, pi_span = source(pool, flat, found, TEACHER if code[1] == 1 else PROPAGATOR)
+    f_from, f_place, f_span = source(pool, flat, found, feedback)
+    pi_from, pi_place, pi_span = source(pool, flat, found, TEACHER if moving else PROPAGATOR)
     horizons, h_place, h_span = source(pool, flat, found, HORIZON)
     for i in range(0, size, WIDTH):
         here = range(begin + i, begin + min(i + WIDTH, size))
@@ -128,9 +128,9 @@ def _settle(flat, pool, found, size, code, bits, values, kinds, begin, tail, tai
         if not seen & UNSETTLED:
             continue
         w, p = load(w_from, (w_place + (i & w_span),)), load(p_from, (p_place + (i & p_span),))
-        s, r = load(s_from, (s_place + (i & s_span),)), load(r_from, (r_place + (i & r_span),))
+        s, f = load(s_from, (s_place + (i & s_span),)), load(f_from, (f_place + (i & f_span),))
         pi, horizon = load(pi_from, (pi_place + (i & pi_span),)), load(horizons, (h_place + (i & h_span),))
-        c1, c0 = _coefficients(w, p, s, r, pi, horizon, bits, code[0] == 1)
+        c1, c0 = _coefficients(w, p, s, f, pi, horizon, bits)
         low, high, imaginary = _eigenvalues(c1, c0)
         store_bytes(tail_kinds, (0,), _kind(c1, c0, imaginary))
         store(tail, (0, 0), low if len(values) == 3 else -high)
@@ -144,7 +144,7 @@ def _settle(flat, pool, found, size, code, bits, values, kinds, begin, tail, tai
 
 
 @kernel
-def optimal_stability(pool, places, shape, first, code, eigenvalues, kinds):
+def optimal_stability(pool, places, shape, first, rule, eigenvalues, kinds):
     """Eigenvalues and kind on the optimal manifold for successive points of a grid.
 
     Parameters
@@ -152,11 +152,12 @@ def optimal_stability(pool, places, shape, first, code, eigenvalues, kinds):
     pool : float64 array
     places : int64 array (parameter, 1 + axis)
     shape : int64 array (axis,)
-        The grid (see :mod:`fastmodes.kernels.arrays.grid`); parameters in the order of PARAMETERS.
+        The grid (see :mod:`fastmodes.kernels.arrays.grid`); parameters in the order of PARAMETERS, the feedback being
+        f at the position wherever F is not A itself.
     first : int
         The first point.
-    code : int64 array (2,)
-        1 if the feedback is the readout, 1 if the propagator is w.
+    rule : Rule
+        The points have horizons of their own.
     eigenvalues : float64 array (part, point)
         Result. Three parts: smaller and larger real part, imaginary part (>= 0) of the pair; one part: the convergence
         rate, minus the larger real part.
@@ -164,7 +165,7 @@ def optimal_stability(pool, places, shape, first, code, eigenvalues, kinds):
         Result: index into KINDS.
     """
     count, left, span, bits = len(kinds), 0, 0, _longest(pool, places)
-    feedback = POSITION if code[0] == 1 else FEEDBACK
+    feedback, moving = POSITION if is_readout(rule) else FEEDBACK, moves(rule)
     ring, chunk = np.ones(quick.RING), np.empty((quick.ROWS, _CHUNK + _PAST))
     flat, found, start = chunk.reshape(-1), np.zeros((PARAMETERS, 3), np.int64), np.empty(PARAMETERS, np.int64)
     kept, known = np.full(PARAMETERS, np.nan), np.full(PARAMETERS, np.nan)
@@ -179,7 +180,7 @@ def optimal_stability(pool, places, shape, first, code, eigenvalues, kinds):
             size = min(size, left)
         left = find_rows(chunk, found, kept, pool, places, shape, first + begin, start, left, size, _PAST)
         if not _same_teacher(kept, known):
-            span = quick.teacher_rows(chunk, flat, pool, found, size, code[1] == 1, bits)
+            span = quick.teacher_rows(chunk, flat, pool, found, size, moving, bits)
             known[:] = kept
         _write(ring, chunk, flat, pool, found, span, feedback, size, eigenvalues, kinds, begin, tail, tail_kinds)
         rest, seen = begin + size - size % WIDTH, 0
@@ -190,7 +191,7 @@ def optimal_stability(pool, places, shape, first, code, eigenvalues, kinds):
         for kind in kinds[begin : begin + size]:
             seen |= kind
         if seen & UNSETTLED:
-            _settle(flat, pool, found, size, code, bits, eigenvalues, kinds, begin, tail, tail_kinds)
+            _settle(flat, pool, found, feedback, size, moving, bits, eigenvalues, kinds, begin, tail, tail_kinds)
         begin += size
 
 

@@ -18,9 +18,10 @@ The formula below is generic: it serves numbers and eight lanes alike.
 import numpy as np
 
 from ..compile import always_inlined, inlined, kernel
+from ..rule import feedback_entry, moves, reach_within
 from .polynomials import NODES, exact_product, homogeneous, one_minus
 
-#: Columns of the ``parameters`` rows: teacher w*, teacher p, feedback r, fixed propagator.
+#: Columns of the ``parameters`` rows: teacher w*, teacher p, r (see ``feedback_entry``), fixed propagator.
 TEACHER, PRODUCT, FEEDBACK, PROPAGATOR = range(4)
 
 
@@ -40,7 +41,7 @@ def mode_formula(w, a, b, f, teacher, product, student_sums, teacher_sums):
 def jacobian_formula(w, a, b, f, f_a, teacher, product, student_sums, teacher_sums, student_slopes, teacher_slopes):
     """Derivatives of (Delta w, Delta a, Delta b) by (w, a, b), row by row.
 
-    The slopes are the derivatives by w of alpha, beta and x kappa; f_a is 1 where the feedback is the readout, else 0.
+    The slopes are the derivatives by w of alpha, beta and x kappa, f_a that of the feedback by a.
     """
     q = a * b
     alpha, beta, kappa = student_sums
@@ -75,7 +76,7 @@ def _h(degree, ones, y, y_times, z, z_times):
 
 
 @inlined
-def _endless_sums(horizon, y, z):
+def _infinite_sums(horizon, y, z):
     """alpha, beta, kappa for T = infinity."""
     alpha = 1.0 / one_minus(z[0], z[1])
     beta = 1.0 / one_minus(y[0], y[1]) if horizon == 0 else _h(horizon - 1, 1, y, 1, z, 0)
@@ -83,20 +84,20 @@ def _endless_sums(horizon, y, z):
 
 
 @inlined
-def _endless_slopes(horizon, y, z):
+def _infinite_slopes(horizon, y, z):
     """d alpha/dZ, d beta/dY, d kappa/dY, d kappa/dZ for T = infinity."""
-    alpha, beta, _ = _endless_sums(horizon, y, z)
+    alpha, beta, _ = _infinite_sums(horizon, y, z)
     beta_y = beta * beta if horizon == 0 else _h(horizon - 2, 1, y, 2, z, 0)
     return alpha * alpha, beta_y, beta_y * alpha, beta * alpha * alpha
 
 
 @inlined
 def _sums(steps, horizon, ones, y, z):
-    """alpha, beta, kappa for T = ``steps`` and a horizon (0: infinity); ``ones``: 1 final, 2 sequence loss."""
+    """alpha, beta, kappa for T = ``steps`` (0: infinity) and a horizon; ``ones``: 1 final, 2 sequence loss."""
     if steps == 0:
-        return _endless_sums(horizon, y, z)
+        return _infinite_sums(horizon, y, z)
     norm = 1.0 / steps if ones == 2 else 1.0
-    tau = steps if horizon == 0 else min(horizon, steps)
+    tau = reach_within(horizon, steps)
     alpha = norm * _h(steps - 1, ones, y, 0, z, 1)
     beta = _h(tau - 1, ones, y, 1, z, 0)
     tau_w = min(tau, steps - 1)
@@ -114,9 +115,9 @@ def _sums(steps, horizon, ones, y, z):
 def _slopes(steps, horizon, ones, y, z):
     """d alpha/dZ, d beta/dY, d kappa/dY, d kappa/dZ; a derivative repeats a node and lowers the degree by one."""
     if steps == 0:
-        return _endless_slopes(horizon, y, z)
+        return _infinite_slopes(horizon, y, z)
     norm = 1.0 / steps if ones == 2 else 1.0
-    tau = steps if horizon == 0 else min(horizon, steps)
+    tau = reach_within(horizon, steps)
     alpha_z = norm * _h(steps - 2, ones, y, 0, z, 2)
     beta_y = _h(tau - 2, ones, y, 2, z, 0)
     tau_w = min(tau, steps - 1)
@@ -143,12 +144,12 @@ def _slopes_by_w(slopes, x, y_w, z_w, kappa, x_w):
 
 
 @inlined
-def _mode(state, parameters, code, update, jacobian):
+def _mode(state, parameters, rule, steps, ones, update, jacobian):
     """Update and Jacobian of one mode into ``update`` (3,) and ``jacobian`` (3, 3)."""
-    steps, horizon, ones, readout, moving = code[0], code[1], code[2], code[3], code[4]
+    horizon, moving = rule.horizon, moves(rule)
     w, a, b = state[0], state[1], state[2]
     teacher, product = parameters[TEACHER], parameters[PRODUCT]
-    f = a if readout else parameters[FEEDBACK]
+    f, f_a = feedback_entry(rule, a, parameters[FEEDBACK])
     pi = w if moving else parameters[PROPAGATOR]
     own_y, own_z = exact_product(pi, w), exact_product(w, w)
     y, z = exact_product(pi, teacher), exact_product(w, teacher)
@@ -159,7 +160,6 @@ def _mode(state, parameters, code, update, jacobian):
     pi_w = 1.0 if moving else 0.0
     own_slopes = _slopes_by_w(_slopes(steps, horizon, ones, own_y, own_z), w, pi + w * pi_w, 2.0 * w, own[2], 1.0)
     goal_slopes = _slopes_by_w(_slopes(steps, horizon, ones, y, z), teacher, teacher * pi_w, teacher, goal[2], 0.0)
-    f_a = 1.0 if readout else 0.0
     entries = jacobian_formula(w, a, b, f, f_a, teacher, product, own, goal, own_slopes, goal_slopes)
     jacobian[0, 0], jacobian[0, 1], jacobian[0, 2] = entries[0], entries[1], entries[2]
     jacobian[1, 0], jacobian[1, 1], jacobian[1, 2] = entries[3], entries[4], entries[5]
@@ -167,7 +167,7 @@ def _mode(state, parameters, code, update, jacobian):
 
 
 @kernel
-def mode_updates(states, parameters, code, updates, jacobians):
+def mode_updates(states, parameters, rule, steps, ones, updates, jacobians):
     """Expected updates, and Jacobians where asked for, of many modes under one rule.
 
     Parameters
@@ -175,14 +175,17 @@ def mode_updates(states, parameters, code, updates, jacobians):
     states : float64 array (mode, 3)
         w, a, b.
     parameters : float64 array (mode, 4)
-        Teacher w*, teacher p = a* b*, feedback r, fixed propagator; the last two are read where the rule needs them.
-    code : int64 array (5,)
-        Steps T and horizon tau (0: infinity), 1 for the final or 2 for the sequence loss, 1 if the feedback is the
-        readout, 1 if the propagator is w.
+        Teacher w*, teacher p = a* b*, r (s for the feedback s sign(A)), fixed propagator; the last two are read where
+        the rule needs them.
+    rule : Rule
+    steps : int
+        T; 0: infinity.
+    ones : int
+        1 for the final, 2 for the sequence loss.
     updates : float64 array (mode, 3)
         Result: Delta w, Delta a, Delta b.
     jacobians : float64 array (mode, 3, 3)
         Result: entry [m, i, j] is the derivative of update i by variable j; not computed where shape (mode, 0, 0).
     """
     for m in range(len(states)):
-        _mode(states[m], parameters[m], code, updates[m], jacobians[m])
+        _mode(states[m], parameters[m], rule, steps, ones, updates[m], jacobians[m])

@@ -1,24 +1,23 @@
 """The flow of eight modes, d(w, a, b)/ds = -(Delta w, Delta a, Delta b) for T = infinity, and its Jacobian, on lanes.
 
-A mode is the tuple of lanes (teacher w*, teacher p, feedback r, fixed propagator, horizon; 0: endless). A rule is the
-tuple (1.0 if the feedback is the readout, 1.0 if the propagator is w, binary digits of the longest horizon). To choose
-by arithmetic, ``f = r + readout (a - r)``, is exact for r = 0 where the readout feeds back; branches would multiply the
-code of the innermost loop. What differs more is chosen by the kind, a constant of the compiled code where speed counts.
+A mode is the tuple of lanes (teacher w*, teacher p, r, fixed propagator, horizon), r as the rule's feedback wants it: 0
+for the readout, s for s sign(A). A rule is a :class:`~fastmodes.kernels.rule.LaneRule`, which chooses by arithmetic.
+What differs more is chosen by the kind, a constant of the compiled code where speed counts.
 """
 
 from ..compile import always_inlined, inlined
+from ..rule import feedback_lanes
 from ..simd.lanes import fma, less, select, smaller, splat
 from .horizon import truncated, truncated_sum
 from .update import jacobian_formula, mode_formula
 
 #: Kinds of propagator: some horizons finite; else w, a fixed number, or 0.
-FINITE, MOVING, FIXED, ZERO = range(4)
+KINDS = FINITE, MOVING, FIXED, ZERO = range(4)
 
 
 @always_inlined
-def _choices(w, a, mode, rule):
-    """Feedback f and propagator pi."""
-    return fma(rule[0], a - mode[2], mode[2]), fma(rule[1], w - mode[3], mode[3])
+def _propagator(w, mode, rule):
+    return fma(rule.moving, w - mode[3], mode[3])
 
 
 @always_inlined
@@ -33,8 +32,8 @@ def velocity(w, a, b, mode, rule, kind):
     """
     if kind == FINITE:
         return _velocity_within(w, a, b, mode, rule)
-    goal, product, _, pi, _ = mode
-    f, _ = _choices(w, a, mode, rule)
+    goal, product, r, pi, _ = mode
+    f, _ = feedback_lanes(rule, a, r)
     e, c, square = fma(-a, b, product), product * (goal - w), w * w
     d, d_star = fma(-w, w, 1.0), fma(-w, goal, 1.0)
     shift = fma(e, d_star, c * w)
@@ -59,18 +58,18 @@ def velocity(w, a, b, mode, rule, kind):
 @always_inlined
 def _velocity_within(w, a, b, mode, rule):
     """As :func:`velocity` where some horizons are finite."""
-    goal, product, _, _, horizon = mode
-    f, pi = _choices(w, a, mode, rule)
+    goal, product, r, _, horizon = mode
+    (f, _), pi = feedback_lanes(rule, a, r), _propagator(w, mode, rule)
     d, d_star = fma(-w, w, 1.0), fma(-w, goal, 1.0)
     # A finite horizon sums at any |pi w|: its lanes must not spoil the common reciprocal.
-    endless = less(horizon, 0.5)
-    e, e_star = select(endless, fma(-pi, w, 1.0), splat(1.0)), select(endless, fma(-pi, goal, 1.0), splat(1.0))
+    full = less(horizon, 0.5)
+    e, e_star = select(full, fma(-pi, w, 1.0), splat(1.0)), select(full, fma(-pi, goal, 1.0), splat(1.0))
     left, right = d * d_star, e * e_star
     inverse = 1.0 / (left * right)
     left, right = inverse * right, inverse * left
     alpha, alpha_star = left * d_star, left * d
-    g = select(endless, right * e_star, truncated_sum(pi * w, horizon, rule[2]))
-    g_star = select(endless, right * e, truncated_sum(pi * goal, horizon, rule[2]))
+    g = select(full, right * e_star, truncated_sum(pi * w, horizon, rule.digits))
+    g_star = select(full, right * e, truncated_sum(pi * goal, horizon, rule.digits))
     own, other = (alpha, g, alpha * g), (alpha_star, g_star, alpha_star * g_star)
     dw, da, db = mode_formula(w, a, b, f, goal, product, own, other)
     return -dw, -da, -db, smaller(d, e)
@@ -83,19 +82,18 @@ def _credit(y, e, horizon, digits):
     if digits == 0:
         return full, full * full
     g, slope = truncated(y, horizon, digits)
-    forever = less(horizon, 0.5)
-    return select(forever, full, g), select(forever, full * full, slope)
+    unbounded = less(horizon, 0.5)
+    return select(unbounded, full, g), select(unbounded, full * full, slope)
 
 
 @inlined
 def velocity_jacobian(w, a, b, mode, rule):
     """Derivatives of the velocity by (w, a, b), row by row."""
-    goal, product, _, _, horizon = mode
-    f, pi = _choices(w, a, mode, rule)
-    f_a, pi_w = rule[0], rule[1]
+    goal, product, r, _, horizon = mode
+    (f, f_a), pi, pi_w = feedback_lanes(rule, a, r), _propagator(w, mode, rule), rule.moving
     alpha, alpha_star = 1.0 / fma(-w, w, 1.0), 1.0 / fma(-w, goal, 1.0)
-    g, slope = _credit(pi * w, fma(-pi, w, 1.0), horizon, rule[2])
-    g_star, slope_star = _credit(pi * goal, fma(-pi, goal, 1.0), horizon, rule[2])
+    g, slope = _credit(pi * w, fma(-pi, w, 1.0), horizon, rule.digits)
+    g_star, slope_star = _credit(pi * goal, fma(-pi, goal, 1.0), horizon, rule.digits)
     alpha_w, alpha_star_w = 2.0 * w * alpha * alpha, goal * alpha_star * alpha_star
     g_w, g_star_w = slope * fma(pi_w, w, pi), slope_star * (pi_w * goal)
     kappa, kappa_star = alpha * g, alpha_star * g_star

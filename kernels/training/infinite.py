@@ -3,12 +3,13 @@
 import numpy as np
 
 from ..compile import kernel
-from ..updates.infinite import stationary_update_of
+from ..updates.doubling import MOST_DOUBLINGS
+from ..updates.infinite import infinite_update_of
 from .loop import judge, learn_from
 
 
 @kernel
-def train_exact(epochs, learn, m, rule, teacher_loss, parameters, optimizer, limits, progress, loss):
+def train_infinite(epochs, learn, m, rule, teacher_loss, parameters, optimizer, limits, progress, loss):
     """``epochs`` epochs; without ``learn``, only the loss is computed and judged.
 
     Parameters
@@ -17,7 +18,7 @@ def train_exact(epochs, learn, m, rule, teacher_loss, parameters, optimizer, lim
     learn : bool
     m : Matrices
         From :func:`~fastmodes.kernels.updates.doubling.allocate_update`, filled. A, W, B in it learn.
-    rule : fastmodes.kernels.flow.networks.Rule
+    rule : Rule
     teacher_loss : float
         The teacher's part of the loss.
     parameters : Parameters
@@ -30,7 +31,7 @@ def train_exact(epochs, learn, m, rule, teacher_loss, parameters, optimizer, lim
     """
     now = np.empty(1)
     for epoch in range(epochs):
-        own, terms = stationary_update_of(m, rule.propagator, rule.readout_feedback, rule.horizon, rule.limit)
+        own, terms = infinite_update_of(m, rule, MOST_DOUBLINGS)
         now[0] = own + teacher_loss if terms > 0 else np.inf
         if epoch == 0:
             loss[0] = now[0]

@@ -11,33 +11,21 @@ a batch (:mod:`~fastmodes.kernels.updates.sampled`). Letters: A readout, W recur
 
 from typing import Any, NamedTuple
 
+from ..arrays.layout import Network as Network
 from ..arrays.products import chain, copy_into, product_turned, scale_rows
 from ..compile import by_dimensions, inlined
+from ..rule import RECURRENT, RECURRENT_DIAGONAL, SCALAR, is_readout
 from ..simd.lanes import WIDTH, fma, load, store
 from ..simd.views import flattened, stacked
 
-#: Propagators P: W itself; one number times the identity; a fixed diagonal; the diagonal of W, moving as W learns.
-RECURRENT, SCALAR, DIAGONAL, RECURRENT_DIAGONAL = range(4)
 
+class Carrier(NamedTuple):
+    """What carries the error of a network, or of eight, to its hidden units and back in time.
 
-class Network(NamedTuple):
-    """A (n_out, n_hidden), W (n_hidden, n_hidden), B (n_hidden, n_in), or their updates; one network or eight."""
-
-    readout: Any
-    recurrent: Any
-    input: Any
-
-
-class Rule(NamedTuple):
-    """A learning rule in a kernel.
-
-    ``propagator`` is one of the codes above, ``horizon`` at most the number of steps. ``readout_feedback`` says that F
-    is A; otherwise F is ``feedback`` (n_out, n_hidden). ``decay`` (n_hidden) holds the diagonal of P where it has one.
+    ``feedback`` (n_out, n_hidden) holds R, or gives room for an F that is made from A; ``decay`` (n_hidden) holds the
+    diagonal of P, or gives room for one that follows W.
     """
 
-    propagator: int
-    horizon: int
-    readout_feedback: bool
     feedback: Any
     decay: Any
 
@@ -60,10 +48,10 @@ def _copy_diagonal(matrix, diagonal):
 
 
 @inlined
-def read_diagonal(rule, network):
-    """Let ``rule.decay`` follow the diagonal of W where the rule's propagator does."""
+def read_diagonal(rule, network, decay):
+    """Let ``decay`` follow the diagonal of W where the rule's propagator does."""
     if rule.propagator == RECURRENT_DIAGONAL:
-        _copy_diagonal(network.recurrent, rule.decay)
+        _copy_diagonal(network.recurrent, decay)
 
 
 @inlined
@@ -75,36 +63,37 @@ def carry(powers, start, matrix):
 
 @inlined
 def carried_feedback(rule, feedback, network, readout_chain, feedback_chain):
-    """F P^j for all j < horizon where P is W: the chain A W^j if that is already at hand, else computed."""
-    if rule.readout_feedback:
-        return readout_chain[: rule.horizon]
-    carry(feedback_chain[: rule.horizon], feedback, network.recurrent)
-    return feedback_chain[: rule.horizon]
+    """F P^j for all j there is room for, where P is W: the chain A W^j if that is already at hand, else computed."""
+    if is_readout(rule):
+        return readout_chain
+    carry(feedback_chain, feedback, network.recurrent)
+    return feedback_chain
 
 
 @inlined
-def assign_credit(rule, feedback, carried, g, m, gathered_g, gathered_m, update):
+def assign_credit(rule, feedback, carried, g, m, work, update):
     """Delta W and Delta B from G and M, both (horizon, ...).
 
-    ``carried`` is F P^j for the recurrent propagator; ``gathered`` (n_out, n_hidden) and (n_out, n_in) are work space
-    of the scalar one, whose sum over time needs no n_hidden x n_hidden matrix: Delta W = F^T (sum_j w_hat^j G_j) has
-    rank n_out at most (Prop. 3.1).
+    ``carried`` is F P^j for the recurrent propagator; ``work`` holds the diagonal of any other, and room for the scalar
+    one's ``gathered`` G and M, whose sum over time needs no n_hidden x n_hidden matrix: Delta W = F^T (sum_j w_hat^j
+    G_j) has rank n_out at most (Prop. 3.1).
     """
+    decay = work.carrier.decay
     if rule.propagator == RECURRENT:
         product_turned(update.recurrent, stacked(carried), stacked(g), True)
         product_turned(update.input, stacked(carried), stacked(m), True)
     elif rule.propagator == SCALAR:
-        _gather(gathered_g, g, rule.decay)
-        _gather(gathered_m, m, rule.decay)
-        product_turned(update.recurrent, feedback, gathered_g, True)
-        product_turned(update.input, feedback, gathered_m, True)
+        _gather(work.gathered_g, g, decay)
+        _gather(work.gathered_m, m, decay)
+        product_turned(update.recurrent, feedback, work.gathered_g, True)
+        product_turned(update.input, feedback, work.gathered_m, True)
     else:
         last = len(g) - 1
         product_turned(update.recurrent, feedback, g[last], True)
         product_turned(update.input, feedback, m[last], True)
         for j in range(last - 1, -1, -1):
-            scale_rows(update.recurrent, rule.decay)
-            scale_rows(update.input, rule.decay)
+            scale_rows(update.recurrent, decay)
+            scale_rows(update.input, decay)
             product_turned(update.recurrent, feedback, g[j], False)
             product_turned(update.input, feedback, m[j], False)
 

@@ -20,7 +20,8 @@ stage; a second pass up doubles S, N and D together.
 
 from ..arrays.workspace import add, clear, copy, entries, multiply, transpose, view
 from ..compile import apart, kernel
-from .credit import RECURRENT as RECURRENT_PROPAGATOR
+from ..rule import RECURRENT as RECURRENT_PROPAGATOR
+from ..rule import reach, reach_within
 from .doubling import (
     CHAIN,
     CHANGE_INPUT,
@@ -58,9 +59,9 @@ from .doubling import (
 from .infinite import add_rectangle, assign, prepare
 
 
-def chain_levels(horizon):
-    """Levels of the chain of sizes that leads to ``horizon``."""
-    return int(horizon).bit_length()
+def chain_levels(rule, steps):
+    """Levels of the chain of sizes that leads to the rule's horizon."""
+    return int(reach(rule.horizon, steps)).bit_length()
 
 
 @apart
@@ -118,7 +119,7 @@ def _powers_to(m, horizon):
 
 @apart
 def _sum_earlier(m, steps, weighted):
-    """S, SS and powers of the ``steps`` before the horizon."""
+    """S, SS and powers of the ``steps`` before the horizon; the empty sums and identities where there is none."""
     if steps > 0:
         reached = sum_to(m, steps, weighted, False, False)
         _keep_earlier(m, weighted)
@@ -128,6 +129,7 @@ def _sum_earlier(m, steps, weighted):
     clear(m, EARLIER_TURNED)
     for s in range(2):
         clear(m, EARLIER_SUM + s)
+        clear(m, EARLIER_WEIGHTED_SUM + s)
         clear(m, EARLIER_POWER + s)
         power = view(m, EARLIER_POWER + s)
         for i in range(len(power)):
@@ -230,10 +232,10 @@ def _join(m, horizon, rest, weighted, all_spent):
 
 
 @apart
-def finite_update_of(m, propagator, readout_feedback, horizon, steps, weighted):
+def finite_update_of(m, rule, steps, weighted):
     """:func:`finite_update` for use inside kernels."""
-    recurrent = propagator == RECURRENT_PROPAGATOR
-    prepare(m, propagator, readout_feedback)
+    recurrent, horizon = rule.propagator == RECURRENT_PROPAGATOR, reach_within(rule.horizon, steps)
+    prepare(m, rule)
     reached = _spent_within(m, horizon, recurrent)
     all_spent = reached > 0
     if all_spent:
@@ -250,9 +252,7 @@ def finite_update_of(m, propagator, readout_feedback, horizon, steps, weighted):
         _middle_powers(m, horizon)
         _sum_triangle(m, horizon, weighted, recurrent)
     _join(m, reached, rest, weighted, all_spent)
-    loss = assign(
-        m, propagator, EARLIER_WEIGHTED_SUM if weighted else EARLIER_SUM, WEIGHTED_CREDIT if weighted else CREDIT
-    )
+    loss = assign(m, rule, EARLIER_WEIGHTED_SUM if weighted else EARLIER_SUM, WEIGHTED_CREDIT if weighted else CREDIT)
     if weighted:
         for change in (CHANGE_READOUT, CHANGE_RECURRENT, CHANGE_INPUT):
             all_of_it = entries(m, change)
@@ -263,18 +263,15 @@ def finite_update_of(m, propagator, readout_feedback, horizon, steps, weighted):
 
 
 @kernel
-def finite_update(m, propagator, readout_feedback, horizon, steps, weighted):
+def finite_update(m, rule, steps, weighted):
     """Expected update of one network over ``steps`` time steps, equal to the O(T) recursion to rounding.
 
     Parameters
     ----------
     m : Matrices
-        From :func:`~fastmodes.kernels.updates.doubling.allocate_update`, with :func:`chain_levels` of the horizon.
-        Read: the two networks (with -A* in place of A*), F and the diagonal of P. Written: the update, and all else.
-    propagator : int
-    readout_feedback : bool
-    horizon : int
-        1 .. ``steps``.
+        From :func:`~fastmodes.kernels.updates.doubling.allocate_update`, with :func:`chain_levels` of rule and steps.
+        Read: the two networks (with -A* in place of A*), R and the diagonal of P. Written: the update, and all else.
+    rule : Rule
     steps : int
         T.
     weighted : bool
@@ -285,4 +282,4 @@ def finite_update(m, propagator, readout_feedback, horizon, steps, weighted):
     loss : float
         Without the teacher's part, 1/2 sum_k c_k ||A* W*^k B*||^2, which no student changes.
     """
-    return finite_update_of(m, propagator, readout_feedback, horizon, steps, weighted)
+    return finite_update_of(m, rule, steps, weighted)

@@ -13,10 +13,11 @@ F^T Ab. A scalar P = decay I is carried with the n_out rows of Ab alone and F^T 
 RFLO's Delta W, at most n_out, shows in the cost.
 """
 
+from .. import rule as rules
+from ..arrays.products import transpose_into
 from ..arrays.workspace import add, clear, copy, entries, inner_product, multiply, transpose, view
 from ..compile import apart, kernel
-from .credit import RECURRENT as RECURRENT_PROPAGATOR
-from .credit import RECURRENT_DIAGONAL, SCALAR
+from ..rule import feedback_matrix
 from .doubling import (
     CHANGE_INPUT,
     CHANGE_READOUT,
@@ -43,18 +44,18 @@ from .doubling import (
 
 
 @apart
-def prepare(m, propagator, readout_feedback):
+def prepare(m, rule):
     """First terms of S and N, and the transposes, from the matrices of both networks."""
     transpose(m, TURNED, RECURRENT)
     transpose(m, INPUT_TURNED, INPUT)
-    transpose(m, FEEDBACK_TURNED, READOUT if readout_feedback else FEEDBACK)
+    transpose_into(view(m, FEEDBACK_TURNED), feedback_matrix(rule, view(m, READOUT), view(m, FEEDBACK)))
     for s in range(2):
         multiply(m, DRIVE + s, INPUT + s, INPUT_TURNED, True)
-        if propagator == SCALAR:
+        if rule.propagator == rules.SCALAR:
             copy(m, START + s, READOUT + s)
         else:
             multiply(m, START + s, FEEDBACK_TURNED, READOUT + s, True)
-    if propagator == RECURRENT_DIAGONAL:
+    if rule.propagator == rules.RECURRENT_DIAGONAL:
         decay, w = entries(m, DECAY), view(m, RECURRENT)
         for i in range(len(decay)):
             decay[i] = w[i, i]
@@ -77,7 +78,7 @@ def add_rectangle(m, out, power, sums, weighted_sums, weighted):
 
 
 @apart
-def assign(m, propagator, sums, credit):
+def assign(m, rule, sums, credit):
     """Delta A, Delta B and the loss (without the teacher's part) from S and N; Delta W from D, which holds N Wb S."""
     multiply(m, CHANGE_READOUT, READOUT, sums, True)
     loss = 0.5 * inner_product(m, READOUT, CHANGE_READOUT)
@@ -86,7 +87,7 @@ def assign(m, propagator, sums, credit):
     multiply(m, CHANGE_READOUT, READOUT, sums, False)
     multiply(m, GATHERED, credit, INPUT, True)
     multiply(m, GATHERED, credit + 1, INPUT + 1, False)
-    if propagator == SCALAR:
+    if rule.propagator == rules.SCALAR:
         multiply(m, CHANGE_INPUT, FEEDBACK_TURNED, GATHERED, True)
         multiply(m, CHANGE_RECURRENT, FEEDBACK_TURNED, TRIANGLE, True)
     else:
@@ -96,28 +97,25 @@ def assign(m, propagator, sums, credit):
 
 
 @apart
-def stationary_update_of(m, propagator, readout_feedback, horizon, limit):
-    """:func:`stationary_update` for use inside kernels."""
-    prepare(m, propagator, readout_feedback)
-    terms = sum_to_infinity(m, horizon, propagator == RECURRENT_PROPAGATOR, limit)
+def infinite_update_of(m, rule, limit):
+    """:func:`infinite_update` for use inside kernels."""
+    prepare(m, rule)
+    terms = sum_to_infinity(m, rule.horizon, rule.propagator == rules.RECURRENT, limit)
     clear(m, TRIANGLE)
     add_rectangle(m, TRIANGLE, RECURRENT, SUM, WEIGHTED_SUM, False)
-    return assign(m, propagator, SUM, CREDIT), terms
+    return assign(m, rule, SUM, CREDIT), terms
 
 
 @kernel
-def stationary_update(m, propagator, readout_feedback, horizon, limit):
+def infinite_update(m, rule, limit):
     """Expected update of one network in the limit of infinitely many steps.
 
     Parameters
     ----------
     m : Matrices
         From :func:`~fastmodes.kernels.updates.doubling.allocate_update`. Read: the two networks (with -A* in place of
-        A*), F and the diagonal of P. Written: the update, and all else.
-    propagator : int
-    readout_feedback : bool
-    horizon : int
-        0 for the full horizon.
+        A*), R and the diagonal of P. Written: the update, and all else.
+    rule : Rule
     limit : int
         Most doublings: a spectral radius above about 1 - 20 / 2^limit counts as no convergence.
 
@@ -128,4 +126,4 @@ def stationary_update(m, propagator, readout_feedback, horizon, limit):
     terms : float
         How many were summed until the powers were spent; 0: ``limit`` doublings were not enough; -1: the powers grow.
     """
-    return stationary_update_of(m, propagator, readout_feedback, horizon, limit)
+    return infinite_update_of(m, rule, limit)

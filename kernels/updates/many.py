@@ -6,7 +6,7 @@ from ..arrays.workspace import view
 from ..compile import apart, kernel
 from .doubling import CHANGE_INPUT, CHANGE_READOUT, CHANGE_RECURRENT, FEEDBACK, INPUT, READOUT, RECURRENT
 from .finite import finite_update_of
-from .infinite import stationary_update_of
+from .infinite import infinite_update_of
 
 
 class Batch(NamedTuple):
@@ -59,18 +59,18 @@ def _write(m, batch, i):
 
 
 @kernel
-def stationary_updates(m, batch, propagator, readout_feedback, horizon, limit):
-    """:func:`~fastmodes.kernels.updates.infinite.stationary_update` of every network of the batch."""
+def infinite_updates(m, batch, rule, limit):
+    """:func:`~fastmodes.kernels.updates.infinite.infinite_update` of every network of the batch."""
     for i in range(len(batch.losses)):
         _read(m, batch, i)
-        batch.losses[i], batch.terms[i] = stationary_update_of(m, propagator, readout_feedback, horizon, limit)
+        batch.losses[i], batch.terms[i] = infinite_update_of(m, rule, limit)
         _write(m, batch, i)
 
 
 @kernel
-def finite_updates(m, batch, propagator, readout_feedback, horizon, steps, weighted):
+def finite_updates(m, batch, rule, steps, weighted):
     """:func:`~fastmodes.kernels.updates.finite.finite_update` of every network of the batch."""
     for i in range(len(batch.losses)):
         _read(m, batch, i)
-        batch.losses[i] = finite_update_of(m, propagator, readout_feedback, horizon, steps, weighted)
+        batch.losses[i] = finite_update_of(m, rule, steps, weighted)
         _write(m, batch, i)

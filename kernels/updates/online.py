@@ -17,12 +17,14 @@ import numpy as np
 
 from ..arrays.products import clear, copy_into, product, product_turned
 from ..compile import inlined, kernel
-from .credit import RECURRENT, SCALAR, read_diagonal
+from ..rule import RECURRENT, SCALAR, feedback_matrix
+from .credit import Carrier, read_diagonal
 
 
 class Work(NamedTuple):
     """Work space of one online update, see :func:`work_space`."""
 
+    carrier: Carrier
     hidden: Any
     hidden_next: Any
     error: Any
@@ -32,12 +34,13 @@ class Work(NamedTuple):
     influence_next: Any
 
 
-def work_space(network, n_hidden, steps, batch, propagator):
+def work_space(network, rule, carrier, n_hidden, batch):
     """Work space; the traces have (carriers, n_hidden or 1, columns, batch) entries."""
     n_out, n_in = network.readout.shape[0], network.input.shape[1]
-    carriers = n_hidden if propagator == RECURRENT else 1
-    rows = 1 if propagator == SCALAR else n_hidden
+    carriers = n_hidden if rule.propagator == RECURRENT else 1
+    rows = 1 if rule.propagator == SCALAR else n_hidden
     return Work(
+        carrier=carrier,
         hidden=np.zeros((n_hidden, batch)),
         hidden_next=np.zeros((n_hidden, batch)),
         error=np.zeros((n_out, batch)),
@@ -49,7 +52,7 @@ def work_space(network, n_hidden, steps, batch, propagator):
 
 
 @inlined
-def _step_trace(rule, network, trace, source, columns, column_buffer):
+def _step_trace(rule, network, decay, trace, source, columns, column_buffer):
     """Carry one trace a step forward and add what the state or input contributes."""
     carriers, rows, batch = trace.shape[0], trace.shape[1], trace.shape[3]
     for i in range(rows):
@@ -68,7 +71,7 @@ def _step_trace(rule, network, trace, source, columns, column_buffer):
                     trace[i, i, j, s] += source[j, s]
             else:
                 for s in range(batch):
-                    trace[0, i, j, s] = rule.decay[i] * trace[0, i, j, s] + source[j, s]
+                    trace[0, i, j, s] = decay[i] * trace[0, i, j, s] + source[j, s]
 
 
 @inlined
@@ -97,15 +100,16 @@ def online_update(network, rule, inputs, targets, samples, work, update):
     """
     steps, n_in, n_hidden = len(inputs), inputs.shape[1], work.hidden.shape[0]
     scale = 1.0 / (samples * len(targets))
-    read_diagonal(rule, network)
-    feedback = network.readout if rule.readout_feedback else rule.feedback
+    decay = work.carrier.decay
+    read_diagonal(rule, network, decay)
+    feedback = feedback_matrix(rule, network.readout, work.carrier.feedback)
     clear(update.readout)
     clear(update.recurrent)
     clear(update.input)
     loss = 0.0
     for t in range(steps):
-        _step_trace(rule, network, work.recurrent_trace, work.hidden, n_hidden, work.influence_next)
-        _step_trace(rule, network, work.input_trace, inputs[t], n_in, work.influence_next)
+        _step_trace(rule, network, decay, work.recurrent_trace, work.hidden, n_hidden, work.influence_next)
+        _step_trace(rule, network, decay, work.input_trace, inputs[t], n_in, work.influence_next)
         product(work.hidden_next, network.input, inputs[t], True)
         product(work.hidden_next, network.recurrent, work.hidden, False)
         copy_into(work.hidden, work.hidden_next)

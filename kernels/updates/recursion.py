@@ -13,14 +13,16 @@ import numpy as np
 
 from ..arrays.products import chain, clear, copy_into, product, transpose_into
 from ..compile import by_dimensions, inlined, kernel
+from ..rule import RECURRENT, feedback_matrix, reach_within
 from ..simd.lanes import WIDTH, fma, load, splat, store, total
 from ..simd.views import stacked
-from .credit import RECURRENT, assign_credit, carried_feedback, carry, read_diagonal
+from .credit import Carrier, assign_credit, carried_feedback, carry, read_diagonal
 
 
 class Work(NamedTuple):
     """Work space of one expected update, see :func:`work_space`."""
 
+    carrier: Carrier
     readout_chain: Any
     feedback_chain: Any
     errors: Any
@@ -31,11 +33,12 @@ class Work(NamedTuple):
     input_turned: Any
 
 
-def work_space(network, steps):
+def work_space(network, carrier, steps):
     """Work space for expected updates of one network (or eight side by side) over ``steps`` time steps."""
     a, w, b = network
     n_out, n_in, n_hidden, lanes = a.shape[0], b.shape[1], w.shape[0], w.shape[2:]
     return Work(
+        carrier=carrier,
         readout_chain=np.zeros((steps, n_out, n_hidden, *lanes)),
         feedback_chain=np.zeros((steps, n_out, n_hidden, *lanes)),
         errors=np.zeros((steps, n_out, n_in, *lanes)),
@@ -111,13 +114,10 @@ def expected_update(network, rule, target, weights, work, update, loss):
     chain(backward, steps - 1, steps, work.recurrent_turned, False, steps, -1)
     copy_into(update.readout, backward[0])
 
-    read_diagonal(rule, network)
-    feedback = a if rule.readout_feedback else rule.feedback
-    carried = work.readout_chain[: rule.horizon]
+    carrier, horizon = work.carrier, reach_within(rule.horizon, steps)
+    read_diagonal(rule, network, carrier.decay)
+    feedback = feedback_matrix(rule, a, carrier.feedback)
+    carried = work.readout_chain[:horizon]
     if rule.propagator == RECURRENT:
-        carried = carried_feedback(rule, feedback, network, work.readout_chain, work.feedback_chain)
-    assign_credit(
-        rule, feedback, carried,
-        backward[1 : rule.horizon + 1], work.errors[: rule.horizon],
-        work.gathered_g, work.gathered_m, update,
-    )  # fmt: skip
+        carried = carried_feedback(rule, feedback, network, carried, work.feedback_chain[:horizon])
+    assign_credit(rule, feedback, carried, backward[1 : horizon + 1], work.errors[:horizon], work, update)

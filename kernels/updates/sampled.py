@@ -19,8 +19,9 @@ import numpy as np
 
 from ..arrays.products import add_correlation, clear, product, product_turned
 from ..compile import inlined, kernel
+from ..rule import RECURRENT, feedback_matrix, is_readout, reach
 from ..simd.lanes import WIDTH, fma, load, splat, store, total
-from .credit import RECURRENT, assign_credit, carried_feedback, carry, read_diagonal
+from .credit import Carrier, assign_credit, carried_feedback, carry, read_diagonal
 
 FINAL, SEQUENCE = range(2)
 
@@ -28,6 +29,7 @@ FINAL, SEQUENCE = range(2)
 class Work(NamedTuple):
     """Work space of one sampled update, see :func:`work_space`."""
 
+    carrier: Carrier
     hidden: Any
     errors: Any
     readout_chain: Any
@@ -39,19 +41,20 @@ class Work(NamedTuple):
     credit: Any
 
 
-def work_space(network, n_hidden, steps, batch, horizon, loss_kind):
-    """Work space for sampled updates of one padded network; ``batch`` is a multiple of eight."""
+def work_space(network, rule, carrier, n_hidden, steps, batch, loss_kind):
+    """Work space for sampled updates of one padded network under a rule; ``batch`` is a multiple of eight."""
     n_out, columns = network.readout.shape
-    n_in = network.input.shape[1]
+    n_in, horizon = network.input.shape[1], reach(rule.horizon, steps)
     carries_back = loss_kind == SEQUENCE and horizon == steps
-    reach = 1 if carries_back else horizon
+    kept = 1 if carries_back else horizon
     return Work(
+        carrier=carrier,
         hidden=np.zeros((steps + 1, n_hidden, batch)),
         errors=np.zeros((1 if loss_kind == FINAL else steps, n_out, batch)),
-        readout_chain=np.zeros((reach, n_out, columns)),
-        feedback_chain=np.zeros((reach, n_out, columns)),
-        g=np.zeros((reach, n_out, columns)),
-        m=np.zeros((reach, n_out, n_in)),
+        readout_chain=np.zeros((kept, n_out, columns)),
+        feedback_chain=np.zeros((kept, n_out, columns)),
+        g=np.zeros((kept, n_out, columns)),
+        m=np.zeros((kept, n_out, n_in)),
         gathered_g=np.zeros((n_out, columns)),
         gathered_m=np.zeros((n_out, n_in)),
         credit=np.zeros((2 if carries_back else 1, n_hidden, batch)),
@@ -145,8 +148,8 @@ def sampled_update(network, rule, inputs, targets, samples, work, update):
                 store(errors, (t, o, s), load(errors, (t, o, s)) * scale)
         add_correlation(update.readout, errors[t], hidden[first + t])
 
-    read_diagonal(rule, network)
-    feedback = network.readout if rule.readout_feedback else rule.feedback
+    read_diagonal(rule, network, work.carrier.decay)
+    feedback = feedback_matrix(rule, network.readout, work.carrier.feedback)
     if len(work.credit) == 2:
         _carry_credit_back(network, rule, feedback, inputs, work, update)
         return 0.5 * squares * scale
@@ -154,10 +157,10 @@ def sampled_update(network, rule, inputs, targets, samples, work, update):
     _correlate_back(errors, inputs, len(inputs), work.m)
     carried = work.readout_chain
     if rule.propagator == RECURRENT:
-        if rule.readout_feedback:
+        if is_readout(rule):
             carry(carried, network.readout, network.recurrent)
         carried = carried_feedback(rule, feedback, network, carried, work.feedback_chain)
-    assign_credit(rule, feedback, carried, work.g, work.m, work.gathered_g, work.gathered_m, update)
+    assign_credit(rule, feedback, carried, work.g, work.m, work, update)
     return 0.5 * squares * scale
 
 
@@ -187,6 +190,6 @@ def _carry_credit_back(network, rule, feedback, inputs, work, update):
         else:
             for i in range(len(here)):
                 for k in range(0, here.shape[1], WIDTH):
-                    store(here, (i, k), fma(rule.decay[i], load(later, (i, k)), load(here, (i, k))))
+                    store(here, (i, k), fma(work.carrier.decay[i], load(later, (i, k)), load(here, (i, k))))
         add_correlation(update.recurrent, here, work.hidden[s])
         add_correlation(update.input, here, inputs[s])

@@ -38,7 +38,7 @@ def compute(points):
             rule = rule_of({name: points.value_at(name, place) for name in ("rule", "decay", "horizon")})
             update = expected_update(
                 rule, student, teacher, values["steps"],
-                feedback=None if rule.feedback == "readout" else feedback, loss=values["loss"],
+                feedback=feedback if rule.reads_feedback else None, loss=values["loss"],
             )  # fmt: skip
             norms = [np.linalg.norm(part) for part in update[1:]]
             results[place] = update.loss, *norms, _cosine(update, gradient)

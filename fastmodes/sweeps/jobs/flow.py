@@ -43,6 +43,7 @@ def compute(points):
             feedback=column("feedback"),
             **replaced(values["rule"], column),
             **options,
+            progress=False,
         )
         for name in points.plan.record:
             variable = flowed[name].variable.isel(rule=0).transpose("point", ...)

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 from ...files.schema import flag_attributes
+from ...rule_codes import kernel_rule
 from ..plan.parameters import Inside, Number, RuleParameters
 from .flow import columns, replaced
 from .registry import Job, register
@@ -23,7 +24,7 @@ class StabilityParameters(RuleParameters):
 def compute(points):
     """Evaluate all points of a rule by one call of the kernel."""
     from ...kernels.modes.stability import KINDS, optimal_stability
-    from ...modes.update import moves, rule_grid
+    from ...modes.update import rule_grid
 
     real, imaginary = np.empty((points.size, 2)), np.empty((points.size, 2))
     kinds = np.empty(points.size, dtype=np.int8)
@@ -32,8 +33,8 @@ def compute(points):
         rule, column = values["rule"], columns(points, piece)
         grid = rule_grid((rule,), {name: column(name) for name in names}, **replaced(rule, column))
         parts, kind = np.empty((3, grid.size)), np.empty(grid.size, dtype=np.int8)
-        code = np.array([rule.feedback == "readout", moves(rule)], dtype=np.int64)
-        optimal_stability(*grid.layout((*names, "decay 0", "horizon 0")), 0, code, parts, kind)
+        layout = grid.layout((*names[:3], "r 0", "decay 0", "horizon 0"))
+        optimal_stability(*layout, 0, kernel_rule(rule), parts, kind)
         real[piece] = parts[:2].T
         imaginary[piece] = np.stack([-parts[2], parts[2]], axis=1)
         kinds[piece] = kind

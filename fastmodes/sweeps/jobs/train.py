@@ -1,21 +1,13 @@
 """The job "train": :func:`fastmodes.train` at every point of a grid."""
 
-from typing import Annotated, Literal
-
 import numpy as np
 import xarray as xr
-from pydantic import Field
+from pydantic import create_model
 
+from ...training.parameters import TRAIN
 from ...training.train import train
-from ..plan.parameters import FIXED, Count, NotNegative, Positive, Seed, Steps, TeacherParameters, rule_of, teacher_of
+from ..plan.parameters import Seed, TeacherParameters, fields_of, rule_of, teacher_of
 from .registry import Job, register
-
-#: What fastmodes.train takes under the same name.
-_PASSED = (
-    "hidden", "epochs", "learning_rate", "steps", "updates", "batch_size", "optimizer", "clip_norm", "loss",
-    "init_scale", "feedback_scale", "record_every", "stop_loss", "divergence_loss", "validation_size", "adam_betas",
-    "adam_epsilon",
-)  # fmt: skip
 
 VARIABLES = (
     "loss", "validation_loss", "status", "epochs_made", "mode_recurrent", "mode_readout", "mode_input",
@@ -25,27 +17,10 @@ VARIABLES = (
 )  # fmt: skip
 
 
-class TrainParameters(TeacherParameters):
-    """Those of :func:`fastmodes.train`; recorded at the first and last epoch unless ``record_every`` says more."""
+_TAKEN = fields_of(TRAIN)
 
-    hidden: Count = 8
-    seed: Seed = 0
-    epochs: Annotated[Count, FIXED] = 1000
-    learning_rate: Positive = 0.005
-    steps: Steps = 50
-    updates: Literal["sampled", "expected"] = "expected"
-    batch_size: Count | None = None
-    optimizer: Literal["sgd", "adam"] = "sgd"
-    clip_norm: Positive | None = None
-    loss: Annotated[Literal["final", "sequence"], FIXED] = "final"
-    init_scale: NotNegative = 0.1
-    feedback_scale: NotNegative = 1.0
-    record_every: Annotated[Count | None, FIXED] = None
-    stop_loss: NotNegative | None = None
-    divergence_loss: Positive = 1e6
-    validation_size: Annotated[Count, FIXED] = 128
-    adam_betas: Annotated[list[NotNegative], FIXED] = Field(default=[0.9, 0.999])
-    adam_epsilon: Positive = 1e-8
+#: Those of :func:`fastmodes.train`; recorded at the first and last epoch unless ``record_every`` says more.
+TrainParameters = create_model("TrainParameters", __base__=TeacherParameters, seed=(Seed, 0), **_TAKEN)
 
 
 def compute(points):
@@ -55,7 +30,7 @@ def compute(points):
     collected = Collected(points, sizes)
     for values, piece in points.groups(*shared):
         for rules, seeds, places in _rectangles(points, piece):
-            passed = {name: values[name] for name in _PASSED} | {
+            passed = {name: values[name] for name in _TAKEN} | {
                 "record_every": values["record_every"] or values["epochs"],
                 "adam_betas": tuple(values["adam_betas"]),
             }

@@ -203,7 +203,8 @@ def explain(error, place="", known=(), missing=""):
             lines.append(f"{path}: missing{missing}")
         else:
             message = item["msg"].removeprefix("Value error, ")
-            lines.append(f"{path or 'plan'}: {message}; got {shown(item['input'])}")
+            given = "" if "; got " in message else f"; got {shown(item['input'])}"
+            lines.append(f"{path or 'plan'}: {message}{given}")
     listed = lines[:10] + ([f"... and {len(lines) - 10} more"] if len(lines) > 10 else [])
     return "\n".join(dict.fromkeys(listed))
 

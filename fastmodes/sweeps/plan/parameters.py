@@ -3,6 +3,8 @@
 A field marked :data:`FIXED` is the same for the whole sweep (it shapes the result); any other may become an axis.
 """
 
+import dataclasses
+import inspect
 import math
 from typing import Annotated, Any, Literal
 
@@ -11,6 +13,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from ...networks.network import LinearRNN, Modes, aligned_teacher
 from ...rules import LearningRule, parse_rule
+from ...training import parameters as settings
+from ...training.optimizers import Optimizer, adam, sgd
+from ...validation import check_choice
 
 
 class _Fixed:
@@ -38,10 +43,12 @@ def checked_rule(value) -> LearningRule:
 
 def _rule_table(rule):
     decay = list(rule.decay) if isinstance(rule.decay, tuple) else rule.decay
-    return {
+    table = {
         "name": rule.name, "feedback": rule.feedback, "propagator": rule.propagator,
         "horizon": rule.horizon, "decay": decay,
     }  # fmt: skip
+    # Plans of rules without one keep their hash.
+    return table if rule.sign_scale is None else table | {"sign_scale": rule.sign_scale}
 
 
 def _whole(value):
@@ -71,6 +78,71 @@ Numbers = Annotated[list[Number], Field(min_length=1, max_length=100_000)]
 Inner = Annotated[list[Inside], Field(min_length=1, max_length=10_000)]
 
 
+def checked_optimizer(value):
+    """An optimiser as a word, or a table of its name and numbers; the learning rate is a parameter of its own.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or a number is out of range.
+    """
+    if isinstance(value, dict):
+        fields = dict(value)
+        name = check_choice("name", fields.pop("name", None), tuple(_OPTIMIZERS))
+        known = [key for key in inspect.signature(_OPTIMIZERS[name]).parameters if key != "learning_rate"]
+        for key in fields:
+            check_choice(f"key of {name}", key, known)
+        try:
+            value = _OPTIMIZERS[name](**fields)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
+    if isinstance(value, Optimizer):
+        if value.learning_rate is not None:
+            raise ValueError("learning_rate is a parameter of its own")
+        return value
+    return check_choice("optimizer", value, tuple(_OPTIMIZERS))
+
+
+_OPTIMIZERS = {"sgd": sgd, "adam": adam}
+OptimizerChoice = Annotated[
+    Any, BeforeValidator(checked_optimizer),
+    PlainSerializer(lambda value: value.table() if isinstance(value, Optimizer) else value),
+]  # fmt: skip
+
+
+def _whole_numbers(kind):
+    return Annotated[int, BeforeValidator(_whole), Field(ge=kind.low, le=kind.high)]
+
+
+def _real_numbers(kind):
+    bounds = {"ge": kind.low, "le": kind.high, "gt": kind.above}
+    given = {key: bound for key, bound in bounds.items() if bound is not None and math.isfinite(bound)}
+    return Annotated[float, Field(allow_inf_nan=False, **given)]
+
+
+_TYPES = {
+    settings.Whole: _whole_numbers,
+    settings.Real: _real_numbers,
+    settings.Choice: lambda kind: Literal[kind.words],
+    settings.Steps: lambda kind: Steps,
+    settings.Betas: lambda kind: list[NotNegative],
+    settings.OptimizerName: lambda kind: OptimizerChoice,
+}
+
+
+def fields_of(parameters) -> dict[str, Any]:
+    """Fields of a pydantic model, type and default, for those of ``train``'s parameters that a sweep takes."""
+    fields = {}
+    for name, parameter in parameters.items():
+        if parameter.sweep:
+            annotation: Any = _TYPES[type(parameter.kind)](parameter.kind)
+            default = parameter.elsewhere
+            annotation = annotation | None if default is None else annotation
+            annotation = Annotated[annotation, FIXED] if parameter.sweep == "fixed" else annotation
+            fields[name] = annotation, list(default) if isinstance(default, tuple) else default
+    return fields
+
+
 class Parameters(BaseModel):
     """Base of all jobs' parameters: nothing is converted silently, nothing unknown is accepted."""
 
@@ -93,12 +165,10 @@ def rule_of(values) -> LearningRule:
     """
     rule = values["rule"]
     decay, horizon = values.get("decay"), values.get("horizon")
-    return LearningRule(
-        rule.name,
-        rule.feedback,
-        rule.propagator,
-        rule.horizon if horizon is None or rule.horizon is None else horizon,
-        decay if decay is not None and rule.propagator == "scalar" else rule.decay,
+    return dataclasses.replace(
+        rule,
+        horizon=rule.horizon if horizon is None or rule.horizon is None else horizon,
+        decay=decay if decay is not None and rule.propagator == "scalar" else rule.decay,
     )
 
 

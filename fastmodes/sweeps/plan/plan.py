@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ..jobs import registry as jobs
 from .config import PlanError, check_document, check_values, dump_values, explain, read_toml, suggestion
-from .parameters import LearningRule
+from .parameters import LearningRule, Optimizer
 from .points import Points, item
 
 #: A block holds about one second of work of one core, and at most so many points and bytes.
@@ -122,15 +122,17 @@ class Plan:
             place = "axes" if dimension in checked.axes else f"zipped.{dimension}"
             if dimension in checked.zipped and (dimension in known or dimension in RESERVED):
                 raise PlanError(f"{place}: the name of a zipped dim must not be a parameter's or a result's")
-            for name in {*columns, dimension}:
-                if name in self.job.variables:
-                    raise PlanError(f"{place}: {name!r} is also a result and cannot be an axis; set it under [fixed]")
+            if dimension in checked.zipped and dimension in self.job.variables:
+                raise PlanError(f"{place}: {dimension!r} is also a result; give the dim another name")
             for name in columns:
                 where = "seeds" if name == "seed" and dimension == "seed" and "seed" not in checked.axes else place
                 if name not in known:
-                    hint = suggestion(name, known)
+                    result = f" (a result is called so; parameters: {', '.join(known)})"
+                    hint = result if name in self.job.variables else suggestion(name, known)
                     path = where if where == "seeds" else f"{where}.{name}"
                     raise PlanError(f"{path}: job {self.job.name!r} has no parameter {name!r}{hint}")
+                if name in self.job.variables:
+                    raise PlanError(f"{place}: {name!r} is also a result and cannot be an axis; set it under [fixed]")
                 if name in used:
                     raise PlanError(f"{where}.{name}: given twice, also under {used[name]}")
                 used[name] = where
@@ -245,6 +247,9 @@ def _check_distinct(place, values, alone):
     if alone and all(isinstance(value, int | float | str) for value in values) and len(set(values)) < len(values):
         twice = next(value for value in values if values.count(value) > 1)
         raise PlanError(f"{place}: values must differ; got {twice!r} more than once")
+    if alone and all(isinstance(value, str | Optimizer) for value in values) and len(set(values)) < len(values):
+        twice = next(value for value in values if values.count(value) > 1)
+        raise PlanError(f"{place}: values must differ; got {twice} more than once")
     rules = [value.name for value in values if isinstance(value, LearningRule)]
     if alone and len(set(rules)) < len(rules):
         twice = next(name for name in rules if rules.count(name) > 1)

@@ -7,15 +7,13 @@ it, or an interrupt inside it, abandons the running blocks; nothing half done is
 import collections
 import contextlib
 import json
-import os
 import queue
 import selectors
-import signal
-import subprocess
-import sys
 import threading
 import time
 
+from ...interrupts import Stop, working_for
+from . import children
 from .worker import Done, carry_out
 
 #: Seconds that blocks being written get to finish after an interrupt.
@@ -30,9 +28,13 @@ class BlockError(RuntimeError):
 
 def on_threads(orders, threads):
     """Compute blocks on ``threads`` threads of this process."""
-    todo, results, stop = collections.deque(orders), queue.SimpleQueue(), threading.Event()
+    todo, results, stop = collections.deque(orders), queue.SimpleQueue(), Stop()
 
     def serve():
+        with working_for(stop):
+            serve_here()
+
+    def serve_here():
         while not stop.is_set():
             try:
                 order = todo.popleft()
@@ -41,8 +43,8 @@ def on_threads(orders, threads):
             try:
                 results.put((order, carry_out(order, stop.is_set), None))
             except BaseException as error:
-                stop.set()
                 results.put((order, None, error))
+                stop.set()
 
     # Daemons: the process may end while a long block is still being computed.
     workers = [threading.Thread(target=serve, daemon=True, name=f"sweep-{i}") for i in range(threads)]
@@ -78,28 +80,20 @@ def located(order, error):
     return located
 
 
-def environment():
-    """Environment of a child process that finds the same modules as this one."""
-    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-
-
 class _Worker:
     """A worker process and the order it is busy with."""
 
+    #: The first worker of this process says on stderr what it compiles, for all.
+    quiet = False
+
     def __init__(self):
-        command = [sys.executable, "-c", "from fastmodes.sweeps.run.worker import main; main()"]
-        pipe = subprocess.PIPE
-        # A session of its own: Ctrl-C reaches the parent alone, which then ends its workers.
-        self.process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, text=True, bufsize=1, env=environment(), start_new_session=True
-        )
+        self.process = children.start("fastmodes.sweeps.run.worker", "main", quiet=_Worker.quiet)
+        _Worker.quiet = True
         self.order = None
 
     def give(self, order):
         self.order = order
-        # A worker that has just died is noticed when its answer is read.
-        with contextlib.suppress(BrokenPipeError):
-            print(json.dumps(order), file=self.process.stdin)
+        children.give(self.process, order)
 
     def answer(self):
         """The answer to the order, or None if the process has died."""
@@ -107,11 +101,7 @@ class _Worker:
         return json.loads(line) if line.endswith("\n") else None
 
     def end(self):
-        self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
+        children.end(self.process)
 
 
 def on_processes(orders, processes):
@@ -156,20 +146,3 @@ def _rebuilt(order, kind, message, number, filename):
     if number is not None:
         return OSError(number, message, filename)
     return BlockError(f"block {order.block}: {kind}: {message}")
-
-
-@contextlib.contextmanager
-def termination_as_interrupt():
-    """Inside, SIGTERM raises KeyboardInterrupt, as Ctrl-C does; outside the main thread nothing changes."""
-
-    def interrupt(number, frame):
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    saved = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, saved)

@@ -42,7 +42,8 @@ def on_client(orders, client):
             if error is not None:
                 raise located(order, error)
             done = future.result()
-            _check_shared(order)
+            if done.bytes:
+                _check_shared(order)
             submit_ahead()
             yield done
     finally:

@@ -3,16 +3,24 @@
 import contextlib
 import os
 import re
+import time
 from typing import NamedTuple
 
+from ...interrupts import termination_as_interrupt
 from ...parallel import run_blocks, thread_count
 from ...progress import progress_bar
-from ...validation import check_integer
+from ...validation import check_integer, shown
 from ..plan.config import PlanError
 from ..plan.plan import Plan
-from ..store.folder import Store, intact
+from ..store import claims
+from ..store.blocks import Seen
+from ..store.folder import Store
+from ..store.judging import judge
 from . import backends
 from .worker import orders
+
+#: Seconds between two looks at the blocks that another run is computing.
+PAUSE = 0.1
 
 
 class Summary(NamedTuple):
@@ -72,15 +80,18 @@ def sweep(plan, out, *, client=None, processes=1, threads=None, shard=None, prog
     mine = range(plan.blocks) if shard is None else _shard_blocks(plan, shard)
     processes = check_integer("processes", processes, 1, 10_000)
     threads = None if threads is None else check_integer("threads", threads, 1, 10_000)
-    with backends.termination_as_interrupt():
+    with termination_as_interrupt():
         store.prepare(plan)
         files = store.files()
         present = [index for index in mine if index in files]
-        sound = run_blocks(lambda index: any(map(intact, files[index])), present)
+        seen = Seen()
+        sound = run_blocks(lambda index: judge(store, plan, index, files[index], seen), present)
         damaged = {index for index, good in zip(present, sound, strict=True) if not good}
         todo = [index for index in mine if index not in files or index in damaged]
         done = _run(plan, store, todo, damaged, client, processes, threads, progress)
-        store.write_manifest(plan)
+        # A sweep that is complete may be on a disk that cannot be written.
+        with contextlib.suppress(*(() if done else (OSError,))):
+            store.write_manifest(plan)
     return Summary(
         len(mine), len(present), len(damaged), len(done), sum(d.bytes for d in done),
         sum(d.compute_seconds for d in done), sum(d.total_seconds for d in done),
@@ -88,19 +99,38 @@ def sweep(plan, out, *, client=None, processes=1, threads=None, shard=None, prog
 
 
 def _run(plan, store, todo, damaged, client, processes, threads, progress):
-    done = []
-    points = sum(stop - start for start, stop in map(plan.block, todo))
-    steps = contextlib.closing(_backend(plan, store, todo, damaged, client, processes, threads))
+    """Compute ``todo``, shared with other runs in the same folder; return what was computed here."""
+    done, free = [], todo
+    left = {index: stop - start for index in todo for start, stop in [plan.block(index)]}
     try:
-        with progress_bar(points, "points", progress and bool(todo)) as bar, steps as finished:
-            for block in finished:
-                done.append(block)
-                bar.update(block.points)
+        with progress_bar(sum(left.values()), "points", progress and bool(left)) as bar:
+            while left:
+                steps = contextlib.closing(_backend(plan, store, free, damaged, client, processes, threads))
+                with steps as finished:
+                    for block in finished:
+                        if block.bytes:
+                            done.append(block)
+                            bar.update(left.pop(block.block))
+                for index in _computed_elsewhere(plan, store, left, damaged):
+                    bar.update(left.pop(index))
+                free = [index for index in left if not claims.claimed_elsewhere(store, index)]
+                if left and not free:
+                    time.sleep(PAUSE)
+        if done:
+            # What runs that were killed meanwhile had claimed.
+            store.remove_strays()
     except BaseException:
+        claims.give_up()
         with contextlib.suppress(OSError):
             store.remove_strays()
         raise
     return done
+
+
+def _computed_elsewhere(plan, store, left, damaged):
+    """Blocks that another run has written meanwhile."""
+    files = store.files(left)
+    return [i for i in left if i in files and (i not in damaged or judge(store, plan, i, files[i], Seen()))]
 
 
 def _backend(plan, store, todo, damaged, client, processes, threads):
@@ -122,6 +152,8 @@ def _shard_blocks(plan, shard):
         if match is None:
             raise PlanError(f"shard must be i/n with 1 <= i <= n; got {shard!r}")
         shard = int(match[1]), int(match[2])
+    if not isinstance(shard, tuple | list) or len(shard) != 2:
+        raise TypeError(f"shard must be a text i/n or two whole numbers (i, n); got {shown(shard)}")
     first, count = shard
     count = check_integer("shard count", count, 1, 10**6)
     first = check_integer("shard", first, 1, count)

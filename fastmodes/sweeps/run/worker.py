@@ -6,7 +6,6 @@ on stdout, and ends when its stdin does. A fresh interpreter, never a fork, and 
 
 import json
 import os
-import sys
 import time
 from typing import NamedTuple
 
@@ -17,7 +16,9 @@ from ...files import schema
 from ...parallel import serial_linear_algebra
 from ..plan.plan import rebuild
 from ..store import blocks
+from ..store.claims import claimed
 from ..store.folder import Store
+from . import children
 
 
 class Done(NamedTuple):
@@ -48,7 +49,9 @@ def orders(plan, store, indices, damaged, threads):
 
 
 def carry_out(order, stopped=lambda: False) -> Done | None:
-    """Compute and commit one block, unless it is there already; None if ``stopped()`` before it was written.
+    """Compute and commit one block; None if ``stopped()`` before it was written.
+
+    A block that is there already, or that another process is computing, is left alone: no bytes are then reported.
 
     The number of numba threads is set for the calling thread only. Linear algebra libraries get one thread: a block's
     numbers must not depend on how many a worker happens to give them.
@@ -56,17 +59,18 @@ def carry_out(order, stopped=lambda: False) -> Done | None:
     started = time.perf_counter()
     plan, store = rebuild(order.module, order.plan), Store(order.out)
     start, stop = plan.block(order.block)
-    if not order.replace and store.files_of(order.block):
-        return Done(order.block, stop - start, 0, 0.0, time.perf_counter() - started)
-    most = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    numba.set_num_threads(max(1, min(order.threads, most)))
-    with serial_linear_algebra:
-        dataset = blocks.compute(plan, order.block)
-    computed = time.perf_counter()
-    content = blocks.encode(dataset, blocks.block_attributes(plan, order.block, schema.versions()))
-    if stopped():
-        return None
-    store.commit(order.block, content)
+    with claimed(store, order.block) as mine:
+        if not mine or (not order.replace and store.files_of(order.block)):
+            return Done(order.block, stop - start, 0, 0.0, time.perf_counter() - started)
+        most = config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+        numba.set_num_threads(max(1, min(order.threads, most)))
+        with serial_linear_algebra:
+            dataset = blocks.compute(plan, order.block)
+        computed = time.perf_counter()
+        content = blocks.encode(dataset, blocks.block_attributes(plan, order.block, schema.versions()))
+        if stopped():
+            return None
+        store.commit(order.block, content)
     ended = time.perf_counter()
     return Done(order.block, stop - start, len(content), computed - started, ended - started)
 
@@ -76,9 +80,9 @@ def main():
     # Whatever a job prints goes to stderr: stdout is the answer line.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    for line in sys.stdin:
+    for order in children.orders():
         try:
-            answer = {"done": carry_out(Order(*json.loads(line)))}
+            answer = {"done": carry_out(Order(*order))}
         except Exception as error:
             number, path = getattr(error, "errno", None), getattr(error, "filename", None)
             message = getattr(error, "strerror", None) or str(error)

@@ -1,17 +1,20 @@
 """What a sweep's folder holds: a quick look (status) and a full check of every block (verify)."""
 
+import contextlib
 from typing import NamedTuple
 
 import numpy as np
 
 from ...parallel import run_blocks
 from ...progress import progress_bar
+from ...validation import check_integer
 from . import blocks
 from .folder import Store
+from .judging import check_file
 
 
 class Status(NamedTuple):
-    """What is there, by the names of the files alone."""
+    """What is there, by the beginnings of the files alone."""
 
     title: str
     job: str
@@ -30,7 +33,7 @@ class Status(NamedTuple):
 
 
 def status(out) -> Status:
-    """What a sweep's folder holds, without reading the blocks.
+    """What a sweep's folder holds: the check of ``verify``, but for the blocks' checksums.
 
     Raises
     ------
@@ -39,11 +42,27 @@ def status(out) -> Status:
     """
     store = Store(out)
     plan = store.plan()
-    files = {index: paths for index, paths in store.files().items() if index < plan.blocks}
-    points = sum(stop - start for start, stop in map(plan.block, files))
-    size = sum(path.stat().st_size for paths in files.values() for path in paths)
-    missing = tuple(index for index in range(plan.blocks) if index not in files)
-    return Status(plan.title, plan.job.name, plan.sha256, plan.blocks, len(files), plan.points, points, size, missing)
+    seen = blocks.Seen()
+    found = {index: _first_right(plan, index, paths, seen) for index, paths in _files(store, plan).items()}
+    size = {index: path.stat().st_size for index, path in found.items() if path}
+    points = sum(stop - start for start, stop in map(plan.block, size))
+    missing = tuple(index for index in range(plan.blocks) if index not in size)
+    return Status(
+        plan.title, plan.job.name, plan.sha256, plan.blocks, len(size), plan.points, points, sum(size.values()), missing
+    )
+
+
+def _files(store, plan):
+    return {index: paths for index, paths in store.files().items() if index < plan.blocks}
+
+
+def _first_right(plan, index, paths, seen):
+    """The first file of a block that begins as it should."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            check_file(plan, index, path, whole=False, seen=seen)
+            return path
+    return None
 
 
 class Report(NamedTuple):
@@ -84,16 +103,17 @@ def verify(out, *, recompute=0, progress=True) -> Report:
     OSError
         If there is no sweep, or its plan is damaged.
     """
+    recompute = check_integer("recompute", recompute, 0)
     store = Store(out)
     plan = store.plan()
-    files = {index: paths for index, paths in store.files().items() if index < plan.blocks}
+    files = _files(store, plan)
     chosen = set(
         np.array(sorted(files))[np.linspace(0, len(files) - 1, min(recompute, len(files))).astype(int)].tolist()
     )
     sizes = {index: stop - start for index in files for start, stop in [plan.block(index)]}
     with progress_bar(sum(sizes.values()), "points", progress) as bar:
         found = run_blocks(
-            lambda index: _check_block(store, plan, index, files[index], index in chosen),
+            lambda index: _check_block(plan, index, files[index], index in chosen),
             files,
             on_done=lambda index: bar.update(sizes[index]),
         )
@@ -103,14 +123,14 @@ def verify(out, *, recompute=0, progress=True) -> Report:
     return Report(plan.blocks, len(files), len(chosen), damaged, missing, versions)
 
 
-def _check_block(store, plan, index, paths, recompute):
+def _check_block(plan, index, paths, recompute):
     """Why a block's files are wrong ("" if they are not), and the versions that computed it."""
     version = ""
     for path in paths:
         try:
-            decoded = blocks.check(plan, index, store.read(index, [path]))
-        except (OSError, ValueError) as error:
-            return f"{path.name}: {getattr(error, 'strerror', None) or error}", ""
+            decoded = check_file(plan, index, path)
+        except OSError as error:
+            return f"{path.name}: {error.strerror or error}", ""
         version = decoded.attributes["versions"]
         if recompute:
             fresh = blocks.compute(plan, index)

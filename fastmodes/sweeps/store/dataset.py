@@ -11,11 +11,12 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from ...files import schema
+from ...files.disk import Damaged
 from ..plan.config import dump_values
-from ..plan.parameters import LearningRule
+from ..plan.parameters import LearningRule, Optimizer
 from . import blocks
-from .disk import Damaged
 from .folder import Store
+from .judging import check_file
 
 #: Decoded blocks kept while reading.
 _KEPT_BLOCKS = 2
@@ -71,10 +72,11 @@ def assemble(plan, reader):
     created = reader.created_at()
     schema.annotate(dataset, title=plan.title, configuration=json.loads(plan.canonical), seeds=_seeds(plan))
     versions = first.attributes["versions"]
+    computed_by = f"fastmodes {json.loads(versions).get('fastmodes', 'of an unknown version')}"
     dataset.attrs |= {
         "created_at": created,
-        "history": f"{created} computed by fastmodes {json.loads(versions)['fastmodes']}",
-        "source": f"fastmodes {json.loads(versions)['fastmodes']}",
+        "history": f"{created} computed by {computed_by}",
+        "source": computed_by,
         "versions": versions,
         "sweep_job": plan.job.name,
         "plan_sha256": plan.sha256,
@@ -100,6 +102,8 @@ def coordinates(plan):
 def _label(plan, name, value):
     if isinstance(value, LearningRule):
         return value.name
+    if isinstance(value, Optimizer):
+        return str(value)
     return value if isinstance(value, str) else json.dumps(dump_values(plan.job.parameters, name, [value])[0])
 
 
@@ -117,6 +121,7 @@ class BlockReader:
         self.store, self.plan = store, plan
         self.files = {index: paths for index, paths in store.files().items() if index < plan.blocks}
         self._kept: collections.OrderedDict[int, blocks.Decoded] = collections.OrderedDict()
+        self._form: dict = {}
         self._lock = threading.Lock()
 
     def __getstate__(self):
@@ -136,15 +141,26 @@ class BlockReader:
         with self._lock:
             if index in self._kept:
                 return self._kept[index]
-            paths = self.files[index]
-            try:
-                decoded = blocks.check(self.plan, index, self.store.read(index, paths))
-            except ValueError as error:
-                raise Damaged(paths[0], f"block {index} is damaged: {error}") from error
+            decoded = self._read(index)
             self._kept[index] = decoded
             while len(self._kept) > _KEPT_BLOCKS:
                 self._kept.popitem(last=False)
             return decoded
+
+    def _read(self, index):
+        """The first of a block's files that is right and of the first block's form."""
+        reason = None
+        for path in self.files[index]:
+            try:
+                decoded = check_file(self.plan, index, path)
+            except OSError as error:
+                reason = reason or error
+                continue
+            self._form = self._form or decoded.form(self.plan.record)
+            if decoded.form(self.plan.record) == self._form:
+                return decoded
+            reason = reason or Damaged(path, "its variables differ from those of other blocks")
+        raise Damaged(reason.filename, f"block {index} is damaged: {reason.strerror}") from reason
 
     def created_at(self):
         """When the sweep was started, as text: the time of the plan's file."""

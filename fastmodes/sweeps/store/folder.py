@@ -2,26 +2,36 @@
 
     DIR/plan.json                     the plan with its own SHA-256
     DIR/blocks/0012/012345.<sha>.nc   block 12345; the name holds the SHA-256 of the content
+    DIR/blocks/set-aside/             what stood in a block's place and is none of this sweep's
     DIR/manifest.json                 derived list of blocks, written when a run ends
 
 A block and its checksum come into being by one rename, so nothing can fall between them, and any number of processes
-may work in the same folder: whoever computes a block twice writes the same name.
+may work in the same folder: they share the blocks where the file system knows locks, and whoever computes a block
+twice writes the same name.
 """
 
 import contextlib
 import errno
 import json
+import logging
 import os
 import re
+import secrets
 from pathlib import Path
 
-from ...files.netcdf import local_path
+from ...files.disk import Damaged, digest, explained, read_bytes, remove_stray, sync_folder, write_bytes
+from ...files.paths import local_path
 from ..plan.config import PlanError
+from ..plan.differences import differences
 from ..plan.plan import Plan
-from .disk import Damaged, digest, read_bytes, remove_stray, sync_folder, write_bytes
 
+#: Bytes a folder takes on most file systems.
+_FOLDER_BYTES = 4096
 _BLOCK = re.compile(r"(\d{6,7})\.([0-9a-f]{64})\.nc")
+_FOLDER = re.compile(r"\d{4}")
 _STRAY = re.compile(r"\..*\.part")
+
+logger = logging.getLogger("fastmodes")
 
 
 class Store:
@@ -76,20 +86,20 @@ class Store:
         Raises
         ------
         PlanError
-            If another plan is kept here; both hashes are shown.
+            If another plan is kept here; what differs and both hashes are shown.
         OSError
             If the folder cannot be made or written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        _make(self.folder, parents=True)
         if not (self.folder / "plan.json").exists():
             self._claim(plan)
         kept = self.plan()
         if kept.sha256 != plan.sha256:
             raise PlanError(
-                f"out holds a sweep of another plan: {kept.sha256} there, {plan.sha256} asked for, "
-                f"in {str(self.folder)!r}; choose another folder"
+                f"out holds a sweep of another plan, which differs in {differences(kept, plan)}; choose another folder "
+                f"than {str(self.folder)!r} (plan {kept.sha256} there, {plan.sha256} asked for)"
             )
-        self.blocks.mkdir(exist_ok=True)
+        _make(self.blocks)
         sync_folder(self.folder)
         self.remove_strays()
 
@@ -119,66 +129,88 @@ class Store:
             entries = sorted(os.scandir(self.blocks), key=lambda entry: entry.name)
         except FileNotFoundError:
             return []
-        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+        entries = [entry for entry in entries if _FOLDER.fullmatch(entry.name)]
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                raise NotADirectoryError(
+                    errno.ENOTDIR, "out must hold its own folders of blocks, not files nor symbolic links", entry.path
+                )
+        return [Path(entry.path) for entry in entries]
 
-    def files(self):
-        """Block index -> sorted list of its files (one, unless different versions computed it)."""
+    def files(self, indices=None):
+        """Block index -> sorted list of its files (one, unless different versions computed it).
+
+        With ``indices``, only the folders of these blocks are looked into.
+        """
         found: dict[int, list[Path]] = {}
-        for folder in self._block_folders():
-            _collect(folder, found)
+        for folder in self._block_folders() if indices is None else {self._folder_of(index) for index in indices}:
+            with contextlib.suppress(FileNotFoundError):
+                _collect(folder, found)
         return found
 
     def files_of(self, index):
         """Files of one block."""
-        found: dict[int, list[Path]] = {}
-        with contextlib.suppress(FileNotFoundError):
-            _collect(self._folder_of(index), found)
-        return found.get(index, [])
+        return self.files([index]).get(index, [])
 
     def _folder_of(self, index):
         return self.blocks / f"{index // 1000:04d}"
 
     def commit(self, index, content):
         """Write block ``index``; return its path."""
-        folder = self._folder_of(index)
-        if not folder.is_dir():
-            folder.mkdir(exist_ok=True)
-            sync_folder(self.blocks)
-        if folder.is_symlink():
-            raise OSError(errno.ELOOP, "out must hold its own files, not symbolic links", str(folder))
-        path = folder / f"{index:06d}.{digest(content)}.nc"
+        path = self.make_folder_of(index) / f"{index:06d}.{digest(content)}.nc"
         write_bytes(path, content)
         for other in self.files_of(index):
             if other != path and not intact(other):
                 other.unlink(missing_ok=True)
         return path
 
-    def read(self, index, paths):
-        """Bytes of block ``index``: of the first of its files whose content matches its name.
+    def make_folder_of(self, index):
+        """The folder of a block, made if missing."""
+        folder = self._folder_of(index)
+        if not folder.is_dir():
+            _make(folder)
+            sync_folder(self.blocks)
+        if folder.is_symlink():
+            raise OSError(errno.ELOOP, "out must hold its own files, not symbolic links", str(folder))
+        return folder
 
-        Raises
-        ------
-        Damaged
-            If none does.
-        """
-        for path in paths:
-            with contextlib.suppress(OSError):
-                content = read_bytes(path)
-                if digest(content) == sha256_in_name(path):
-                    return content
-        raise Damaged(paths[0], f"block {index} is damaged: its checksum does not match its name")
+    def claim_of(self, index):
+        """The file that whoever computes a block keeps locked; it looks like any temporary one."""
+        return self._folder_of(index) / f".{index:06d}.claim.part"
+
+    def set_aside(self, path, reason):
+        """Move what stands in a block's place out of the way, and say so."""
+        folder = self.blocks / "set-aside"
+        _make(folder)
+        kept = folder / f"{path.name}.{secrets.token_hex(4)}"
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path, kept)
+            logger.warning("%s is no block of this sweep (%s): set aside as %s", path, reason, kept)
 
     def write_manifest(self, plan):
-        """Write the derived list of blocks with their SHA-256; return its path."""
-        blocks = [
+        """Write the derived list of blocks with their SHA-256, unless it is there already; return its path."""
+        listed = [
             {"block": index, "file": paths[0].name, "sha256": sha256_in_name(paths[0]),
-             "bytes": paths[0].stat().st_size, "points": list(plan.block(index))}
+             "bytes": paths[0].lstat().st_size, "points": list(plan.block(index))}
             for index, paths in sorted(self.files().items()) if index < plan.blocks
         ]  # fmt: skip
-        manifest = {"plan_sha256": plan.sha256, "blocks": blocks, "complete": len(blocks) == plan.blocks}
-        path = self.folder / "manifest.json"
-        write_bytes(path, json.dumps(manifest, indent=1).encode())
+        manifest = {"plan_sha256": plan.sha256, "blocks": listed, "complete": len(listed) == plan.blocks}
+        path, content = self.folder / "manifest.json", json.dumps(manifest, indent=1).encode()
+        with contextlib.suppress(OSError):
+            if read_bytes(path) == content:
+                return path
+        write_bytes(path, content)
         return path
+
+
+def _make(folder, parents=False):
+    """Make a folder, or leave it."""
+    try:
+        folder.mkdir(parents=parents, exist_ok=True)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise explained(error, folder, _FOLDER_BYTES) from error
 
 
 def _link_or_replace(draft, path):

@@ -1,27 +1,20 @@
 """All blocks of a sweep in one netCDF4 file, whatever their number, in bounded memory."""
 
-import contextlib
 import errno
-import importlib
-import json
 import math
-import os
-import shutil
-import subprocess
-import sys
 
-import netCDF4
 import numpy as np
+import xarray as xr
 
-from ...files.netcdf import NETCDF_LOCK, check_writable, replacing, seal
+from ...files.encoding import chunks
+from ...files.netcdf import check_lossless
+from ...files.paths import check_writable
+from ...files.pieces import write_pieces
 from ...progress import progress_bar
-from ..run.backends import environment
 from .dataset import BlockReader, assemble
-from .disk import Damaged, remove_stray
 from .folder import Store
 
-#: Numbers in a chunk of the merged file, about.
-CHUNK = 2**17
+__all__ = ["chunks", "merge", "rectangles"]
 
 
 def merge(out, path, *, progress=True):
@@ -57,113 +50,27 @@ def merge(out, path, *, progress=True):
     if missing:
         message = f"{missing} of {plan.blocks} blocks are missing; run the sweep to its end, then merge"
         raise FileNotFoundError(errno.ENOENT, message, str(store.folder))
-    needed = assemble(plan, reader).nbytes
-    with replacing(target, needed) as temporary:
-        # The name of the temporary file ends in what it stands for: leave no stray one of an earlier merge.
-        for stray in target.absolute().parent.glob(f".*.{temporary.name.split('.')[-2]}.part"):
-            remove_stray(stray)
-        _write_elsewhere(plan, store, temporary, progress)
-        seal(temporary)
+    dataset = assemble(plan, reader)
+    check_lossless(dataset.isel({dim: slice(0, 1) for dim in dataset.dims}))
+    shapes = {name: variable.shape for name, variable in dataset.data_vars.items()}
+    with progress_bar(plan.points, "points", progress) as bar:
+        write_pieces(target, dataset, shapes, _pieces(plan, reader, shapes, bar))
     return target
 
 
-def _write_elsewhere(plan, store, temporary, progress):
-    """Write the file in a process of its own: HDF5 keeps a file open for ever after a disk was full."""
-    order = [plan.job.compute.__module__, str(store.folder), str(temporary), progress]
-    code = "from fastmodes.sweeps.store.merging import main; main()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(),
-        start_new_session=True,
-    )  # fmt: skip
-    try:
-        answer = process.communicate(json.dumps(order).encode())[0]
-    finally:
-        process.kill()
-        process.wait()
-    if not answer:
-        raise OSError(errno.EIO, f"the writing process ended with code {process.returncode}")
-    number, message = json.loads(answer)
-    if message:
-        raise OSError(number, message)
-
-
-def main():
-    """The writing process: an order on stdin, what went wrong (or nothing) on stdout."""
-    module, folder, temporary, progress = json.loads(sys.stdin.read())
-    importlib.import_module(module)
-    store = Store(folder)
-    plan = store.plan()
-    reader = BlockReader(store, plan)
-    answer = (0, "")
-    try:
-        with NETCDF_LOCK, progress_bar(plan.points, "points", progress) as bar:
-            _write(assemble(plan, reader), plan, reader, temporary, bar)
-    except (OSError, RuntimeError) as error:
-        # The netCDF library does not say why a write failed.
-        full = not isinstance(error, Damaged) and shutil.disk_usage(os.path.dirname(temporary)).free < 2**20
-        number = errno.ENOSPC if full else getattr(error, "errno", None) or errno.EIO
-        answer = (number, os.strerror(number) if full else getattr(error, "strerror", None) or str(error))
-    print(json.dumps(answer), flush=True)
-    # A file that could not be closed would end the process with a crash instead.
-    os._exit(0)
-
-
-def _write(dataset, plan, reader, temporary, bar):
-    names = list(dataset.data_vars)
-    # xarray writes the coordinates and attributes as it wants to read them back.
-    dataset.drop_vars(names).to_netcdf(temporary, engine="netcdf4", format="NETCDF4")
-    file = netCDF4.Dataset(temporary, "a")
-    try:
-        extra = _extra_coordinates(dataset)
+def _pieces(plan, reader, names, bar):
+    for index in range(plan.blocks):
+        start, stop = plan.block(index)
+        variables = reader.block(index).variables
         for name in names:
-            _define(file, name, dataset[name], extra)
-        for index in range(plan.blocks):
-            start, stop = plan.block(index)
-            variables = reader.block(index).variables
-            for name in names:
-                values = variables[name].values
-                for place, (first, last) in rectangles(plan.shape, start, stop):
-                    file[name][place] = values[first - start : last - start].reshape(
-                        [extent.stop - extent.start for extent in place] + list(values.shape[1:])
-                    )
-            bar.update(stop - start)
-    except BaseException:
-        with contextlib.suppress(RuntimeError, OSError):
-            file.close()
-        raise
-    file.close()
-
-
-def _extra_coordinates(dataset):
-    """Coordinates that are no dims, with their dims: they belong to the variables that have these dims."""
-    return {name: set(c.dims) for name, c in dataset.coords.items() if name not in dataset.dims}
-
-
-def _define(file, name, variable, extra):
-    for dim, size in variable.sizes.items():
-        if dim not in file.dimensions:
-            file.createDimension(dim, size)
-    number = variable.dtype.kind == "f"
-    compressed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True} if variable.ndim else {}
-    written = file.createVariable(
-        name, variable.dtype, variable.dims, fill_value=np.nan if number else False,
-        chunksizes=chunks(variable.shape) if variable.ndim else None, **compressed,
-    )  # fmt: skip
-    written.set_auto_maskandscale(False)
-    written.setncatts(variable.attrs)
-    belonging = [key for key, dims in extra.items() if dims <= set(variable.dims)]
-    if belonging:
-        written.coordinates = " ".join(belonging)
-
-
-def chunks(shape):
-    """Chunk shape whose chunks follow each other in the array's own order: whole inner axes, one of each outer one."""
-    sizes, room = [], CHUNK
-    for extent in reversed(shape):
-        size = max(1, min(extent, room))
-        sizes.append(size)
-        room = room // extent if size == extent else 1
-    return sizes[::-1]
+            variable = variables[name]
+            for place, (first, last) in rectangles(plan.shape, start, stop):
+                values = variable.values[first - start : last - start].reshape(
+                    [extent.stop - extent.start for extent in place] + list(variable.shape[1:])
+                )
+                corner = [extent.start for extent in place] + [0] * (variable.ndim - 1)
+                yield name, corner, xr.Variable([str(axis) for axis in range(values.ndim)], values)
+        bar.update(stop - start)
 
 
 def rectangles(shape, start, stop):

@@ -1,0 +1,104 @@
+"""What the functions of this folder ask of a dataset, checked in one place."""
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from fastmodes.rules import LearningRule
+from fastmodes.validation import shown
+
+#: Imaginary parts above this share of the largest modulus are not rounding.
+_REAL = 1e-9
+
+
+def check_dataset(dataset, variables=(), dims=(), *, source="fastmodes.train"):
+    """Return ``dataset`` if it is one that holds these variables and dimensions.
+
+    Raises
+    ------
+    TypeError
+        If it is no Dataset.
+    ValueError
+        If a variable or a dimension is missing.
+    """
+    if not isinstance(dataset, xr.Dataset):
+        raise TypeError(f"dataset must be an xarray.Dataset from {source}; got {shown(dataset)}")
+    for name in variables:
+        if name not in dataset.variables:
+            keep = ", with keep_weights=True" if name.endswith("_weights") else ""
+            raise ValueError(f"dataset must hold {name!r}, as {source} writes it{keep}; it has {_list(dataset)}")
+    for dim in dims:
+        if dim not in dataset.dims:
+            raise ValueError(
+                f"dataset must have the dimension {dim!r} (select with a list to keep it: .sel({dim}=[...])); "
+                f"it has {tuple(dataset.dims)}"
+            )
+        if dataset.sizes[dim] == 0:
+            raise ValueError(f"dataset must have at least one entry along {dim!r}; got none")
+        if dim in ("rule", "seed", "epoch") and dim not in dataset.coords:
+            raise ValueError(f"dataset must have coordinates along {dim!r}; got none")
+    return dataset
+
+
+def _list(dataset):
+    names = [str(name) for name in dataset.data_vars]
+    return ", ".join(names[:8]) + (" .." if len(names) > 8 else "") if names else "no variables"
+
+
+def check_training(dataset, variables=(), dims=("rule", "seed", "epoch")):
+    """As :func:`check_dataset`, and return its configuration: it must be a dataset of :func:`fastmodes.train`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not.
+    """
+    check_dataset(dataset, variables, dims)
+    try:
+        configuration = json.loads(dataset.attrs.get("configuration", "{}"))
+    except (TypeError, ValueError):
+        configuration = None
+    if not isinstance(configuration, dict) or configuration.get("command") != "train":
+        raise ValueError("dataset must be one of fastmodes.train; its configuration says otherwise")
+    return configuration
+
+
+def training_rules(dataset):
+    """The learning rules on a training dataset's ``rule`` axis, which may be a part of those trained, as values.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no training dataset, or a name on the axis is none of those trained.
+    """
+    listed = [dict(rule) for rule in check_training(dataset, dims=("rule",))["rules"]]
+    for rule in listed:
+        if isinstance(rule["decay"], list):
+            rule["decay"] = tuple(rule["decay"])
+    by_name = {rule["name"]: LearningRule(**rule) for rule in listed}
+    names = [str(name) for name in np.atleast_1d(dataset["rule"].values)]
+    for name in names:
+        if name not in by_name:
+            raise ValueError(f"dataset must name its rules as they were trained, {', '.join(by_name)}; got {name!r}")
+    return tuple(by_name[name] for name in names)
+
+
+def check_real_teacher(dataset):
+    """Refuse a teacher with modes that rotate: the flow of modes follows real numbers.
+
+    Raises
+    ------
+    ValueError
+        Naming the first eigenvalue that is not real.
+    """
+    if "teacher_recurrent_imag" not in dataset.variables:
+        return
+    real, imaginary = (np.atleast_1d(dataset[f"teacher_recurrent{part}"].values) for part in ("", "_imag"))
+    rotating = np.flatnonzero(np.abs(imaginary) > _REAL * max(np.hypot(real, imaginary).max(), 1e-300))
+    if rotating.size:
+        value = complex(real[rotating[0]], imaginary[rotating[0]])
+        raise ValueError(
+            "dataset must have a teacher with real eigenvalues, whose modes the flow follows; "
+            f"got {value:.6g} at mode {rotating[0]}"
+        )

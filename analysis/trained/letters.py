@@ -1,0 +1,35 @@
+"""Modes of training under the letters of the flow, to lay one over the other."""
+
+#: Names of a training's modes, and the flow's for the same quantities.
+LETTERS = {"mode_recurrent": "w", "mode_readout": "a", "mode_input": "b", "mode_feedback": "r"}
+
+
+def letters(dataset):
+    """The same dataset with the modes of training or of a prediction called w, a, b, r, as :func:`fastmodes.flow` does.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        From :func:`fastmodes.train`, :func:`fastmodes.matrix_flow` or :func:`predict_from_epoch`.
+
+    Returns
+    -------
+    xarray.Dataset
+
+    Raises
+    ------
+    ValueError
+        If it holds no modes.
+
+    Examples
+    --------
+    >>> import fastmodes as fm
+    >>> teacher = fm.aligned_teacher(fm.Modes([0.9, 0.5], 1.0, 1.0))
+    >>> runs = fm.matrix_flow("bptt", teacher, hidden=2, seeds=1, times=[0.0], progress=False)
+    >>> [name for name in "wab" if name in fm.analysis.letters(runs)]
+    ['w', 'a', 'b']
+    """
+    found = {name: letter for name, letter in LETTERS.items() if name in dataset}
+    if not found:
+        raise ValueError(f"dataset must hold {', '.join(LETTERS)}; got {', '.join(map(str, dataset.data_vars))}")
+    return dataset.rename(found)

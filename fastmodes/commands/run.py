@@ -1,0 +1,53 @@
+"""``fastmodes run``: a sweep, or what is missing of it."""
+
+import contextlib
+import os
+import sys
+
+import click
+
+from .options import progress_option
+
+
+@click.command()
+@click.argument("file", metavar="PLAN.toml", type=click.Path())
+@click.option("--out", metavar="DIR", required=True, type=click.Path(), help="Folder of the sweep, new or begun.")
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 10_000), help="Worker processes.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 10_000),
+    help="Threads in all, or per task on a cluster.  [default: all cores, 1 on a cluster]",
+)
+@click.option("--shard", metavar="I/N", help="Compute every N-th block from the I-th on (for job arrays).")
+@click.option("--scheduler", metavar="ADDRESS", help="Compute on the Dask cluster whose scheduler is there.")
+@progress_option
+def run(file, out, processes, threads, shard, scheduler, progress):
+    """Run a sweep, or what is missing of it. Stop it in any way and run it again."""
+    from ..sweeps import Plan, sweep
+
+    checked = Plan.from_toml(file)
+    try:
+        with _client(scheduler) as client:
+            done = sweep(
+                checked, out, client=client, processes=processes, threads=threads, shard=shard, progress=progress
+            )
+    except KeyboardInterrupt:
+        click.echo("interrupted: finished blocks are kept; the same command goes on from there", err=True)
+        sys.stderr.flush()
+        # A kernel may still be at work in a thread, and a normal exit would wait for its block.
+        os._exit(130)
+    again = f", {done.damaged} of them damaged and computed again" if done.damaged else ""
+    click.echo(f"{done.blocks} blocks: {done.computed} computed, {done.found} found{again}; {out}")
+
+
+@contextlib.contextmanager
+def _client(scheduler):
+    if scheduler is None:
+        yield None
+        return
+    try:
+        from dask.distributed import Client
+    except ImportError:
+        raise ValueError("--scheduler needs Dask: pip install 'fastmodes[dask]'") from None
+    with Client(scheduler, timeout="30s") as client:
+        yield client

@@ -1,0 +1,39 @@
+"""``fastmodes train``: its options are those of :func:`fastmodes.train`, and a teacher in words."""
+
+import click
+
+from .messages import print_outcome
+from .options import numbers_of, option_of, progress_option, rule_option, whole_numbers
+from .pictures import check_picture, draw_learning
+
+
+@click.command()
+@rule_option
+@click.option(
+    "--teacher", default="0.9,0.7,0.5,0.3", callback=numbers_of, show_default=True, help="Recurrent eigenvalues w*."
+)
+@click.option("--teacher-basis", type=click.Choice(["identity", "random"]), default="identity", show_default=True)
+@click.option("--teacher-seed", default=0, show_default=True, help="For a random basis.")
+@click.option(
+    "--seeds", default="8", callback=whole_numbers, show_default=True, help="8 means 0..7; or 3,5,9; or 10:20."
+)
+@option_of("hidden", "epochs", "steps", "learning_rate", "updates", "batch_size", "optimizer", "clip_norm", "loss")
+@option_of("init_scale", "feedback_scale", "record_every", "stop_loss", "divergence_loss", "validation_size")
+@option_of("adam_betas", "adam_epsilon", "keep_weights", "threads")
+@progress_option
+@click.option("--figure", type=click.Path(dir_okay=False), help="Also draw the learning curves.")
+@click.option("-o", "--out", default="training.nc", show_default=True, help="netCDF file, complete or absent.")
+def train(rules, teacher, teacher_basis, teacher_seed, figure, out, **parameters):
+    """Train students under several rules and write one dataset."""
+    from .. import Modes, aligned_teacher, write_netcdf
+    from .. import train as train_students
+    from ..files.netcdf import check_writable
+
+    path = check_writable("out", out)
+    picture = None if figure is None else check_picture("figure", figure, path)
+    network = aligned_teacher(Modes(teacher, 1.0, 1.0), basis=teacher_basis, seed=teacher_seed)
+    dataset = train_students(rules, network, **parameters)
+    print_outcome(dataset)
+    click.echo(write_netcdf(dataset, path))
+    if picture is not None:
+        click.echo(draw_learning(dataset, picture))

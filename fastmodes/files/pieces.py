@@ -1,0 +1,95 @@
+"""Files too large for memory: written piece by piece, sealed, complete or absent.
+
+A process of its own writes them, because the netCDF library is of no use any more to a process whose disk was once
+full. It knows nothing but netCDF, gets the pieces through a pipe, and ends when the pipe does: with its parent.
+"""
+
+import contextlib
+import errno
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from .disk import remove_strays_of, replacing, seal_file, write_all
+from .encoding import encode, encoded
+
+
+def write_pieces(path, dataset, shapes, pieces):
+    """Write a netCDF4 file whose variables come in pieces.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An existing file is replaced only by a complete new one.
+    dataset : xarray.Dataset
+        What is there whole, and a sample of what is not.
+    shapes : mapping of str to tuple of int
+        The full shapes of the variables that come in pieces.
+    pieces : iterable of (str, tuple of int, xarray.Variable)
+        A variable's name, where the piece begins, and the piece.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, with the bytes needed and free; what ``pieces`` raises passes.
+    """
+    sizes = {name: variable.size for name, variable in dataset.variables.items()}
+    sizes |= {name: math.prod(shape) for name, shape in shapes.items()}
+    needed = sum(size * dataset[name].dtype.itemsize for name, size in sizes.items())
+    beginning = encode(dataset, shapes)
+    remove_strays_of(path)
+    with replacing(path, needed) as (descriptor, temporary):
+        write_all(descriptor, beginning)
+        with _writer(temporary) as pipe:
+            for name, corner, piece in pieces:
+                _send(pipe, name, corner, encoded(piece).values)
+        seal_file(descriptor)
+
+
+def _send(pipe, name, corner, values):
+    text = values.dtype == object
+    flat = np.ascontiguousarray(values).reshape(-1)
+    content = json.dumps(flat.tolist()).encode() if text else flat.view(np.uint8).data
+    order = {
+        "name": name, "corner": [int(place) for place in corner], "shape": values.shape, "bytes": len(content),
+        "dtype": None if text else values.dtype.str,
+    }  # fmt: skip
+    pipe.write(json.dumps(order).encode() + b"\n")
+    pipe.write(content)
+
+
+@contextlib.contextmanager
+def _writer(temporary):
+    """The pipe to a process that writes into ``temporary``; at the end, whatever went wrong there is raised."""
+    # The working folder is not searched for modules; locks of HDF5 would meet our own and fail on clusters.
+    search = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
+    environment = os.environ | {"PYTHONPATH": search, "HDF5_USE_FILE_LOCKING": "FALSE"}
+    script = Path(__file__).with_name("piece_writer.py")
+    # A session of its own: Ctrl-C reaches the parent alone.
+    process = subprocess.Popen(
+        [sys.executable, "-P", str(script), str(temporary.parent), temporary.name],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True,
+    )  # fmt: skip
+    try:
+        # A pipe that broke has an answer which says why.
+        with contextlib.suppress(BrokenPipeError):
+            yield process.stdin
+            process.stdin.write(b"null\n")
+            process.stdin.flush()
+        answer = process.stdout.read()
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+    if not answer:
+        raise OSError(errno.EIO, f"the writing process ended with code {process.returncode}")
+    number, message = json.loads(answer)
+    if number:
+        raise OSError(number, message)

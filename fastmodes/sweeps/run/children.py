@@ -1,0 +1,90 @@
+"""Child processes: a fresh interpreter that trusts no current folder, and ends when its parent does.
+
+The child imports from where its parent does, never from the folder that it happens to be started in: a file
+``json.py`` there is not executed. It reads its orders from stdin, JSON, one a line, and that pipe is its lifeline: the
+system closes the parent's end however the parent dies, and the child then ends at once, whatever it is doing. On Linux
+the kernel also kills it by itself.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import importlib; "
+    "getattr(importlib.import_module(sys.argv[2]), sys.argv[3])()"
+)
+#: Of Linux's ``prctl``: the signal to send to this process when its parent dies.
+_PARENT_DEATH_SIGNAL = 1
+
+
+def start(module, function, quiet=False):
+    """Start a child process that calls ``module.function()``.
+
+    Parameters
+    ----------
+    module, function : str
+    quiet : bool
+        Whether it should say nothing on stderr but errors.
+
+    Returns
+    -------
+    subprocess.Popen
+        With pipes ``stdin``, for :func:`give`, and ``stdout``, both text. In a session of its own: Ctrl-C reaches the
+        parent alone, which then ends its children.
+    """
+    # The parent's own paths; "" stands for whatever the current folder is.
+    paths = [os.path.abspath(path) for path in sys.path if path]
+    command = [sys.executable, "-P", "-c", _START, json.dumps(paths), module, function]
+    environment = os.environ | {"FASTMODES_PARENT": str(os.getpid())} | ({"FASTMODES_QUIET": "1"} if quiet else {})
+    environment.pop("PYTHONPATH", None)
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def give(process, order):
+    """Hand a child an order. One that has just died is noticed when its answer is read."""
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps(order), file=process.stdin)
+
+
+def end(process):
+    """Kill a child and clear up."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        with contextlib.suppress(BrokenPipeError):
+            pipe.close()
+
+
+def orders():
+    """In a child: the orders of its parent, one by one; the process ends when the parent is gone."""
+    _die_with_parent()
+    received: queue.SimpleQueue = queue.SimpleQueue()
+
+    def listen():
+        for line in sys.stdin:
+            received.put(line)
+        os._exit(0)
+
+    threading.Thread(target=listen, daemon=True, name="lifeline").start()
+    while True:
+        yield json.loads(received.get())
+
+
+def _die_with_parent():
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    # It may have died before that.
+    parent = os.environ.get("FASTMODES_PARENT", "")
+    if parent and os.getppid() != int(parent):
+        os._exit(1)

@@ -1,0 +1,153 @@
+"""Optimisers as values: :func:`sgd` and :func:`adam`, and what ``train`` makes of one."""
+
+import dataclasses
+import math
+from typing import Any
+
+from ..kernels.training import optimizers as kernels
+from ..validation import shown
+from .parameters import TRAIN, Betas, Real
+
+_POSITIVE = Real(above=0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """How a gradient becomes a step; made by :func:`sgd` and :func:`adam`.
+
+    Attributes
+    ----------
+    name : {"sgd", "adam"}
+    learning_rate : float or None
+        None: the one that ``train`` is given.
+    clip_norm : float or None
+    betas : tuple of float or None
+    epsilon : float or None
+        Of Adam; None for plain gradient descent.
+    """
+
+    name: str
+    learning_rate: float | None = None
+    clip_norm: float | None = None
+    betas: tuple[float, float] | None = None
+    epsilon: float | None = None
+
+    def __repr__(self):
+        fields = dataclasses.asdict(self)
+        given = ", ".join(f"{k}={v!r}" for k, v in fields.items() if k != "name" and v is not None)
+        return f"{self.name}({given})"
+
+    def table(self) -> dict[str, Any]:
+        """Name and what is set, as a plan writes it."""
+        values = {k: v for k, v in dataclasses.asdict(self).items() if v is not None}
+        return values | ({"betas": list(self.betas)} if self.betas else {})
+
+
+def sgd(learning_rate: float | None = None, *, clip_norm: float | None = None) -> Optimizer:
+    """Plain gradient descent: theta <- theta - eta g.
+
+    Parameters
+    ----------
+    learning_rate : float, optional
+        eta > 0; may be given to ``train`` instead.
+    clip_norm : float, optional
+        Clip each network's gradient to this norm (over all parameters).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a number outside its range.
+
+    Examples
+    --------
+    >>> sgd(0.01, clip_norm=1.0)
+    sgd(learning_rate=0.01, clip_norm=1.0)
+    """
+    rate, norm = _shared(learning_rate, clip_norm)
+    return Optimizer("sgd", rate, norm)
+
+
+def adam(
+    learning_rate: float | None = None,
+    *,
+    betas: tuple[float, float] = (0.9, 0.999),
+    epsilon: float = 1e-8,
+    clip_norm: float | None = None,
+) -> Optimizer:
+    """Adam (Kingma and Ba 2015).
+
+    Parameters
+    ----------
+    learning_rate : float, optional
+        eta > 0; may be given to ``train`` instead.
+    betas : pair of float
+        Rates of forgetting of the gradient's mean and mean square, in [0, 1).
+    epsilon : float
+        Added to the divisor, > 0.
+    clip_norm : float, optional
+        Clip each network's gradient to this norm (over all parameters).
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a number outside its range.
+
+    Examples
+    --------
+    >>> adam(clip_norm=1.0)
+    adam(clip_norm=1.0, betas=(0.9, 0.999), epsilon=1e-08)
+    """
+    rate, norm = _shared(learning_rate, clip_norm)
+    return Optimizer("adam", rate, norm, Betas().check("betas", betas), _POSITIVE.check("epsilon", epsilon))
+
+
+def _shared(learning_rate, clip_norm):
+    given = {"learning_rate": learning_rate, "clip_norm": clip_norm}
+    return tuple(None if value is None else _POSITIVE.check(name, value) for name, value in given.items())
+
+
+def complete_optimizer(optimizer, learning_rate, clip_norm, adam_betas, adam_epsilon) -> Optimizer:
+    """An optimiser with its learning rate, from what ``train`` is given, each checked by itself already.
+
+    A word takes everything from the keywords beside it. A value has its own numbers; a keyword may only repeat them, or
+    say what the value leaves open.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the learning rate is missing, or a keyword contradicts the value.
+    """
+    if isinstance(optimizer, str):
+        betas, epsilon = (adam_betas, adam_epsilon) if optimizer == "adam" else (None, None)
+        optimizer = Optimizer(optimizer, learning_rate, clip_norm, betas, epsilon)
+    elif not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer must be 'sgd', 'adam', fm.sgd(...) or fm.adam(...); got {shown(optimizer)}")
+    for name, field, keyword in (
+        ("learning_rate", "learning_rate", learning_rate), ("clip_norm", "clip_norm", clip_norm),
+        ("adam_betas", "betas", adam_betas), ("adam_epsilon", "epsilon", adam_epsilon),
+    ):  # fmt: skip
+        own = getattr(optimizer, field)
+        if field in ("betas", "epsilon") and (keyword == TRAIN[name].default or own is None):
+            continue
+        if own is None:
+            optimizer = dataclasses.replace(optimizer, **{field: keyword})
+        elif keyword is not None and keyword != own:
+            raise ValueError(
+                f"{name} must be given once, or be the optimizer's own; got {name}={keyword} and optimizer={optimizer}"
+            )
+    if optimizer.learning_rate is None:
+        raise TypeError("learning_rate must be a finite real number and > 0, here or in the optimizer; got None")
+    return optimizer
+
+
+def in_kernel(optimizer) -> kernels.Optimizer:
+    """A complete optimiser as the kernels read it."""
+    beta_1, beta_2 = optimizer.betas or (0.0, 0.0)
+    return kernels.Optimizer(
+        kind=kernels.SGD if optimizer.name == "sgd" else kernels.ADAM,
+        learning_rate=optimizer.learning_rate,
+        beta_1=beta_1,
+        beta_2=beta_2,
+        epsilon=optimizer.epsilon or 1.0,
+        clip_norm=math.inf if optimizer.clip_norm is None else optimizer.clip_norm,
+    )

@@ -1,0 +1,205 @@
+"""What :func:`fastmodes.train` can be told: each parameter once, with its check, its default and its sentence.
+
+From :data:`TRAIN` derive the signature of ``train`` (written out there for help and completion; a test holds it against
+this), the checks before anything is computed, the configuration stored with a dataset, the parameters of the sweep job
+"train", the options of ``fastmodes train`` and what a preset may set. A new parameter is a line here, its keyword in
+``train``, and whatever reads it.
+"""
+
+import dataclasses
+import math
+from typing import Any, Protocol
+
+from ..updates.one import LOSSES
+from ..validation import (
+    LARGEST_SCALE,
+    LARGEST_SIZE,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_steps,
+    shown,
+)
+
+
+class Kind(Protocol):
+    """What values a parameter takes."""
+
+    def check(self, name: str, value: Any) -> Any:
+        """Return the value as it is used; TypeError or ValueError if it is none of the kind."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    """A whole number."""
+
+    low: int = 1
+    high: int = LARGEST_SIZE
+
+    def check(self, name, value):
+        """As an int in range."""
+        return check_integer(name, value, self.low, self.high)
+
+
+@dataclasses.dataclass(frozen=True)
+class Real:
+    """A finite real number."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: float | None = None
+
+    def check(self, name, value):
+        """As a float in range."""
+        return check_number(name, value, self.low, self.high, above=self.above)
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def check(self, name, value):
+        """One of the words."""
+        return check_choice(name, value, self.words)
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag:
+    """True or False."""
+
+    def check(self, name, value):
+        """As a bool."""
+        return check_flag(name, value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """A number of time steps, or ``math.inf``."""
+
+    def check(self, name, value):
+        """As an int or inf."""
+        return check_steps(name, value, infinite=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Betas:
+    """Adam's two rates of forgetting, in [0, 1)."""
+
+    def check(self, name, value):
+        """As a pair of floats."""
+        try:
+            first, second = value
+        except (TypeError, ValueError):
+            raise TypeError(f"{name} must be two numbers in [0, 1); got {shown(value)}") from None
+        return check_number(name, first, 0.0, below=1.0), check_number(name, second, 0.0, below=1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerName:
+    """ "sgd", "adam" or a value of :func:`fastmodes.sgd`, :func:`fastmodes.adam`; read with the learning rate."""
+
+    words: tuple[str, ...] = ("sgd", "adam")
+
+    def check(self, name, value):
+        """A word is checked; values are checked already, and anything else together with the learning rate."""
+        return check_choice(name, value, self.words) if isinstance(value, str) else value
+
+
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """Networks, rules, seeds, arrays: they depend on each other and are checked together."""
+
+    def check(self, name, value):
+        """As it is."""
+        return value
+
+
+#: In place of a default: the caller must say.
+REQUIRED: Any = dataclasses.MISSING
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """One parameter.
+
+    Attributes
+    ----------
+    kind : Kind
+        What values it takes; None is taken as well where it is the default.
+    default : object
+        In Python.
+    start : object
+        Where Python asks but plans and the command line do not.
+    absent : str
+        What the default None amounts to.
+    sweep : {"", "axis", "fixed"}
+        Whether a sweep may vary it, must keep it fixed, or does not take it.
+    option : bool
+        Whether ``fastmodes train`` has an option of this kind (networks and rules have their own).
+    stored : bool
+        Whether results depend on it.
+    """
+
+    kind: Kind
+    help: str
+    default: Any = None
+    start: Any = None
+    absent: str = ""
+    sweep: str = ""
+    option: bool = True
+    stored: bool = True
+
+    def check(self, name, value):
+        """The value as it is used; TypeError or ValueError if it is out of range."""
+        return None if value is None and self.default is None else self.kind.check(name, value)
+
+    @property
+    def elsewhere(self):
+        """Default in plans and on the command line: Python's, or ``start`` where there is none."""
+        return self.start if self.default in (None, REQUIRED) else self.default
+
+
+_POSITIVE, _NOT_NEGATIVE, _SCALE = Real(above=0.0), Real(0.0), Real(0.0, LARGEST_SCALE)
+
+#: Every parameter of :func:`fastmodes.train`, in the order of its signature.
+TRAIN: dict[str, Parameter] = {
+    "rules": Parameter(Given(), "Learning rules.", REQUIRED, option=False),
+    "teacher": Parameter(Given(), "The network to learn from.", REQUIRED, option=False),
+    "hidden": Parameter(Whole(1, 100_000), "Hidden units of the students.", start=8, sweep="axis"),
+    "seeds": Parameter(Given(), "A count (8 means 0..7) or a list.", REQUIRED, option=False),
+    "epochs": Parameter(Whole(), "Parameter updates.", default=REQUIRED, start=3000, sweep="fixed"),
+    "learning_rate": Parameter(_POSITIVE, "Step eta of learning.", start=0.005, sweep="axis"),
+    "steps": Parameter(Steps(), "Time steps T, or inf.", default=REQUIRED, start=50, sweep="axis"),
+    "updates": Parameter(Choice(("sampled", "expected")), "Averaged over a batch, or exact.", "sampled", sweep="axis"),
+    "batch_size": Parameter(Whole(1, 10**7), "Sequences per sampled update.", absent="32", sweep="axis"),
+    "optimizer": Parameter(OptimizerName(), "Plain gradient descent, or Adam.", "sgd", sweep="axis"),
+    "clip_norm": Parameter(_POSITIVE, "Clip gradients to this norm.", sweep="axis"),
+    "loss": Parameter(Choice(LOSSES), "Error of the last step, or mean over all.", "final", sweep="fixed"),
+    "init_scale": Parameter(_SCALE, "Weights start with deviation scale / sqrt(hidden).", 0.1, sweep="axis"),
+    "feedback_scale": Parameter(_SCALE, "The same for R.", 1.0, sweep="axis"),
+    "record_every": Parameter(Whole(), "Epochs between two records.", absent="about 100 records", sweep="fixed"),
+    "stop_loss": Parameter(_NOT_NEGATIVE, "A run whose loss falls to this has converged.", sweep="axis"),
+    "divergence_loss": Parameter(_POSITIVE, "A run whose loss is above this has diverged.", 1e6, sweep="axis"),
+    "validation_size": Parameter(Whole(1, 10**7), "Held-out sequences for the validation loss.", 128, sweep="fixed"),
+    "adam_betas": Parameter(Betas(), "Adam's rates of forgetting.", (0.9, 0.999), sweep="fixed"),
+    "adam_epsilon": Parameter(_POSITIVE, "Adam's smallest divisor.", 1e-8, sweep="axis"),
+    "students": Parameter(Given(), "Initial students.", option=False),
+    "feedbacks": Parameter(Given(), "Feedback matrices R.", option=False),
+    "keep_weights": Parameter(Flag(), "Keep all recorded weights.", False),
+    "threads": Parameter(Whole(1, 4096), "Threads to use.", absent="all cores", stored=False),
+    "progress": Parameter(Flag(), "Show progress on stderr.", True, stored=False),
+}
+
+
+def check_parameters(given) -> dict[str, Any]:
+    """Values of :data:`TRAIN`'s parameters, each checked by itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For the first one outside its range.
+    """
+    return {name: TRAIN[name].check(name, value) for name, value in given.items()}

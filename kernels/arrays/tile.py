@@ -1,0 +1,82 @@
+"""What every small matrix goes through, on flat arrays: multiplied in register tiles, copied, cleared, transposed.
+
+A matrix is a place in a flat array and two strides. Products of single networks
+(:mod:`~fastmodes.kernels.arrays.products`) and of many matrices in one array
+(:mod:`~fastmodes.kernels.arrays.workspace`) are this one.
+"""
+
+from ..compile import apart
+from ..simd.lanes import WIDTH, fma, load, splat, spread, store
+
+#: Inner indices handled before an output tile goes back to memory: both factors' pieces stay in the first cache.
+CHUNK = 64
+
+
+@apart
+def multiply_tiles(c, a, b, places, sizes, strides, fresh):
+    """c = a b if ``fresh``, else c += a b, in tiles of four rows times eight columns.
+
+    Sums run over the inner index in order: pieces of it change no digit.
+
+    Parameters
+    ----------
+    c, a, b : float64 array (number,)
+        May be the same array.
+    places : tuple of int
+        Where c, a and b begin; rows of c and b lie one after the other.
+    sizes : tuple of int
+        Rows of c, inner size, and columns of c and b, a multiple of the lanes' width.
+    strides : tuple of int
+        From one row of a to the next, and from one column to the next.
+    fresh : bool
+    """
+    c_place, a_place, b_place = places
+    rows, inner, columns = sizes
+    down, across = strides
+    for first in range(0, inner, CHUNK):
+        last = min(first + CHUNK, inner)
+        for i in range(0, rows, 4):
+            # Past the last row the tile repeats it: computed twice, stored twice, the same number.
+            i1, i2, i3 = min(i + 1, rows - 1), min(i + 2, rows - 1), min(i + 3, rows - 1)
+            q0, q1, q2, q3 = a_place + i * down, a_place + i1 * down, a_place + i2 * down, a_place + i3 * down
+            for j in range(c_place, c_place + columns, WIDTH):
+                p0, p1, p2, p3 = j + i * columns, j + i1 * columns, j + i2 * columns, j + i3 * columns
+                c0, c1, c2, c3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+                if not (fresh and first == 0):
+                    c0, c1, c2, c3 = load(c, (p0,)), load(c, (p1,)), load(c, (p2,)), load(c, (p3,))
+                r = b_place + j - c_place
+                for k in range(first, last):
+                    right = load(b, (r + k * columns,))
+                    c0 = fma(spread(a, (q0 + k * across,)), right, c0)
+                    c1 = fma(spread(a, (q1 + k * across,)), right, c1)
+                    c2 = fma(spread(a, (q2 + k * across,)), right, c2)
+                    c3 = fma(spread(a, (q3 + k * across,)), right, c3)
+                store(c, (p0,), c0)
+                store(c, (p1,), c1)
+                store(c, (p2,), c2)
+                store(c, (p3,), c3)
+
+
+@apart
+def copy_lanes(target, to, source, place, count):
+    """Copy ``count`` numbers, a multiple of the lanes' width, from one place to another."""
+    for i in range(0, count, WIDTH):
+        store(target, (to + i,), load(source, (place + i,)))
+
+
+@apart
+def clear_lanes(target, to, count):
+    """Zeros in ``count`` places, a multiple of the lanes' width."""
+    for i in range(to, to + count, WIDTH):
+        store(target, (i,), splat(0.0))
+
+
+@apart
+def transpose_numbers(target, source, places, sizes, columns):
+    """target = source^T, a copy of rows x columns = ``sizes`` of target.
+
+    ``places``: where target and source begin; ``columns``: those that a row of target and of source has in memory.
+    """
+    for i in range(sizes[0]):
+        for j in range(sizes[1]):
+            target[places[0] + i * columns[0] + j] = source[places[1] + j * columns[1] + i]

@@ -1,0 +1,208 @@
+"""Odd arguments of analysis and extremes of updates: refused by name, or labelled; never an accident further in."""
+
+import fractions
+import math
+import warnings
+
+import numpy as np
+import pytest
+import xarray as xr
+from fastmodes.analysis.theory.horizon_sums import horizon_sums
+from fastmodes.analysis.trained.sweep_statistics import convergence_fraction, outcome_fractions, over_seeds
+
+import fastmodes as fm
+from fastmodes import analysis, sweeps
+
+TEACHER = fm.aligned_teacher(fm.Modes([0.8, 0.5], 1.0, 1.0))
+RULES = (fm.bptt(), fm.rflo())
+ROTATING = fm.LinearRNN(np.eye(2), [[0.5, 0.4], [-0.4, 0.5]], np.eye(2))
+
+
+def train(teacher=TEACHER, **changes):
+    arguments = {
+        "hidden": 3, "seeds": [0, 1], "epochs": 20, "learning_rate": 0.01, "steps": 8, "updates": "expected",
+        "record_every": 5, "keep_weights": True, "progress": False,
+    }  # fmt: skip
+    return fm.train(RULES, teacher, **(arguments | changes))
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return train()
+
+
+READERS = {
+    "predict_from_epoch": lambda data: analysis.predict_from_epoch(data, 5),
+    "theory_error": analysis.theory_error,
+    "rank": analysis.rank,
+    "spectrum": analysis.spectrum,
+    "principal_angles": analysis.principal_angles,
+    "over_seeds": over_seeds,
+    "outcome_fractions": outcome_fractions,
+    "convergence_fraction": convergence_fraction,
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_what_is_no_training_dataset_is_refused(reader, runs):
+    read = READERS[reader]
+    for odd in (3, None, "runs.nc", runs["loss"], {"loss": 1}):
+        with pytest.raises(TypeError, match=r"dataset must be an xarray\.Dataset"):
+            read(odd)
+    for odd in (xr.Dataset(), runs[["loss"]].isel(seed=0), runs.drop_vars(["rule", "seed", "epoch"]).isel(seed=0)):
+        with pytest.raises(ValueError, match="dataset must"):
+            read(odd)
+
+
+@pytest.mark.parametrize("dim", ["rule", "seed", "epoch"])
+@pytest.mark.parametrize("reader", READERS)
+def test_a_selected_dimension_works_or_is_asked_for(reader, dim, runs):
+    try:
+        READERS[reader](runs.isel({dim: 0}))
+    except ValueError as error:
+        if f"must have the dimension '{dim}' (select with a list to keep it: .sel({dim}=[...]))" not in str(error):
+            raise
+    kept = runs.isel({dim: [0, 1]})
+    READERS[reader](kept.isel(epoch=slice(None, 2)) if dim == "epoch" else kept)
+
+
+def test_a_part_of_the_rules_is_read_as_those_rules(runs):
+    whole, part = analysis.rank(runs), analysis.rank(runs.sel(rule=["RFLO"]))
+    for name in ("outside_factors", "share_in_feedback_rows"):
+        np.testing.assert_array_equal(part[name], whole[name].sel(rule=["RFLO"]))
+    with pytest.raises(ValueError, match="dataset must name its rules as they were trained"):
+        analysis.rank(runs.assign_coords(rule=["a", "b"]))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda runs: analysis.principal_angles(runs, dimensions="x"), "dimensions must be a whole number from 1 to 3"),
+        (lambda runs: analysis.principal_angles(runs, dimensions=0), "dimensions must be a whole number from 1 to 3"),
+        (lambda runs: analysis.spectrum(runs, epoch="x"), "epoch must be a whole number"),
+        (lambda runs: analysis.rank(runs, tolerance=-1), "tolerance must be"),
+        (lambda runs: analysis.predict_from_epoch(runs, 5, rtol="x"), "rtol must be"),
+        (lambda runs: analysis.theory_error(runs, [10**6]), "epochs must lie from 0 to 20"),
+        (lambda runs: analysis.theory_error(runs, "x"), "epochs must hold real numbers"),
+        (lambda runs: analysis.unit_rate([fm.bptt(), fm.rflo()], 0.5), "rule"),
+        (lambda runs: analysis.unit_rate(np.ones(3), 0.5), "rule"),
+        (lambda runs: analysis.unit_rate(fm.bptt(), 2**31), "w must be .* < 1"),
+        (lambda runs: analysis.unit_rate(fm.rflo(), 0.5, feedback="x"), "feedback must be"),
+        (lambda runs: analysis.learning_rate_limits(fm.bptt(), [0.5], threads=-1), "threads must be"),
+        (lambda runs: analysis.learning_rate_limits(fm.bptt(), [0.5 + 0.1j]), "eigenvalues must hold real numbers"),
+        (lambda runs: analysis.learning_rate_limits(fm.bptt(), []), "eigenvalues must lie in"),
+        (lambda runs: analysis.claims(3), "datasets must be a dict .* missing: unaligned"),
+        (lambda runs: analysis.claims({}), "datasets must be a dict"),
+        (lambda runs: sweeps.verify("nowhere", recompute=-1), "recompute must be a whole number from 0"),
+        (lambda runs: fm.LearningRule("x", horizon=fractions.Fraction(3, 2)), "horizon must be a whole number"),
+        (lambda runs: fm.LearningRule("x", horizon=fractions.Fraction(10**400)), "horizon must be a whole number"),
+        (lambda runs: fm.rflo(10**400), "decay must be a finite real number"),
+        (lambda runs: analysis.stability(fm.tbptt(), 0.5, 1.0, 1.0, horizon="x"), "horizon must hold real numbers"),
+        (lambda runs: fm.flow(fm.bptt(), fm.Modes(0.1, 1, 1), fm.Modes(0.5, 1, 1), [[1.0], [1.0, 2.0]]), "times must"),
+    ],
+)
+def test_odd_arguments_are_refused_by_name(call, message, runs):
+    with pytest.raises((TypeError, ValueError), match=message):
+        call(runs)
+
+
+@pytest.mark.parametrize("shard", [(1,), 3, (1, 2, 3), ("a", "b"), "x"])
+def test_a_shard_is_two_numbers(shard):
+    from fastmodes.sweeps.run.runner import _shard_blocks
+
+    with pytest.raises((TypeError, ValueError), match="shard"):
+        _shard_blocks(None, shard)
+
+
+def test_a_rotating_teacher_is_refused_where_modes_are_real():
+    data = train(ROTATING)
+    for read in (lambda: analysis.predict_from_epoch(data, 5), lambda: analysis.theory_error(data)):
+        with pytest.raises(ValueError, match=r"real eigenvalues.*got 0\.5\+0\.4j at mode 0"):
+            read()
+    with pytest.raises(ValueError, match="symmetric"):
+        fm.flow(fm.bptt(), fm.random_student(2, ROTATING, scale=0.1, seed=0), ROTATING, 1.0)
+
+
+DIVERGING = {
+    "2 I": 2.0 * np.eye(2),
+    "-2 I": -2.0 * np.eye(2),
+    "1e200": 1e200 * np.ones((2, 2)),
+    "rotation": 3.0 * np.array([[0.0, 1.0], [-1.0, 0.0]]),
+    "one unit": np.diag([0.5, 2.0]),
+}
+
+
+@pytest.mark.parametrize("matrix", DIVERGING.values(), ids=DIVERGING)
+@pytest.mark.parametrize("loss", ["final", "sequence"])
+def test_the_loss_of_a_diverged_sum_is_infinite(matrix, loss):
+    """Whichever way it is computed, student or teacher or both diverging; and never a warning."""
+    wild = fm.LinearRNN(np.eye(2), matrix, np.eye(2))
+    other = fm.LinearRNN(np.eye(2), np.flip(matrix), np.ones((2, 2)))
+    inputs = np.ones((2, 1200, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for rule, r in ((fm.bptt(), None), (fm.rflo(), np.eye(2)), (fm.tbptt(2), None)):
+            for student, teacher in ((wild, TEACHER), (TEACHER, wild), (wild, other)):
+                for update in (
+                    fm.expected_update(rule, student, teacher, 5000, feedback=r, loss=loss),
+                    fm.expected_update(rule, student, teacher, 1200, feedback=r, loss=loss, input_covariance=np.eye(2)),
+                    fm.sampled_update(rule, student, teacher, inputs, feedback=r, loss=loss),
+                    fm.coloured_update(
+                        rule, student, teacher, 1200, fm.autoregressive_input(0.5, 2), feedback=r, loss=loss
+                    ),
+                ):
+                    assert update.loss == math.inf
+                many = fm.expected_updates(
+                    rule, [student] * 3, teacher, 5000, feedbacks=None if r is None else [r] * 3, loss=loss
+                )
+                assert (many.loss == math.inf).all()
+
+
+def test_a_diverging_unit_that_nobody_hears_leaves_the_loss_finite():
+    """Its weights' updates overflow; the outputs do not: neither may hide the other."""
+    for readout, inputs in (([[1.0, 0.0]], [[1.0], [1.0]]), ([[1.0, 1.0]], [[1.0], [0.0]])):
+        student = fm.LinearRNN(readout, np.diag([0.5, 2.0]), inputs)
+        teacher = fm.LinearRNN([[1.0]], [[0.5]], [[2.0]])
+        assert fm.expected_update(fm.bptt(), student, teacher, 3000).loss == pytest.approx(0.5 / (1 - 0.25))
+
+
+def test_training_that_diverges_never_warns():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for rate in (0.3, 10.0, 1e200):
+            data = train(steps=math.inf, learning_rate=rate, record_every=1, seeds=range(6), init_scale=0.4)
+            assert set(np.unique(data.status)) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize("p", [5e-324, 1e-300, 1e-39, 1.0, 1e39, 1e300])
+@pytest.mark.parametrize("r", [1e-300, 1.0, 1e300])
+def test_the_window_scales_with_p_and_r(p, r):
+    """|s| goes with (p^2 / |r|)^(1/3), and its end depends on p r besides: no power of either may overflow."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        window = analysis.wrong_branch_window([fm.rflo(0.3), fm.eprop()], np.array([0.9, -0.5]), p, feedback=r)
+    start, end = window.window_start.values, window.window_end.values
+    assert not np.isnan(start).any()
+    assert not np.isnan(end).any()
+    if p == 1.0 and r == 1.0:
+        np.testing.assert_allclose(start[0], 1.0, rtol=1e-12)
+    unit = np.cbrt(p) ** 2 / np.cbrt(r)
+    one = analysis.wrong_branch_window([fm.rflo(0.3), fm.eprop()], np.array([0.9, -0.5]), 1.0).window_start.values
+    np.testing.assert_allclose(start, one * unit, rtol=1e-12)
+
+
+@pytest.mark.parametrize("y", [1.0, 1 - 1e-12, -1.0, 0.0, 0.7, -0.3, 1.5, 1e200])
+def test_sums_over_the_horizon_are_the_sums(y):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for steps in (1, 2, 3, 7, 12):
+            powers = [min(y**j, math.inf) if abs(y) < 1e20 else (1.0, y, math.inf)[min(j, 2)] for j in range(steps)]
+            slopes = [j * powers[j - 1] for j in range(1, steps)]
+            got = horizon_sums(y, steps)
+            np.testing.assert_allclose([float(v) for v in got], [sum(powers), sum(slopes)], rtol=1e-13)
+
+
+def test_the_saddle_is_no_accident_where_decay_times_w_is_one():
+    rule = fm.LearningRule("x", "readout", "scalar", horizon=4, decay=2.0)
+    found = analysis.saddle_stability(rule, 0.5, 1.0, 0.1)
+    assert float(found.stability_real.max()) == pytest.approx(math.sqrt(4 / 0.95))
