@@ -11,8 +11,9 @@ The stored ones were compared for an AVX2 processor (znver3), and for the same o
     NPY_DISABLE_CPU_FEATURES=X86_V3                 NumPy's own loops without AVX2
     NUMBA_NUM_THREADS=1
 
-All that kernels compute is the same under all of them: weights, losses, flows, maps. What NumPy and SciPy compute from
-it (eigenvalues, singular values, estimates of modes; the root of a covariance) depends on their BLAS.
+All that kernels compute is the same under all of them: sampled training, doubling, flows, maps. What goes through the
+BLAS of NumPy or SciPy is not: the teacher's response in expected updates over finitely many steps, eigenvalues,
+singular values, estimates of modes, the root of a covariance.
 """
 
 import functools

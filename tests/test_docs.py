@@ -30,3 +30,11 @@ def test_readme_names_what_exists():
     fm = importlib.import_module("fastmodes")
     names = set(re.findall(r"`?fm\.([A-Za-z_]+)", (ROOT / "README.md").read_text()))
     assert {name for name in names if not hasattr(fm, name)} == set()
+
+
+def test_the_files_that_contributing_names_exist():
+    named = re.findall(
+        r"`((?:kernels|fastmodes|analysis|tests)/[\w./]*|README\.md)`", (ROOT / "CONTRIBUTING.md").read_text()
+    )
+    assert len(set(named)) > 12
+    assert [name for name in named if not (ROOT / name).exists()] == []

@@ -101,6 +101,10 @@ def adam(
     return Optimizer("adam", rate, norm, Betas().check("betas", betas), _POSITIVE.check("epsilon", epsilon))
 
 
+#: What makes an optimiser, by the word that stands for it.
+OPTIMIZERS = {"sgd": sgd, "adam": adam}
+
+
 def _shared(learning_rate, clip_norm):
     given = {"learning_rate": learning_rate, "clip_norm": clip_norm}
     return tuple(None if value is None else _POSITIVE.check(name, value) for name, value in given.items())

@@ -101,7 +101,13 @@ class Betas:
 class OptimizerName:
     """ "sgd", "adam" or a value of :func:`fastmodes.sgd`, :func:`fastmodes.adam`; read with the learning rate."""
 
-    words: tuple[str, ...] = ("sgd", "adam")
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The optimisers there are."""
+        # They are made of the kinds of this module.
+        from .optimizers import OPTIMIZERS
+
+        return tuple(OPTIMIZERS)
 
     def check(self, name, value):
         """A word is checked; values are checked already, and anything else together with the learning rate."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from ...networks.network import LinearRNN, Modes, aligned_teacher
 from ...rules import LearningRule, parse_rule
 from ...training import parameters as settings
-from ...training.optimizers import Optimizer, adam, sgd
+from ...training.optimizers import OPTIMIZERS, Optimizer
 from ...validation import check_choice
 
 
@@ -88,22 +88,21 @@ def checked_optimizer(value):
     """
     if isinstance(value, dict):
         fields = dict(value)
-        name = check_choice("name", fields.pop("name", None), tuple(_OPTIMIZERS))
-        known = [key for key in inspect.signature(_OPTIMIZERS[name]).parameters if key != "learning_rate"]
+        name = check_choice("name", fields.pop("name", None), tuple(OPTIMIZERS))
+        known = [key for key in inspect.signature(OPTIMIZERS[name]).parameters if key != "learning_rate"]
         for key in fields:
             check_choice(f"key of {name}", key, known)
         try:
-            value = _OPTIMIZERS[name](**fields)
+            value = OPTIMIZERS[name](**fields)
         except TypeError as error:
             raise ValueError(str(error)) from None
     if isinstance(value, Optimizer):
         if value.learning_rate is not None:
             raise ValueError("learning_rate is a parameter of its own")
         return value
-    return check_choice("optimizer", value, tuple(_OPTIMIZERS))
+    return check_choice("optimizer", value, tuple(OPTIMIZERS))
 
 
-_OPTIMIZERS = {"sgd": sgd, "adam": adam}
 OptimizerChoice = Annotated[
     Any, BeforeValidator(checked_optimizer),
     PlainSerializer(lambda value: value.table() if isinstance(value, Optimizer) else value),
