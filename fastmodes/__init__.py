@@ -16,7 +16,8 @@ if importlib.util.find_spec(f"{__name__}.kernels") is None:
     )
 
 from .files.netcdf import read_netcdf, write_netcdf
-from .modes.flow import discrete_map, flow, write_flow
+from .modes.flow import flow, write_flow
+from .modes.iterated_map import discrete_map
 from .modes.update import mode_jacobian, mode_update
 from .networks.network import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
 from .networks.running import impulse_response, simulate

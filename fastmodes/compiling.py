@@ -16,7 +16,7 @@ from .kernels import code_cache
 #: Families of kernels by the beginning of their module's name: what they are for, seconds on one processor of today.
 FAMILIES = {
     "fastmodes.kernels.flow.networks": ("the flow of whole networks", 20),
-    "fastmodes.kernels.flow.driver": ("the flow of modes", 20),
+    "fastmodes.kernels.flow.kinds": ("the flow of modes", 20),
     "fastmodes.kernels.modes.stability": ("stability maps", 10),
     "fastmodes.kernels.modes.iterated_map": ("discrete maps", 4),
     "fastmodes.kernels.training.infinite": ("training at infinitely many steps", 20),

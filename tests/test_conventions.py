@@ -259,7 +259,7 @@ def test_one_compiled_signature_per_kernel_and_layout():
         "updates.finite.finite_update",
         "updates.infinite.stationary_update",
     )
-    for name in (*called, *(f"flow.driver.FLOW_LANES{i or ''}" for i in range(4))):
+    for name in (*called, *(f"flow.kinds.FLOW_LANES{i or ''}" for i in range(4))):
         assert counts[f"fastmodes.kernels.{name}"], name
     for name, signatures in counts.items():
         # Kernels of expected updates are compiled for one network and for eight side by side.

@@ -36,7 +36,7 @@ def compile_one(module):
 @needs_compiler
 def test_compiling_is_announced_once_for_a_family_with_what_and_how_long(uncached, capsys):
     before = compiling.seconds_compiling()
-    compile_one("fastmodes.kernels.flow.driver")
+    compile_one("fastmodes.kernels.flow.kinds")
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
@@ -45,7 +45,7 @@ def test_compiling_is_announced_once_for_a_family_with_what_and_how_long(uncache
     )
     assert compiling.seconds_compiling() > before
     assert not compiling.compiling()
-    compile_one("fastmodes.kernels.flow.driver")
+    compile_one("fastmodes.kernels.flow.kinds")
     assert capsys.readouterr().err == ""
     compile_one("fastmodes.kernels.modes.stability")
     assert "stability maps, about" in capsys.readouterr().err
@@ -54,10 +54,10 @@ def test_compiling_is_announced_once_for_a_family_with_what_and_how_long(uncache
 @needs_compiler
 def test_what_is_found_on_disk_is_not_announced(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(code_cache, "_place", lambda: (tmp_path, ""))
-    compile_one("fastmodes.kernels.flow.driver")
+    compile_one("fastmodes.kernels.flow.kinds")
     assert capsys.readouterr().err.endswith("; kept for next time\n")
     compiling._clock._announced.clear()
-    compile_one("fastmodes.kernels.flow.driver")
+    compile_one("fastmodes.kernels.flow.kinds")
     assert capsys.readouterr().err == ""
 
 
@@ -75,7 +75,7 @@ def test_nobody_listening_is_no_error(uncached, monkeypatch, stderr):
         stderr = io.StringIO()
         stderr.close()
     monkeypatch.setattr(sys, "stderr", stderr)
-    compile_one("fastmodes.kernels.flow.driver")
+    compile_one("fastmodes.kernels.flow.kinds")
     with progress.progress_bar(10, "points") as bar:
         bar.update(10)
 
@@ -84,7 +84,7 @@ def test_nobody_listening_is_no_error(uncached, monkeypatch, stderr):
 def test_silence_is_granted_where_the_environment_asks_for_it(uncached, monkeypatch, capsys):
     monkeypatch.setenv("FASTMODES_QUIET", "1")
     monkeypatch.setattr(progress._Lines, "_every", 0.0)
-    compile_one("fastmodes.kernels.flow.driver")
+    compile_one("fastmodes.kernels.flow.kinds")
     with progress.progress_bar(10, "points") as bar:
         bar.update(5)
     assert capsys.readouterr().err == ""

@@ -131,7 +131,7 @@ def rank_measures(singular_values, tolerance=1e-6, dim="place"):
 
 def _inside(dataset, weights, rules):
     """Shares inside the row spaces of R and A, and the factors of rules whose credit is R^T Q."""
-    reads_feedback = np.array([rule.feedback != "readout" for rule in rules])
+    reads_feedback = np.array([rule.reads_feedback for rule in rules])
     factored = reads_feedback & np.array([rule.propagator == "scalar" for rule in rules])
     by_name = {name: [] for name in (*_SHARES, "outside_factors")}
     factors = {}

@@ -1,4 +1,4 @@
-"""Flows and discrete maps of modes on parameter grids."""
+"""Flows of modes on parameter grids."""
 
 import numpy as np
 import xarray as xr
@@ -6,20 +6,10 @@ import xarray as xr
 from ..files.large_grids import SLAB_POINTS, write_slabs
 from ..files.schema import annotate, flag_attributes
 from ..interrupts import halting
-from ..kernels.flow.driver import (
-    EXPLICIT,
-    FLOW_LANES,
-    HANDING_OVER,
-    LEFT_DOMAIN,
-    NON_OPTIMAL,
-    OPTIMAL,
-    STATUSES,
-    STIFF,
-    kernel_place,
-)
+from ..kernels.flow.driver import EXPLICIT, HANDING_OVER, STATUSES, STIFF
+from ..kernels.flow.kinds import FLOW_LANES, kernel_place
 from ..kernels.flow.observables import mode_losses
 from ..kernels.flow.trajectories import Ends
-from ..kernels.modes.iterated_map import map_lanes
 from ..kernels.modes.velocity import FINITE, FIXED, MOVING, ZERO
 from ..kernels.rule import SCALAR
 from ..parallel import check_threads, run_blocks
@@ -30,12 +20,13 @@ from ..validation import check_array, check_flag, check_integer, check_number
 from .grid import check_range
 from .update import STATE, TEACHER, mode_entries, rule_grid
 
-_BLOCK = 8192
+#: Points a thread takes at a time.
+BLOCK = 8192
 _SLAB_BY_SLAB = "fm.write_flow computes and writes it slab by slab"
 _LARGEST_STEP_COUNT = 1_000_000
 _DOMAIN_MARGIN = 1e-6
-# No dimension of a parameter may have the name of what a result holds.
-_RESULTS = ("rule", "w", "a", "b", "loss", "status", "time_reached", "evaluations")
+#: No dimension of a parameter may have the name of what a result holds.
+RESULTS = ("rule", "w", "a", "b", "loss", "status", "time_reached", "evaluations")
 
 
 def flow(
@@ -90,18 +81,18 @@ def flow(
     """
     rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon)
     threads, progress = check_threads(threads), check_flag("progress", progress)
-    times = _ascending("times", times)
+    times = ascending("times", times)
     if times[-1] <= 0:
         raise ValueError(f"times must end after 0; got {times[-1]}")
     options = step_options(rtol, atol, step_limit)
     grid.check_memory(len(rules) * (4 * len(times) + 2), _SLAB_BY_SLAB, times=len(times))
     states, ends = integrate(rules, grid, times, options, threads=threads, progress=progress)
     configuration = {"rtol": float(rtol), "atol": float(atol), "step_limit": int(step_limit)}
-    dataset = _dataset(rules, grid, states, ("time", times), threads)
-    dataset["status"] = _per_point(rules, grid, ends.status)
+    dataset = trajectories(rules, grid, states, ("time", times), threads)
+    dataset["status"] = per_point(rules, grid, ends.status)
     dataset["status"].attrs = flag_attributes(STATUSES)
-    dataset["time_reached"] = _per_point(rules, grid, ends.time)
-    dataset["evaluations"] = _per_point(rules, grid, ends.evaluations)
+    dataset["time_reached"] = per_point(rules, grid, ends.time)
+    dataset["evaluations"] = per_point(rules, grid, ends.evaluations)
     return annotate(dataset, title="Flow of modes", configuration=flow_configuration(rules, grid) | configuration)
 
 
@@ -175,7 +166,7 @@ def integrate(
     states = np.empty((3, *shape, len(times)))
     whole = np.empty(shape, np.int8), np.empty(shape), np.empty(shape, np.int32)
     ends = Ends(*whole, *np.empty((3, *observed)), halt=np.zeros(1, np.int64))
-    readers = [_reader(grid, i) for i in range(len(rules))]
+    readers = [reader(grid, i) for i in range(len(rules))]
     options = np.append(options, STIFF if method == "stiff" else HANDING_OVER if hand_over else EXPLICIT)
 
     def work(block):
@@ -186,13 +177,13 @@ def integrate(
             for kind, rule, todo in _kinds(rules[i], points):
                 FLOW_LANES[kernel_place(rule, kind)](points, todo, times, rule, options, outputs, own)
 
-    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK, threads)]
+    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(BLOCK, threads)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
         run_blocks(work, blocks, threads, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
     return states, ends
 
 
-def _kind(rule):
+def full_kind(rule):
     """Kind of propagator at the full horizon."""
     return MOVING if moves(rule) else FIXED
 
@@ -201,90 +192,18 @@ def _kinds(rule, points):
     """Which points are of which kind of propagator: (kind, kernel's rule, which); they are changed where it is 0."""
     horizon, in_kernel = points[:, 7].copy(), kernel_rule(rule)
     if not horizon.any():
-        return [(_kind(rule), in_kernel, np.arange(len(points)))]
+        return [(full_kind(rule), in_kernel, np.arange(len(points)))]
     # One step of horizon sums to 1, as the full sum does where a fixed propagator is 0.
     points[horizon == 1, 6:8] = 0.0
     kinds = (
         (ZERO, in_kernel._replace(propagator=SCALAR), horizon == 1),
         (FINITE, in_kernel, horizon > 1),
-        (_kind(rule), in_kernel, horizon == 0),
+        (full_kind(rule), in_kernel, horizon == 0),
     )
     return [(kind, own, np.flatnonzero(some)) for kind, own, some in kinds if some.any()]
 
 
-def discrete_map(
-    rules, modes, teacher_modes, epochs, *, learning_rate, feedback=1.0, decay=None, horizon=None,
-    tolerance=1e-6, threads=None, progress=True,
-) -> xr.Dataset:  # fmt: skip
-    """Iterate (w, a, b) <- (w, a, b) - eta (Delta w, Delta a, Delta b) of any rule, T = infinity.
-
-    Parameters
-    ----------
-    rules, modes, teacher_modes, feedback, decay, horizon, threads, progress
-        As for :func:`flow`.
-    epochs : int or array of int (epoch,)
-        Numbers of updates after which the states are wanted, ascending.
-    learning_rate : number, array or DataArray
-        eta > 0.
-    tolerance : float
-        How near w must be to w*, and a b to p (relative to |p|), to count as optimal.
-
-    Returns
-    -------
-    xarray.Dataset
-        As :func:`flow`, with dimension ``epoch`` for ``time``. A mode that leaves the domain keeps its first state
-        outside; ``time_reached`` counts epochs times learning rate.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For a parameter outside its range.
-    """
-    more = {"learning_rate": learning_rate}
-    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more, (*_RESULTS, "epoch"))
-    check_range(grid, "learning_rate", 0, np.inf)
-    tolerance = check_number("tolerance", tolerance, above=0)
-    threads, progress = check_threads(threads), check_flag("progress", progress)
-    counted = _ascending("epochs", epochs)
-    if not (counted == np.round(counted)).all() or counted[-1] > 10**9:
-        raise ValueError(f"epochs must hold whole numbers from 0 to 1000000000; got {epochs!r}")
-    counted = counted.astype(np.int64)
-    grid.check_memory(len(rules) * (4 * len(counted) + 2), "cut the grid into pieces", epochs=len(counted))
-    states = np.empty((3, len(rules), grid.size, len(counted)))
-    outside = np.empty((len(rules), grid.size))
-    readers = [_reader(grid, i, ("learning_rate",)) for i in range(len(rules))]
-
-    def work(block):
-        i, (start, stop) = block
-        points, halt = readers[i](start, stop), np.zeros(1, np.int64)
-        kind = FINITE if points[:, 7].any() else _kind(rules[i])
-        outputs = tuple(states[:, i, start:stop])
-        with halting(halt):
-            map_lanes(points, counted, kernel_rule(rules[i]), kind, outputs, outside[i, start:stop], halt)
-
-    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK, threads)]
-    with progress_bar(len(rules) * grid.size, "points", progress) as bar:
-        run_blocks(work, blocks, threads, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
-    dataset = _dataset(rules, grid, states, ("epoch", counted), threads)
-    dataset["status"] = _per_point(rules, grid, _map_status(grid, states, outside, tolerance))
-    dataset["status"].attrs = flag_attributes(STATUSES)
-    with np.errstate(over="ignore"):
-        reached = np.where(outside < 0, counted[-1], outside) * grid.values["learning_rate"].ravel()
-    dataset["time_reached"] = _per_point(rules, grid, reached)
-    configuration = flow_configuration(rules, grid) | {"tolerance": tolerance}
-    return annotate(dataset, title="Discrete map of modes", configuration=configuration)
-
-
-def _map_status(grid, states, outside, tolerance):
-    w, a, b = states[..., -1]
-    goal, product = (grid.values[name].ravel() for name in TEACHER)
-    with np.errstate(over="ignore", invalid="ignore"):
-        near = (np.abs(w - goal) <= tolerance) & (np.abs(a * b - product) <= tolerance * np.abs(product))
-    status = np.where(near, OPTIMAL, np.where((a == 0) & (b == 0), NON_OPTIMAL, 0))
-    return np.where((outside >= 0) | (np.abs(w) >= 1), LEFT_DOMAIN, status).astype(np.int8)
-
-
-def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), results=(*_RESULTS, "time")):
+def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), results=(*RESULTS, "time")):
     """Rules, and the grid of everything a flow or a vector field depends on, all in range."""
     rules = check_rules(rules)
     entries = mode_entries(rules, modes, teacher_modes, feedback)
@@ -293,23 +212,25 @@ def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), re
     return rules, grid
 
 
-def _reader(grid, i, more=()):
+def reader(grid, i, more=()):
     """Reader of the kernel's points under rule i."""
     return grid.reader((*STATE, *TEACHER, f"r {i}", f"decay {i}", f"horizon {i}", *more))
 
 
-def _ascending(name, values):
+def ascending(name, values):
+    """Times or epochs, checked: not negative, ascending."""
     values = check_array(name, np.atleast_1d(check_array(name, values)), (None,), dims=(name,))
     if values[0] < 0 or (np.diff(values) <= 0).any():
         raise ValueError(f"{name} must be >= 0 and ascending; got {values.tolist()[:5]} ..")
     return values
 
 
-def _per_point(rules, grid, values):
+def per_point(rules, grid, values):
+    """A DataArray (rule, grid) from an array (rule, point)."""
     return xr.DataArray(values.reshape(len(rules), *grid.shape), dims=("rule", *grid.dims), coords=grid.coords)
 
 
-def _dataset(rules, grid, states, axis, threads):
+def trajectories(rules, grid, states, axis, threads):
     """The trajectories, and their loss."""
     name, values = axis
     read, losses = grid.reader(TEACHER), np.empty(states.shape[1:])
@@ -318,7 +239,7 @@ def _dataset(rules, grid, states, axis, threads):
         i, (start, stop) = block
         mode_losses(tuple(states[:, i, start:stop]), read(start, stop), losses[i, start:stop])
 
-    run_blocks(work, [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK, threads)], threads)
+    run_blocks(work, [(i, block) for i in range(len(rules)) for block in grid.blocks(BLOCK, threads)], threads)
     dims, shape = ("rule", *grid.dims, name), (len(rules), *grid.shape, len(values))
     variables = dict(zip(("w", "a", "b", "loss"), (*states, losses), strict=True))
     return xr.Dataset(

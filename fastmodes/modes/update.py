@@ -205,6 +205,6 @@ def _check_convergence(grid, name, rule, decay="decay"):
     product = np.abs(own_values(grid.values[decay]) * own_values(grid.values[name]))
     if (product >= 1).any():
         raise ValueError(
-            f"decay must keep |decay {name}| below 1 for rule {rule.name!r}, whose horizon is endless; got "
+            f"decay must keep |decay {name}| below 1 for rule {rule.name!r}, whose horizon is the full one; got "
             f"{product.max():.6g}"
         )

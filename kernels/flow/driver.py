@@ -7,12 +7,9 @@ method. The step controller does without ``pow``, which has no lane form.
 
 import numpy as np
 
-from ..compile import always_inlined, halted, inlined, kernel
-from ..modes.horizon import digit_count
-from ..modes.velocity import KINDS, velocity
-from ..rule import is_sign, on_lanes
+from ..compile import always_inlined, halted, inlined
+from ..modes.velocity import velocity
 from ..simd.lanes import WIDTH, bits, both, either, fma, larger, less, less_equal, select, smaller, splat
-from ..simd.machine import aligned_stack
 from . import explicit as flow_explicit
 from . import rosenbrock as flow_stiff
 from .control import BOUNDARY, arrived, error_ratio, restlessness, step_factor
@@ -204,18 +201,9 @@ def _ended(room, accepted, scales, flags, rule, options, end, reasons, work):
     return done
 
 
-@inlined
-def _longest(points, todo):
-    """Binary digits of the longest horizon."""
-    longest = 0.0
-    for point in todo:
-        longest = max(longest, points[point, POINT - 1])
-    return digit_count(longest)
-
-
 @always_inlined
-def _integrate(points, todo, times, rule, options, outputs, ends, kind):
-    """What :func:`flow_lanes` does, for one kind of propagator and of feedback; the rule is one on lanes."""
+def integrate(points, todo, times, rule, options, outputs, ends, kind):
+    """What :func:`fastmodes.kernels.flow.kinds.flow_lanes` does, for a kind of propagator and a rule on lanes."""
     stiff_method, hand_over, resumed = options[5] == STIFF, options[5] == HANDING_OVER, False
     suspended, records = np.empty(len(todo), np.int64), np.empty((len(todo) if hand_over else 0, ROWS))
     dense_wanted, observing, adaptive = len(times) > 1, len(ends.loss) > 0, options[3] == 0.0
@@ -270,43 +258,3 @@ def _integrate(points, todo, times, rule, options, outputs, ends, kind):
                     finish(lane, lanes[lane], status, outputs, ends, work)
                 rest(lane, work)
         active &= ~done
-
-
-def _flow_lanes(kind, signed):
-    """The kernel of one kind: its constants leave one formula of velocity in the innermost loop."""
-
-    @kernel
-    def flow_lanes(points, todo, times, rule, options, outputs, ends):
-        """Integrate many modes to the last of the times.
-
-        Parameters
-        ----------
-        points : float64 array (point, POINT)
-        todo : int64 array
-            Points to integrate.
-        times : float64 array (time,)
-            Ascending, the last one is the end.
-        rule : Rule
-            The points have horizons of their own.
-        options : float64 array (6,)
-            Relative and absolute tolerance, largest number of steps, fixed step (0: adaptive), loss threshold, method.
-        outputs : three float64 arrays (point, time)
-            Results: w, a and b at the times.
-        ends : Ends
-            Results. Path length, learning time and loss are observed if their arrays are not empty.
-        """
-        aligned_stack()
-        # As plain numbers: literal ones would compile every function below anew for each kind.
-        choices = on_lanes(rule, np.int64(signed), _longest(points, todo))
-        _integrate(points, todo, times, choices, options, outputs, ends, np.int64(kind))
-
-    return flow_lanes
-
-
-#: One kernel for each kind of propagator, in the order of KINDS; then the same for the feedback s sign(A).
-FLOW_LANES = tuple(_flow_lanes(kind, signed) for signed in (False, True) for kind in KINDS)
-
-
-def kernel_place(rule, kind):
-    """Place in FLOW_LANES of the kernel for a rule and a kind of propagator."""
-    return kind + len(KINDS) * is_sign(rule)

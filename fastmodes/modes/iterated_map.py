@@ -1,0 +1,99 @@
+"""The discrete map of modes: learning with a finite learning rate."""
+
+import numpy as np
+import xarray as xr
+
+from ..files.schema import annotate, flag_attributes
+from ..interrupts import halting
+from ..kernels.flow.driver import LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, STATUSES
+from ..kernels.modes.iterated_map import map_lanes
+from ..kernels.modes.velocity import FINITE
+from ..parallel import check_threads, run_blocks
+from ..progress import progress_bar
+from ..rule_codes import kernel_rule
+from ..validation import check_flag, check_number
+from .flow import (
+    BLOCK,
+    RESULTS,
+    ascending,
+    flow_configuration,
+    flow_grid,
+    full_kind,
+    per_point,
+    reader,
+    trajectories,
+)
+from .grid import check_range
+from .update import TEACHER
+
+
+def discrete_map(
+    rules, modes, teacher_modes, epochs, *, learning_rate, feedback=1.0, decay=None, horizon=None,
+    tolerance=1e-6, threads=None, progress=True,
+) -> xr.Dataset:  # fmt: skip
+    """Iterate (w, a, b) <- (w, a, b) - eta (Delta w, Delta a, Delta b) of any rule, T = infinity.
+
+    Parameters
+    ----------
+    rules, modes, teacher_modes, feedback, decay, horizon, threads, progress
+        As for :func:`flow`.
+    epochs : int or array of int (epoch,)
+        Numbers of updates after which the states are wanted, ascending.
+    learning_rate : number, array or DataArray
+        eta > 0.
+    tolerance : float
+        How near w must be to w*, and a b to p (relative to |p|), to count as optimal.
+
+    Returns
+    -------
+    xarray.Dataset
+        As :func:`flow`, with dimension ``epoch`` for ``time``. A mode that leaves the domain keeps its first state
+        outside; ``time_reached`` counts epochs times learning rate.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+    """
+    more = {"learning_rate": learning_rate}
+    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more, (*RESULTS, "epoch"))
+    check_range(grid, "learning_rate", 0, np.inf)
+    tolerance = check_number("tolerance", tolerance, above=0)
+    threads, progress = check_threads(threads), check_flag("progress", progress)
+    counted = ascending("epochs", epochs)
+    if not (counted == np.round(counted)).all() or counted[-1] > 10**9:
+        raise ValueError(f"epochs must hold whole numbers from 0 to 1000000000; got {epochs!r}")
+    counted = counted.astype(np.int64)
+    grid.check_memory(len(rules) * (4 * len(counted) + 2), "cut the grid into pieces", epochs=len(counted))
+    states = np.empty((3, len(rules), grid.size, len(counted)))
+    outside = np.empty((len(rules), grid.size))
+    readers = [reader(grid, i, ("learning_rate",)) for i in range(len(rules))]
+
+    def work(block):
+        i, (start, stop) = block
+        points, halt = readers[i](start, stop), np.zeros(1, np.int64)
+        kind = FINITE if points[:, 7].any() else full_kind(rules[i])
+        outputs = tuple(states[:, i, start:stop])
+        with halting(halt):
+            map_lanes(points, counted, kernel_rule(rules[i]), kind, outputs, outside[i, start:stop], halt)
+
+    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(BLOCK, threads)]
+    with progress_bar(len(rules) * grid.size, "points", progress) as bar:
+        run_blocks(work, blocks, threads, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
+    dataset = trajectories(rules, grid, states, ("epoch", counted), threads)
+    dataset["status"] = per_point(rules, grid, _map_status(grid, states, outside, tolerance))
+    dataset["status"].attrs = flag_attributes(STATUSES)
+    with np.errstate(over="ignore"):
+        reached = np.where(outside < 0, counted[-1], outside) * grid.values["learning_rate"].ravel()
+    dataset["time_reached"] = per_point(rules, grid, reached)
+    configuration = flow_configuration(rules, grid) | {"tolerance": tolerance}
+    return annotate(dataset, title="Discrete map of modes", configuration=configuration)
+
+
+def _map_status(grid, states, outside, tolerance):
+    w, a, b = states[..., -1]
+    goal, product = (grid.values[name].ravel() for name in TEACHER)
+    with np.errstate(over="ignore", invalid="ignore"):
+        near = (np.abs(w - goal) <= tolerance) & (np.abs(a * b - product) <= tolerance * np.abs(product))
+    status = np.where(near, OPTIMAL, np.where((a == 0) & (b == 0), NON_OPTIMAL, 0))
+    return np.where((outside >= 0) | (np.abs(w) >= 1), LEFT_DOMAIN, status).astype(np.int8)
