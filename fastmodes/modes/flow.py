@@ -5,7 +5,8 @@ import xarray as xr
 
 from ..files.large_grids import SLAB_POINTS, write_slabs
 from ..files.schema import annotate, flag_attributes
-from ..kernels.flow.driver import FLOW_LANES, LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, STATUSES
+from ..kernels.flow.constants import DOMAIN_MARGIN
+from ..kernels.flow.driver import FLOW_LANES, LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, REACHED_END, STATUSES
 from ..kernels.flow.observables import mode_losses
 from ..kernels.flow.trajectories import Ends
 from ..kernels.modes.iterated_map import map_lanes
@@ -19,7 +20,6 @@ from .update import STATE, TEACHER, mode_entries, moves, rule_grid
 
 _BLOCK = 8192
 _LARGEST_STEP_COUNT = 1_000_000
-_DOMAIN_MARGIN = 1e-6
 
 
 def flow(
@@ -244,7 +244,7 @@ def _map_status(grid, states, outside, tolerance):
     w, a, b = states[..., -1]
     goal, product = (grid.values[name].ravel() for name in TEACHER)
     near = (np.abs(w - goal) <= tolerance) & (np.abs(a * b - product) <= tolerance * np.abs(product))
-    status = np.where(near, OPTIMAL, np.where((a == 0) & (b == 0), NON_OPTIMAL, 0))
+    status = np.where(near, OPTIMAL, np.where((a == 0) & (b == 0), NON_OPTIMAL, REACHED_END))
     return np.where((outside >= 0) | (np.abs(w) >= 1), LEFT_DOMAIN, status).astype(np.int8)
 
 
@@ -253,7 +253,7 @@ def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), re
     rules = check_rules(rules)
     entries = mode_entries(rules, modes, teacher_modes, 1.0 if feedback is None else feedback)
     grid = rule_grid(rules, entries | dict(more), decay, horizon, reserved)
-    check_range(grid, "recurrent", -1 + _DOMAIN_MARGIN, 1 - _DOMAIN_MARGIN)
+    check_range(grid, "recurrent", -1 + DOMAIN_MARGIN, 1 - DOMAIN_MARGIN)
     return rules, grid
 
 

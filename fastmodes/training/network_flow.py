@@ -8,6 +8,7 @@ import xarray as xr
 
 from ..files.schema import annotate, flag_attributes
 from ..kernels.flow import networks as kernels
+from ..kernels.flow.constants import DOMAIN_MARGIN
 from ..kernels.updates.doubling import INPUT, READOUT, RECURRENT
 from ..networks.network import LinearRNN, check_network
 from ..parallel import run_blocks, thread_count
@@ -19,10 +20,9 @@ from ..validation import check_array, check_flag, check_integer, check_number
 from . import settings as jobs
 from .estimates import ALIGNMENTS, MODE_VARIABLES, history_estimates, mode_coordinates, teacher_modes
 
-STATUS = ("reached_end", "converged", "left_domain", "step_limit")
-
-#: Most doublings of an update along a flow: its domain ends where the spectral radius passes 1 - 2e-6.
-FLOW_DOUBLINGS = 24
+#: Most doublings of an update along a flow: its domain ends where the spectral radius passes 1 - 20 / 2^doublings,
+#: about where that of modes does.
+FLOW_DOUBLINGS = int(math.log2(20 / DOMAIN_MARGIN))
 
 _WEIGHTS = {
     "readout_weights": ("output", "unit"),
@@ -241,7 +241,7 @@ def _dataset(rules, teacher, seeds, times, students, feedbacks, found, keep_weig
         "unit": ("unit", np.arange(students[0].n_hidden)),
     }
     dataset = xr.Dataset(variables, coords=coordinates)
-    dataset["status"].attrs = flag_attributes(STATUS)
+    dataset["status"].attrs = flag_attributes(kernels.STATUSES)
     dataset["mode_is_complex"].attrs = flag_attributes(("real", "complex"))
     return annotate(
         dataset, title="Flow of learning of whole networks, infinitely many time steps", configuration=configuration,
