@@ -87,7 +87,8 @@ def kernels_alone():
 
     pairs, kinds = np.empty((3, 2)), np.empty(2, np.int8)
     plain_stability(np.array([[0.5, 1.0, 0.7, 0.7, 0.5, 0.0], [0.5, 1.0, -0.7, 1.0, 0.3, 3.0]]), pairs, kinds)
-    return {"plain stability": [pairs, kinds], "homogeneous": [homogeneous(3, np.array([0.5, 0.25, -0.1, 0, 0]), np.zeros(5))]}
+    nodes = np.array([0.5, 0.25, -0.1, 0.0, 0.0])
+    return {"plain stability": [pairs, kinds], "homogeneous": [homogeneous(3, nodes, np.zeros(5))]}
 
 
 def everything():
