@@ -308,3 +308,86 @@ def test_refusals_name_parameter_and_range(change, message):
     arguments = {"rules": fm.bptt(), "teacher_recurrent": 0.5, "teacher_product": 1.0, "position": 1.0} | change
     with pytest.raises(ValueError, match=message):
         analysis.stability(**arguments)
+
+
+def decimal_pair(w, p, s, f, pi):
+    """The closed form in sixty digits of any size."""
+    import decimal
+
+    with decimal.localcontext(decimal.Context(prec=60, Emax=10**6, Emin=-(10**6))):
+        w, p, s, f, pi = (decimal.Decimal(float(x)) for x in (w, p, s, f, pi))
+        alpha, y, b = 1 / (1 - w * w), pi * w, p / s
+        g = 1 / (1 - y)
+        h = y * g * g
+        c1 = f * b * p * alpha * (g * alpha + h) + b * b * alpha + f * s * g
+        c0 = f * b**3 * p * alpha**2 * (g + h) + (f * p * g * alpha) ** 2
+        discriminant = c1 * c1 - 4 * c0
+        root = abs(discriminant).sqrt()
+        if discriminant < 0:
+            return float(-c1 / 2), float(-c1 / 2), float(root / 2)
+        far = -(c1 + root.copy_sign(c1)) / 2
+        return (*sorted((float(far), float(c0 / far))), 0.0)
+
+
+def extreme_points(rng, count, exponent):
+    w, decay = rng.uniform(-0.99, 0.99, (2, count))
+    p, s, r = rng.choice([-1.0, 1.0], (3, count)) * 10.0 ** rng.uniform(-exponent, exponent, (3, count))
+    return w, p, s, r, decay
+
+
+@pytest.mark.parametrize("exponent", [1, 20, 40, 100, 300])
+def test_eigenvalues_of_any_size_are_right_or_labelled(exponent, rng):
+    w, p, s, r, decay = extreme_points(rng, 400, exponent)
+    rules = (fm.bptt(), fm.LearningRule("scalar", feedback="random", propagator="scalar", decay=0.5))
+    with np.errstate(all="raise"):
+        found = analysis.stability(rules, w, p, s, feedback=r, decay=decay)
+    names = found.kind.attrs["flag_meanings"].split()
+    for i, f, pi in ((0, s, w), (1, r, decay)):
+        real, imaginary = found.stability_real.values[i], found.stability_imag.values[i, 1]
+        for k in range(len(w)):
+            low, high, turning = decimal_pair(w[k], p[k], s[k], f[k], pi[k])
+            kind = names[int(found.kind.values[i, k])]
+            sizes = np.abs([low, high, turning] if turning else [low, high])
+            if kind == "not_representable":
+                assert (~np.isfinite([low, high, turning])).any() or (sizes == 0.0).any() or sizes.min() < 1e-307
+                continue
+            size = max(abs(low), turning)
+            # Near a double eigenvalue the pair is as sensitive as a square root; far from it every digit holds.
+            close = 1e-6 if abs(low - high) + turning < 1e-3 * size else 1e-9
+            assert real[0, k] == pytest.approx(low, rel=close)
+            assert real[1, k] == pytest.approx(high, rel=close)
+            assert imaginary[k] == pytest.approx(turning, rel=1e-5, abs=1e-7 * size)
+            expected = "spiral" if turning > 0 else "node" if low * high > 0 else "saddle"
+            assert expected in kind
+
+
+def test_quick_form_is_the_plain_one(rng):
+    from fastmodes.kernels.modes.eigenvalues import plain_stability
+
+    count = 3000
+    w, decay, s, p, r = (*rng.uniform(-0.99, 0.99, (2, count)), *rng.normal(size=(3, count)))
+    p[:9], r[5:20] = 0.0, 0.0
+    rules = (
+        fm.bptt(), fm.tbptt(1), fm.tbptt(7), fm.eprop(),
+        fm.LearningRule("scalar", feedback="random", propagator="scalar", decay=0.5),
+    )  # fmt: skip
+    found = analysis.stability(rules, w, p, s, feedback=r, decay=decay)
+    for i, rule in enumerate(rules):
+        points = np.stack(
+            [
+                w, p, s, s if rule.feedback == "readout" else r, w if rule.propagator == "recurrent" else decay,
+                np.full(count, float(rule.horizon or 0)),
+            ],
+            axis=1,
+        )  # fmt: skip
+        plain, kinds = np.empty((3, count)), np.empty(count, np.int8)
+        plain_stability(points, plain, kinds)
+        real, imaginary = found.stability_real.values[i], found.stability_imag.values[i, 1]
+        size = np.abs(plain).max(axis=0)
+        # Where the two eigenvalues nearly coincide, rounding decides between spiral and node.
+        clear = np.abs(plain[0] - plain[1]) + plain[2] > 1e-6 * size
+        np.testing.assert_array_equal(found.kind.values[i][clear], kinds[clear])
+        np.testing.assert_allclose(real[0][clear], plain[0][clear], rtol=1e-8)
+        np.testing.assert_allclose(real[1][clear], plain[1][clear], rtol=1e-8, atol=1e-300)
+        np.testing.assert_allclose(imaginary[clear], plain[2][clear], rtol=1e-8)
+        assert np.abs(real - plain[:2]).max(where=~clear, initial=0.0) <= 1e-2 * size.max()

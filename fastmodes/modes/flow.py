@@ -6,6 +6,7 @@ import xarray as xr
 from ..files.large_grids import SLAB_POINTS, write_slabs
 from ..files.schema import annotate, flag_attributes
 from ..interrupts import halting
+from ..kernels.flow.constants import DOMAIN_MARGIN
 from ..kernels.flow.driver import EXPLICIT, HANDING_OVER, STATUSES, STIFF
 from ..kernels.flow.kinds import FLOW_LANES, kernel_place
 from ..kernels.flow.observables import mode_losses
@@ -24,7 +25,6 @@ from .update import STATE, TEACHER, mode_entries, rule_grid
 BLOCK = 8192
 _SLAB_BY_SLAB = "fm.write_flow computes and writes it slab by slab"
 _LARGEST_STEP_COUNT = 1_000_000
-_DOMAIN_MARGIN = 1e-6
 #: No dimension of a parameter may have the name of what a result holds.
 RESULTS = ("rule", "w", "a", "b", "loss", "status", "time_reached", "evaluations")
 
@@ -208,7 +208,7 @@ def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), re
     rules = check_rules(rules)
     entries = mode_entries(rules, modes, teacher_modes, feedback)
     grid = rule_grid(rules, entries | dict(more), decay, horizon, results)
-    check_range(grid, "recurrent", -1 + _DOMAIN_MARGIN, 1 - _DOMAIN_MARGIN)
+    check_range(grid, "recurrent", -1 + DOMAIN_MARGIN, 1 - DOMAIN_MARGIN)
     return rules, grid
 
 

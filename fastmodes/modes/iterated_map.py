@@ -5,7 +5,7 @@ import xarray as xr
 
 from ..files.schema import annotate, flag_attributes
 from ..interrupts import halting
-from ..kernels.flow.driver import LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, STATUSES
+from ..kernels.flow.driver import LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, REACHED_END, STATUSES
 from ..kernels.modes.iterated_map import map_lanes
 from ..kernels.modes.velocity import FINITE
 from ..parallel import check_threads, run_blocks
@@ -95,5 +95,5 @@ def _map_status(grid, states, outside, tolerance):
     goal, product = (grid.values[name].ravel() for name in TEACHER)
     with np.errstate(over="ignore", invalid="ignore"):
         near = (np.abs(w - goal) <= tolerance) & (np.abs(a * b - product) <= tolerance * np.abs(product))
-    status = np.where(near, OPTIMAL, np.where((a == 0) & (b == 0), NON_OPTIMAL, 0))
+    status = np.where(near, OPTIMAL, np.where((a == 0) & (b == 0), NON_OPTIMAL, REACHED_END))
     return np.where((outside >= 0) | (np.abs(w) >= 1), LEFT_DOMAIN, status).astype(np.int8)

@@ -23,8 +23,6 @@ from . import settings as jobs
 from .estimates import ALIGNMENTS, MODE_VARIABLES, history_estimates, mode_coordinates, teacher_modes
 from .parameters import check_parameters
 
-STATUS = ("reached_end", "converged", "left_domain", "step_limit")
-
 _WEIGHTS = {
     "readout_weights": ("output", "unit"),
     "recurrent_weights": ("unit_to", "unit_from"),
@@ -241,7 +239,7 @@ def _dataset(rules, teacher, seeds, times, students, feedbacks, found, keep_weig
         "unit": ("unit", np.arange(students[0].n_hidden)),
     }
     dataset = xr.Dataset(variables, coords=coordinates)
-    dataset["status"].attrs = flag_attributes(STATUS)
+    dataset["status"].attrs = flag_attributes(kernels.STATUSES)
     dataset["mode_is_complex"].attrs = flag_attributes(("real", "complex"))
     return annotate(
         dataset, title="Flow of learning of whole networks, infinitely many time steps", configuration=configuration,

@@ -12,15 +12,15 @@ the inner index in order, in registers: a result depends on nothing but its own 
 from ..compile import by_dimensions, inlined
 from ..simd.lanes import WIDTH, fma, load, splat, store, total
 from ..simd.machine import out_of_line
-from ..simd.views import alone, flattened
-from .tile import CHUNK, clear_lanes, copy_lanes, multiply_tiles, transpose_numbers
+from ..simd.views import alone, flattened, numbers
+from .tile import CHUNK, clear_lanes, copy_lanes, multiply_tiles
 
 
 @inlined
 def _products_one(c, target, a, source, turned, b, fresh, count, stride):
     rows, inner, columns, size_a = c.shape[1], b.shape[0], c.shape[2], a.shape[1] * a.shape[2]
     strides = (1, a.shape[2]) if turned else (a.shape[2], 1)
-    flat_c, flat_a, flat_b = flattened(c), flattened(a), flattened(b)
+    flat_c, flat_a, flat_b = numbers(c), numbers(a), numbers(b)
     for step in range(count):
         places = (target + step * stride) * rows * columns, (source + step * stride) * size_a, 0
         multiply_tiles(flat_c, flat_a, flat_b, places, (rows, inner, columns), strides, fresh)
@@ -88,19 +88,20 @@ def product_turned(c, a, b, fresh):
 @inlined
 def copy_into(target, source):
     """Copy a C-contiguous array whose size is a multiple of eight into another of the same shape."""
-    copy_lanes(flattened(target), 0, flattened(source), 0, target.size)
+    copy_lanes(numbers(target), 0, numbers(source), 0, target.size)
 
 
 @inlined
 def clear(target):
     """Fill a C-contiguous array whose size is a multiple of eight with zeros."""
-    clear_lanes(flattened(target), 0, target.size)
+    clear_lanes(numbers(target), 0, target.size)
 
 
 @inlined
 def _transpose_one(target, source):
-    rows, columns = target.shape
-    transpose_numbers(flattened(target), flattened(source), (0, 0), (rows, columns), (columns, rows))
+    for i in range(target.shape[0]):
+        for j in range(target.shape[1]):
+            target[i, j] = source[j, i]
 
 
 @inlined

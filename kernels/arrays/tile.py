@@ -1,7 +1,7 @@
-"""What every small matrix goes through, on flat arrays: multiplied in register tiles, copied, cleared, transposed.
+"""What every small matrix goes through: multiplied in register tiles, copied, cleared.
 
-A matrix is a place in a flat array and two strides. Products of single networks
-(:mod:`~fastmodes.kernels.arrays.products`) and of many matrices in one array
+A matrix is a place among the :func:`~fastmodes.kernels.simd.views.numbers` of an array, and two strides. Products of
+single networks (:mod:`~fastmodes.kernels.arrays.products`) and of many matrices in one array
 (:mod:`~fastmodes.kernels.arrays.workspace`) are this one.
 """
 
@@ -20,8 +20,8 @@ def multiply_tiles(c, a, b, places, sizes, strides, fresh):
 
     Parameters
     ----------
-    c, a, b : float64 array (number,)
-        May be the same array.
+    c, a, b : numbers
+        May be the same.
     places : tuple of int
         Where c, a and b begin; rows of c and b lie one after the other.
     sizes : tuple of int
@@ -69,14 +69,3 @@ def clear_lanes(target, to, count):
     """Zeros in ``count`` places, a multiple of the lanes' width."""
     for i in range(to, to + count, WIDTH):
         store(target, (i,), splat(0.0))
-
-
-@apart
-def transpose_numbers(target, source, places, sizes, columns):
-    """target = source^T, a copy of rows x columns = ``sizes`` of target.
-
-    ``places``: where target and source begin; ``columns``: those that a row of target and of source has in memory.
-    """
-    for i in range(sizes[0]):
-        for j in range(sizes[1]):
-            target[places[0] + i * columns[0] + j] = source[places[1] + j * columns[1] + i]

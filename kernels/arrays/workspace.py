@@ -14,8 +14,9 @@ import numpy as np
 
 from ..compile import apart, halted, inlined
 from ..simd.lanes import WIDTH, fma, load, splat, store, total
+from ..simd.views import numbers
 from .layout import carve
-from .tile import clear_lanes, copy_lanes, multiply_tiles, transpose_numbers
+from .tile import clear_lanes, copy_lanes, multiply_tiles
 
 #: Largest size of a product in registers; measured, see benchmarks/peers_stationary.py.
 LARGEST_IN_REGISTERS = 64
@@ -88,7 +89,8 @@ def multiply(m, c, a, b, fresh):
     inner, columns = m.places[b, 1], m.places[b, 2]
     if inner <= LARGEST_IN_REGISTERS and columns <= LARGEST_IN_REGISTERS:
         places, sizes = (m.places[c, 0], m.places[a, 0], m.places[b, 0]), (m.places[c, 1], inner, columns)
-        multiply_tiles(m.flat, m.flat, m.flat, places, sizes, (inner, 1), fresh)
+        flat = numbers(m.flat)
+        multiply_tiles(flat, flat, flat, places, sizes, (inner, 1), fresh)
     else:
         _multiply_by_blas(m, c, a, b, fresh)
 
@@ -97,14 +99,15 @@ def multiply(m, c, a, b, fresh):
 def copy(m, c, a):
     """c = a."""
     offset, rows, columns = _place(m, c)
-    copy_lanes(m.flat, offset, m.flat, m.places[a, 0], rows * columns)
+    flat = numbers(m.flat)
+    copy_lanes(flat, offset, flat, m.places[a, 0], rows * columns)
 
 
 @inlined
 def clear(m, c):
     """c = 0."""
     offset, rows, columns = _place(m, c)
-    clear_lanes(m.flat, offset, rows * columns)
+    clear_lanes(numbers(m.flat), offset, rows * columns)
 
 
 @apart
@@ -131,10 +134,11 @@ def add_rows(m, c, factors, a):
 @apart
 def transpose(m, c, a):
     """c = a^T, for as many rows and columns as both have."""
-    source, rows, columns = _place(m, a)
-    target, out_rows, out_columns = _place(m, c)
-    sizes = min(columns, out_rows), min(rows, out_columns)
-    transpose_numbers(m.flat, m.flat, (target, source), sizes, (out_columns, columns))
+    offset, columns, rows = _place(m, a)
+    out, out_rows, out_columns = _place(m, c)
+    for j in range(min(rows, out_rows)):
+        for i in range(min(columns, out_columns)):
+            m.flat[out + j * out_columns + i] = m.flat[offset + i * rows + j]
 
 
 @apart

@@ -4,17 +4,8 @@ from ..compile import always_inlined
 from ..modes.stability import slowest_rate
 from ..simd.lanes import absolute, both, fma, larger, less, less_equal, select, smaller
 from ..simd.machine import rough_eighth_root
+from .constants import AIM, GROWTH, LEAST_ERROR, NEAR, REACH, REJECTED, RESTING, SHARE, SHRINKING, UNCHANGED
 from .memory import ERROR, FRESH, SLOPE, STATE, H, get, modes
-
-#: Closer to |w| = 1 than this (of 1 - w^2), what remains of a diverging trajectory lasts less than 1e-15.
-BOUNDARY = 2e-6
-
-#: Largest growth of a step.
-GROWTH = 6.0
-
-#: Local errors are held to 15 % of the tolerance: over the hundred steps of a trajectory they add up, and the end
-#: state should be right within a few tolerances.
-_SHARE = 0.0225  # its square
 
 
 @always_inlined
@@ -40,8 +31,8 @@ def error_ratio(work, relative, least):
     s0, s1 = _scale(0, work, relative, least), _scale(1, work, relative, least)
     s2 = _scale(2, work, relative, least)
     scales = (s1 * s2, s0 * s2, s0 * s1, s0 * s1 * s2)
-    allowed = _SHARE * scales[3] * scales[3]
-    return allowed / larger(1e-12 * allowed, scaled_square(ERROR, work, scales)), scales
+    allowed = SHARE * scales[3] * scales[3]
+    return allowed / larger(LEAST_ERROR * allowed, scaled_square(ERROR, work, scales)), scales
 
 
 @always_inlined
@@ -50,15 +41,15 @@ def step_factor(ratio, accepted, growth):
 
     No step grows right after a rejection.
     """
-    factor = smaller(larger(0.87 * rough_eighth_root(ratio), 0.2), select(accepted, growth, 0.9))
-    return factor, select(accepted, GROWTH, 1.0)
+    factor = smaller(larger(AIM * rough_eighth_root(ratio), SHRINKING), select(accepted, growth, REJECTED))
+    return factor, select(accepted, GROWTH, UNCHANGED)
 
 
 @always_inlined
 def restlessness(work, scales):
     """Not above 0 where the next step would move by less than a third of the tolerance."""
     h = get(work, H)
-    return fma(-0.1 * scales[3], scales[3], scaled_square(SLOPE, work, scales) * h * h)
+    return fma(-RESTING * scales[3], scales[3], scaled_square(SLOPE, work, scales) * h * h)
 
 
 @always_inlined
@@ -68,10 +59,10 @@ def arrived(work, scales, rule):
     mode = modes(work)
     goal, product = mode[0], mode[1]
     near = both(
-        less_equal(absolute(w - goal), 0.02 * fma(-goal, goal, 1.0)),
-        less_equal(absolute(fma(a, b, -product)), 0.02 * absolute(product)),
+        less_equal(absolute(w - goal), NEAR * fma(-goal, goal, 1.0)),
+        less_equal(absolute(fma(a, b, -product)), NEAR * absolute(product)),
     )
     rate = slowest_rate(mode, a, rule)
-    reach = 0.25 * rate * scales[3]
+    reach = REACH * rate * scales[3]
     slow = less_equal(scaled_square(SLOPE, work, scales), reach * reach)
     return both(both(near, less(rate, 0.0)), slow)

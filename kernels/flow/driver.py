@@ -10,9 +10,20 @@ import numpy as np
 from ..compile import always_inlined, halted, inlined
 from ..modes.velocity import velocity
 from ..simd.lanes import WIDTH, bits, both, either, fma, larger, less, less_equal, select, smaller, splat
+from ..tableau import EXPLICIT_STAGES, STIFF_STAGES
 from . import explicit as flow_explicit
 from . import rosenbrock as flow_stiff
-from .control import BOUNDARY, arrived, error_ratio, restlessness, step_factor
+from .constants import (
+    BOUNDARY,
+    FIRST_PACE,
+    NEAR_BOUNDARY,
+    RECOVERY,
+    STABILITY,
+    STEPS_LEFT,
+    STIFF_SLACK,
+    STIFF_STEPS,
+)  # fmt: skip
+from .control import arrived, error_ratio, restlessness, step_factor
 from .memory import (
     CALLS,
     FRESH,
@@ -43,7 +54,7 @@ from .trajectories import enter, finish, first_step, rest, resume, suspend
 STATUSES = ("reached_end", "optimal", "non_optimal", "left_domain", "step_limit")
 REACHED_END, OPTIMAL, NON_OPTIMAL, LEFT_DOMAIN, STEP_LIMIT = range(5)
 # It has not: the other method goes on.
-_STIFF = 5
+_STIFF = len(STATUSES)
 
 #: Reasons to end a trajectory.
 _OUTSIDE, _REACHED, _STUCK, _LIMITED, _ARRIVED = range(5)
@@ -53,10 +64,6 @@ POINT = 8
 
 #: Methods: the explicit pair alone, the stiff method alone, the explicit pair that hands over where the flow is stiff.
 EXPLICIT, STIFF, HANDING_OVER = range(3)
-
-# Steps limited by stability rather than accuracy, in a row, that make a trajectory stiff; 3.25 is about the length of
-# the explicit method's stability interval.
-_STIFF_STEPS, _STABILITY = 2.0, 3.25
 
 
 @inlined
@@ -94,8 +101,8 @@ def _observe(accepted, threshold, work):
 def _count_stiff(accepted, stretch, distance, work):
     """Count the steps of each lane that were limited by stability; returns the counts."""
     h, count = get(work, H), get(work, STIFFNESS)
-    excess = select(accepted, fma(-_STABILITY * _STABILITY, distance, h * h * stretch), 0.0)
-    count = select(less(0.0, excess), count + 1.0, larger(count - 0.25, 0.0))
+    excess = select(accepted, fma(-STABILITY * STABILITY, distance, h * h * stretch), 0.0)
+    count = select(less(0.0, excess), count + 1.0, larger(count - RECOVERY, 0.0))
     put(work, STIFFNESS, count)
     return count
 
@@ -116,7 +123,7 @@ def _final_status(lane, reasons, work):
         )
         return NON_OPTIMAL if resting and a == 0.0 and b == 0.0 else (OPTIMAL if resting else REACHED_END)
     if reasons[_STUCK] >> lane & 1:
-        return LEFT_DOMAIN if 1.0 - w * w < 1e-3 else STEP_LIMIT
+        return LEFT_DOMAIN if 1.0 - w * w < NEAR_BOUNDARY else STEP_LIMIT
     return STEP_LIMIT if reasons[_LIMITED] >> lane & 1 else _STIFF
 
 
@@ -168,7 +175,7 @@ def _advance(room, stretch, distance, active, flags, options, end, lanes, times,
     put(work, TIME, t_new)
     put(work, STEP, h_new)
     put(work, STEPS, steps)
-    put(work, CALLS, get(work, CALLS) + (8.0 if stiff_method else 6.0))
+    put(work, CALLS, get(work, CALLS) + (1.0 * STIFF_STAGES if stiff_method else EXPLICIT_STAGES - 1.0))
     urgent = smaller(
         smaller(end - t_new, (t_new + h_new) - t_new),
         smaller(options[2] + 0.5 - steps, select(accepted, room - BOUNDARY, 1.0)),
@@ -177,7 +184,7 @@ def _advance(room, stretch, distance, active, flags, options, end, lanes, times,
         # In this order: what is no number leaves the other reasons in force.
         urgent = smaller(restlessness(work, scales), urgent)
     if hand_over:
-        urgent = smaller(urgent, _STIFF_STEPS - 0.1 - _count_stiff(accepted, stretch, distance, work))
+        urgent = smaller(urgent, STIFF_STEPS - STIFF_SLACK - _count_stiff(accepted, stretch, distance, work))
     return accepted, scales, urgent
 
 
@@ -194,8 +201,8 @@ def _ended(room, accepted, scales, flags, rule, options, end, reasons, work):
     arrival = both(either(reached, quiet), arrived(work, scales, rule))
     done = bits(either(either(either(reached, stuck), either(limited, outside)), arrival))
     if hand_over:
-        many = less_equal(_STIFF_STEPS, get(work, STIFFNESS))
-        done |= bits(both(many, less(3.0 * step, end - t)))
+        many = less_equal(STIFF_STEPS, get(work, STIFFNESS))
+        done |= bits(both(many, less(STEPS_LEFT * step, end - t)))
     reasons[_OUTSIDE], reasons[_REACHED], reasons[_STUCK] = bits(outside), bits(reached), bits(stuck)
     reasons[_LIMITED], reasons[_ARRIVED] = bits(limited), bits(arrival)
     return done
@@ -207,7 +214,8 @@ def integrate(points, todo, times, rule, options, outputs, ends, kind):
     stiff_method, hand_over, resumed = options[5] == STIFF, options[5] == HANDING_OVER, False
     suspended, records = np.empty(len(todo), np.int64), np.empty((len(todo) if hand_over else 0, ROWS))
     dense_wanted, observing, adaptive = len(times) > 1, len(ends.loss) > 0, options[3] == 0.0
-    pace, end, times = 0.5 * options[0] ** 0.2, times[len(times) - 1], padded(times if dense_wanted else times[:0])
+    pace, end = FIRST_PACE * options[0] ** 0.2, times[len(times) - 1]
+    times = padded(times if dense_wanted else times[:0])
     work, lanes, reasons = np.zeros(ROWS * WIDTH), np.zeros(WIDTH, np.int64), np.zeros(5, np.int64)
     for lane in range(WIDTH):
         rest(lane, work)

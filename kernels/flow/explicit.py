@@ -3,26 +3,12 @@
 from ..compile import always_inlined
 from ..modes.velocity import velocity
 from ..simd.lanes import fma, smaller
+from ..tableau import EXPLICIT, EXPLICIT_STAGES
 from .memory import DENSE, ERROR, FRESH, SLOPE, SLOPE_NEW, STATE, H, get, modes, put
 
-#: Stage i starts from y + h sum_j A_i[j] k_j; the last one is the step itself (first same as last).
-A_1 = (1 / 5,)
-A_2 = (3 / 40, 9 / 40)
-A_3 = (44 / 45, -56 / 15, 32 / 9)
-A_4 = (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729)
-A_5 = (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656)
-A_6 = (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84)
-
-#: Difference between the fifth-order and the fourth-order result.
-ERROR_WEIGHTS = (71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40)
-
-#: Fourth-order dense output (Hairer, Norsett, Wanner, Solving ODEs I, II.6).
-DENSE_WEIGHTS = (
-    -12715105075 / 11282082432, 0.0, 87487479700 / 32700410799, -10690763975 / 1880347072,
-    701980252875 / 199316789632, -1453857185 / 822651844, 69997945 / 29380423,
-)  # fmt: skip
-
-STAGE_COUNT = 7
+# Names of their own: what the compiler takes for a constant.
+A_1, A_2, A_3, A_4, A_5, A_6 = EXPLICIT.stages
+ERROR_WEIGHTS, DENSE_WEIGHTS = EXPLICIT.error, EXPLICIT.dense
 
 
 @always_inlined
@@ -81,7 +67,7 @@ def explicit_step(rule, kind, work):
     put(work, FRESH + 1, a_new)
     put(work, FRESH + 2, b_new)
     distance = _squares(w_new - w_old, a_new - a_old, b_new - b_old)
-    last, h = SLOPE + 3 * (STAGE_COUNT - 1), get(work, H)
+    last, h = SLOPE + 3 * (EXPLICIT_STAGES - 1), get(work, H)
     stretch = _squares(
         get(work, last) - get(work, last - 3),
         get(work, last + 1) - get(work, last - 2),
@@ -89,7 +75,7 @@ def explicit_step(rule, kind, work):
     )
     for variable in range(3):
         put(work, SLOPE_NEW + variable, get(work, last + variable))
-        put(work, ERROR + variable, h * _combined(ERROR_WEIGHTS, STAGE_COUNT, variable, work))
+        put(work, ERROR + variable, h * _combined(ERROR_WEIGHTS, EXPLICIT_STAGES, variable, work))
     return smaller(room, left), stretch, distance
 
 
@@ -107,7 +93,7 @@ def explicit_dense(work):
         start = h * get(work, SLOPE + variable)
         begin = start - change
         end = change - h * get(work, SLOPE_NEW + variable) - begin
-        bend = h * _combined(DENSE_WEIGHTS, STAGE_COUNT, variable, work)
+        bend = h * _combined(DENSE_WEIGHTS, EXPLICIT_STAGES, variable, work)
         put(work, DENSE + variable, start)
         put(work, DENSE + 3 + variable, end + bend - begin)
         put(work, DENSE + 6 + variable, -fma(2.0, bend, end))

@@ -2,7 +2,7 @@
 
 Explicit Runge-Kutta pair 5(4) of Dormand and Prince, its step adapted to each network alone; output at given times by
 the pair's fourth-order interpolant. The flow lives where the expected loss is finite, inside spectral radius one. A
-step into the outside fails and is tried again with a quarter of its length; when no length is left, the network has
+step into the outside fails and is tried again with a part of its length; when no length is left, the network has
 left the domain.
 """
 
@@ -11,40 +11,32 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..compile import apart, halted, kernel
+from ..tableau import EXPLICIT, EXPLICIT_STAGES
 from ..updates.infinite import infinite_update_of
-
-REACHED_END, CONVERGED, LEFT_DOMAIN, STEP_LIMIT = range(4)
-
-#: Dormand and Prince (1980): stages, fifth-order weights minus fourth-order ones; Shampine's interpolant (1986).
-_STAGES = np.array(
-    [
-        [1 / 5, 0, 0, 0, 0, 0],
-        [3 / 40, 9 / 40, 0, 0, 0, 0],
-        [44 / 45, -56 / 15, 32 / 9, 0, 0, 0],
-        [19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729, 0, 0],
-        [9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656, 0],
-        [35 / 384, 0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84],
-    ]
-)
-_ERROR = np.array([71 / 57600, 0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40])
-_DENSE = np.array(
-    [
-        -12715105075 / 11282082432, 0, 87487479700 / 32700410799, -10690763975 / 1880347072,
-        701980252875 / 199316789632, -1453857185 / 822651844, 69997945 / 29380423,
-    ]
+from .constants import (
+    DOMAIN_MARGIN,
+    FAILED,
+    FIRST_SHARE,
+    FIRST_STEP,
+    LARGEST_FACTOR,
+    LEAST_FACTOR,
+    PACE,
+    SAFETY,
+    SHORTEST,
 )  # fmt: skip
 
-#: The step's length changes by at least and at most these factors, and aims at this share of the tolerance.
-_SHRINK, _GROW, _SAFETY = 0.2, 5.0, 0.9
+#: How a network ended.
+STATUSES = ("reached_end", "converged", "left_domain", "step_limit")
+REACHED_END, CONVERGED, LEFT_DOMAIN, STEP_LIMIT = range(4)
+# It has not.
+_RUNNING = -1
 
-#: Steps over which a network's speed is averaged: single slopes of a stiff flow are noise of the tolerance's size.
-_PACE = 128
+_STAGES = np.array([(*row, *(0.0,) * (6 - len(row))) for row in EXPLICIT.stages])
+_ERROR, _DENSE = np.array(EXPLICIT.error), np.array(EXPLICIT.dense)
 
-#: Most doublings of an update along a flow: its domain ends where the spectral radius passes 1 - 2e-6.
-_DOUBLINGS = 24
-
-#: A step of less than this share of the time reached so far is no step.
-_SHORTEST = 1e-13
+#: Most doublings of an update along a flow: its domain ends where the spectral radius passes 1 - 20 / 2^doublings,
+#: about where that of modes does.
+_DOUBLINGS = int(np.log2(20 / DOMAIN_MARGIN))
 
 
 class Control(NamedTuple):
@@ -80,7 +72,7 @@ def _error(state, new, slopes, step, control):
     summed, used = 0.0, 0
     for i in range(len(state)):
         difference = 0.0
-        for stage in range(7):
+        for stage in range(EXPLICIT_STAGES):
             difference += _ERROR[stage] * slopes[stage, i]
         if new[i] != 0.0 or state[i] != 0.0:
             used += 1
@@ -90,8 +82,8 @@ def _error(state, new, slopes, step, control):
 
 @apart
 def _try_step(m, rule, state, slopes, step, new):
-    """All stages of one step; ``new`` receives the state after it, ``slopes[6]`` its slope. True if they exist."""
-    for stage in range(6):
+    """All stages of one step; ``new`` receives the state after it, the last slope its own. True if they exist."""
+    for stage in range(EXPLICIT_STAGES - 1):
         for i in range(len(state)):
             moved = 0.0
             for earlier in range(stage + 1):
@@ -109,22 +101,22 @@ def _interpolate(state, new, slopes, step, fraction, out):
     for i in range(len(state)):
         difference = new[i] - state[i]
         start = step * slopes[0, i] - difference
-        end = difference - step * slopes[6, i] - start
+        end = difference - step * slopes[-1, i] - start
         dense = 0.0
-        for stage in range(7):
+        for stage in range(EXPLICIT_STAGES):
             dense += _DENSE[stage] * slopes[stage, i]
         out[i] = state[i] + fraction * (difference + rest * (start + fraction * (end + rest * step * dense)))
 
 
 @apart
 def _first_step(state, slope, control, span):
-    """A hundredth of the time in which the state changes by its own size."""
+    """A share of the time in which the state changes by its own size."""
     size, speed = 0.0, 0.0
     for i in range(len(state)):
         scale = control.atol + control.rtol * abs(state[i])
         size += (state[i] / scale) ** 2
         speed += (slope[i] / scale) ** 2
-    return min(span, 0.01 * np.sqrt(size / speed) if speed > 0.0 and size > 0.0 else 1e-6)
+    return min(span, FIRST_SHARE * np.sqrt(size / speed) if speed > 0.0 and size > 0.0 else FIRST_STEP)
 
 
 @apart
@@ -156,8 +148,9 @@ def matrix_flow(m, rule, control, times, outcome):
     """
     states, losses = outcome.states, outcome.losses
     count = states.shape[1]
-    state, new, slopes, shown = m.flat[:count].copy(), np.empty(count), np.empty((7, count)), np.empty(count)
-    now, end, made, record, status = 0.0, times[-1], 0, 0, -1
+    state, new, shown = m.flat[:count].copy(), np.empty(count), np.empty(count)
+    slopes = np.empty((EXPLICIT_STAGES, count))
+    now, end, made, record, status = 0.0, times[-1], 0, 0, _RUNNING
     loss, inside = _slope(m, rule, state, slopes[0])
     if not inside:
         m.flat[:count] = state
@@ -167,31 +160,31 @@ def matrix_flow(m, rule, control, times, outcome):
     while record < len(times) and times[record] <= now:
         states[record], losses[record] = state, loss
         record += 1
-    while status < 0:
-        if accepted == _PACE:
+    while status == _RUNNING:
+        if accepted == PACE:
             if _largest_difference(state, anchor) <= control.settled * (now - since):
                 status = CONVERGED
             anchor[:] = state
             since, accepted = now, 0
-        if status >= 0:
+        if status != _RUNNING:
             break
         if now >= end:
             status = REACHED_END
         elif made >= control.most_steps:
             status = STEP_LIMIT
-        elif step <= _SHORTEST * max(now, end * _SHORTEST):
+        elif step <= SHORTEST * max(now, end * SHORTEST):
             status = LEFT_DOMAIN
-        if status >= 0 or halted(m.places):
+        if status != _RUNNING or halted(m.places):
             break
         step = min(step, end - now)
         made += 1
         if not _try_step(m, rule, state, slopes, step, new):
-            step *= 0.25
+            step *= FAILED
             continue
         error = _error(state, new, slopes, step, control)
-        factor = min(_GROW, max(_SHRINK, _SAFETY * error ** (-0.2))) if error > 0.0 else _GROW
+        factor = min(LARGEST_FACTOR, max(LEAST_FACTOR, SAFETY * error ** (-0.2))) if error > 0.0 else LARGEST_FACTOR
         if not error <= 1.0:
-            step *= min(factor, 1.0) if error == error else 0.25
+            step *= min(factor, 1.0) if error == error else FAILED
             continue
         after = end if step >= end - now else now + step
         while record < len(times) and times[record] <= after:
@@ -202,7 +195,7 @@ def matrix_flow(m, rule, control, times, outcome):
         now = after
         accepted += 1
         state[:] = new
-        slopes[0] = slopes[6]
+        slopes[0] = slopes[-1]
         step *= factor
     if status == CONVERGED:
         last = _slope(m, rule, state, new)[0]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..compile import always_inlined, kernel
+from ..compile import always_inlined, inlined, kernel
 from ..simd.lanes import fma, sqrt
 from .memory import FRESH, SLOPE, SLOPE_NEW, STATE, H, get, modes
 
@@ -47,6 +47,15 @@ def relative_loss(rows, work):
     return total / (own * both_ * p * p)
 
 
+@inlined
+def _large_loss(w, q, goal, product):
+    """The same in units of p^2, where a square is no number; infinite where the loss is too large for one."""
+    own, e, d = 1.0 - w * w, q / product - 1.0, w - goal
+    shared = (2.0 * e * w * d + d * d * (1.0 + w * goal) / (1.0 - goal * goal)) / (1.0 - w * goal)
+    loss = product * (product * ((e * e + shared) / (2.0 * own))) if own > 0.0 else np.inf
+    return loss if loss == loss else np.inf
+
+
 @kernel
 def mode_losses(states, teachers, losses):
     """Losses of modes, half the squared norm of the error system; infinite where |w| >= 1.
@@ -70,4 +79,5 @@ def mode_losses(states, teachers, losses):
             w, q = states[0][point, i], states[1][point, i] * states[2][point, i]
             own, e, d = 1.0 - w * w, q - product, w - goal
             shared = (2.0 * e * product * w * d + power * d * d * (1.0 + w * goal)) / (1.0 - w * goal)
-            losses[point, i] = (e * e + shared) / (2.0 * own) if own > 0.0 else np.inf
+            loss = (e * e + shared) / (2.0 * own) if own > 0.0 else np.inf
+            losses[point, i] = loss if np.isfinite(loss) else _large_loss(w, q, goal, product)

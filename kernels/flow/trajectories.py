@@ -6,7 +6,7 @@ import numpy as np
 
 from ..compile import inlined
 from ..simd.lanes import WIDTH
-from .control import GROWTH
+from .constants import GROWTH, LEAST_FIRST
 from .memory import CALLS, GROWN, LEARNT, LOSS, MODE, NEXT_TIME, PATH, ROWS, SLOPE, STATE, STEP, TIME
 from .outputs import fill_rest
 
@@ -85,4 +85,4 @@ def first_step(lane, options, pace, end, work):
         size += (work[(STATE + variable) * WIDTH + lane] / scale) ** 2
         speed += (work[(SLOPE + variable) * WIDTH + lane] / scale) ** 2
     step = pace * np.sqrt(size / speed) if speed > 0.0 else end
-    work[STEP * WIDTH + lane] = options[3] if options[3] > 0.0 else min(max(step, 1e-8 * end), end)
+    work[STEP * WIDTH + lane] = options[3] if options[3] > 0.0 else min(max(step, LEAST_FIRST * end), end)

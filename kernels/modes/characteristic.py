@@ -9,6 +9,13 @@ and 1 under a finite one, the trace and the minors of that module's closed form 
 Under an endless horizon E G = e, E H = pi w*, and E (G + H) = E G^2 = 1 without a rounding. The eigenvalues times D are
 t, the larger one in size, and c0 D^2 / t: 1/(D t) gives both.
 
+    step      points      reads                  writes to the ring
+    ------------------------------------------------------------------------------
+    1         i .. i+7    s, f, teacher's rows   c1 D / 2, c0 D^2, D, margin      (:func:`_polynomials`)
+    2         i-8 ..      c1 D / 2, c0 D^2       square root of the discriminant  (:func:`_root`)
+    3         i-16 ..     all of these           1/(D t)                          (:func:`_inverse`)
+    results   i-24 ..     all of these           :func:`rate` or :func:`pair`, :func:`kinds`
+
 The points of a chunk are the columns of an array that stays in the cache. A step takes eight of them from some rows to
 others, and steps on different points alternate (:func:`step`): while the divider works on some, the rest of the
 processor has others to go on with. Conditions are signs of numbers: truth values of eight lanes that come from
@@ -21,6 +28,7 @@ from ..arrays.grid import source
 from ..compile import always_inlined, inlined
 from ..simd.lanes import WIDTH, absolute, either, fma, less, load, select, smaller, splat, sqrt, store
 from ..simd.machine import negative
+from .eigenvalues import SADDLE, STABLE_NODE, STABLE_SPIRAL, UNSTABLE_NODE
 from .horizon import truncated
 
 #: Rows of a chunk of points: teacher w*, teacher p, position s, feedback r, fixed propagator, horizon (0: endless).
@@ -36,7 +44,7 @@ ROWS = PARAMETERS + 7
 _HALF, _MINORS, _DENOMINATOR, _MARGIN, _ROOT, _INVERSE = range(6)
 RING = (6, 4 * WIDTH)
 
-#: Kind of a point that is left to the general formula: zeros, infinities, NaN, sizes outside the bounds below.
+#: Kind of a point that is left to the plain formula: zeros, infinities, NaN, sizes outside the bounds below.
 UNSETTLED = 8
 
 # s^2, p^2 and |f s| above the first lose no digits in any product that follows; c1 D / 2, c0 D^2 and 1/(D t) below the
@@ -125,9 +133,9 @@ def kinds(ring, i):
     """Kinds of the eight points at i - DELAY, UNSETTLED where the results do not hold."""
     i = _place(i - DELAY)
     half, minors = load(ring, (_HALF, i)), load(ring, (_MINORS, i))
-    kind = select(negative(half), splat(3.0), splat(0.0))
-    kind = select(negative(fma(half, half, -minors)), kind + 1.0, kind)
-    kind = select(negative(minors), splat(2.0), kind)
+    kind = select(negative(half), splat(float(UNSTABLE_NODE)), splat(float(STABLE_NODE)))
+    kind = select(negative(fma(half, half, -minors)), kind + float(STABLE_SPIRAL - STABLE_NODE), kind)
+    kind = select(negative(minors), splat(float(SADDLE)), kind)
     zero = either(negative(absolute(half) - _TINY), negative(absolute(minors) - _TINY))
     kind = select(either(zero, negative(load(ring, (_MARGIN, i)))), splat(float(UNSETTLED)), kind)
     # NaN, which may have any sign, fails the comparison.

@@ -8,8 +8,16 @@ flow's Jacobian has the eigenvalues 0 and ``[-c1 +- sqrt(c1^2 - 4 c0)] / 2``, wi
 
 BPTT: G = A, H = w*^2 A^2. tBPTT(1): G = 1, H = 0. RFLO: G = 1/(1 - w_hat w*), H = w_hat w* G^2.
 The eigenvalue nearer to 0 comes from the product of the two, free of cancellation. A map evaluates the quicker form of
-:mod:`~fastmodes.kernels.modes.characteristic`, and the general one here where that one leaves the range of numbers: at
-zeros of p or r, and beyond sizes of 1e19 or so.
+:mod:`~fastmodes.kernels.modes.characteristic`, and the plain one of :mod:`~fastmodes.kernels.modes.eigenvalues` where
+that one leaves the range of numbers: at zeros of p or r, and beyond sizes of 1e19 or so. The flow asks for
+:func:`slowest_rate` on lanes.
+
+    grid --find_rows--> chunk of 2048 points --teacher_rows--> what w*, p, pi, tau alone decide
+                          |
+                          +--_write--> eight points at a time through three stages (characteristic.step)
+                          |              i: c1 D, c0 D^2, D    i - 8: root    i - 16: 1/(D t)    i - 24: results, kinds
+                          |
+                          +--_settle--> points whose kind is UNSETTLED, one by one (eigenvalues.eigenvalue_pair)
 """
 
 import numpy as np
@@ -21,10 +29,9 @@ from ..simd.lanes import WIDTH, absolute, equal, fma, less, load, select, splat,
 from ..simd.machine import fetch, store_bytes
 from . import characteristic as quick
 from .characteristic import FEEDBACK, HORIZON, PARAMETERS, POSITION, PRODUCT, PROPAGATOR, TEACHER, UNSETTLED
+from .eigenvalues import KINDS as KINDS
+from .eigenvalues import eigenvalue_pair
 from .horizon import digit_count, truncated
-
-#: Value of the kind at a point; saddles have one growing and one decaying direction, marginal points a rate of 0.
-KINDS = ("stable_node", "stable_spiral", "saddle", "unstable_node", "unstable_spiral", "marginal")
 
 # Points of a chunk: what varies over it is copied, where that is necessary, to the cache.
 _CHUNK = 2048
@@ -80,15 +87,6 @@ def slowest_rate(mode, position, rule):
     return high
 
 
-@always_inlined
-def _kind(c1, c0, imaginary):
-    """Index into KINDS, as lanes of floats: stable if c1 > 0 and c0 > 0, a saddle if c0 < 0."""
-    spiral = less(0.0, imaginary)
-    stable, unstable = select(spiral, splat(1.0), splat(0.0)), select(spiral, splat(4.0), splat(3.0))
-    kind = select(less(0.0, c1), stable, select(less(c1, 0.0), unstable, splat(5.0)))
-    return select(less(0.0, c0), kind, select(less(c0, 0.0), splat(2.0), splat(5.0)))
-
-
 @inlined
 def _write(ring, chunk, flat, pool, found, span, feedback, size, values, kinds, begin, tail, tail_kinds):
     """Results of ``size`` points; eight that reach before the first or past the last one go to a buffer."""
@@ -112,35 +110,24 @@ def _write(ring, chunk, flat, pool, found, span, feedback, size, values, kinds, 
 
 
 @inlined
-def _settle(flat, pool, found, feedback, size, moving, bits, values, kinds, begin, tail, tail_kinds):
-    """Evaluate the general formula where the kind is UNSETTLED."""
+def _settle(flat, pool, found, feedback, moving, values, kinds):
+    """Evaluate the plain formula where the kind is UNSETTLED, ``values`` and ``kinds`` being those of the chunk."""
     w_from, w_place, w_span = source(pool, flat, found, TEACHER)
     p_from, p_place, p_span = source(pool, flat, found, PRODUCT)
     s_from, s_place, s_span = source(pool, flat, found, POSITION)
     f_from, f_place, f_span = source(pool, flat, found, feedback)
     pi_from, pi_place, pi_span = source(pool, flat, found, TEACHER if moving else PROPAGATOR)
     horizons, h_place, h_span = source(pool, flat, found, HORIZON)
-    for i in range(0, size, WIDTH):
-        here = range(begin + i, begin + min(i + WIDTH, size))
-        seen = 0
-        for k in here:
-            seen |= kinds[k]
-        if not seen & UNSETTLED:
-            continue
-        w, p = load(w_from, (w_place + (i & w_span),)), load(p_from, (p_place + (i & p_span),))
-        s, f = load(s_from, (s_place + (i & s_span),)), load(f_from, (f_place + (i & f_span),))
-        pi, horizon = load(pi_from, (pi_place + (i & pi_span),)), load(horizons, (h_place + (i & h_span),))
-        c1, c0 = _coefficients(w, p, s, f, pi, horizon, bits)
-        low, high, imaginary = _eigenvalues(c1, c0)
-        store_bytes(tail_kinds, (0,), _kind(c1, c0, imaginary))
-        store(tail, (0, 0), low if len(values) == 3 else -high)
-        store(tail, (1, 0), high)
-        store(tail, (2, 0), imaginary)
-        for k in here:
-            if kinds[k] == UNSETTLED:
-                kinds[k] = tail_kinds[k - begin - i]
-                for part in range(len(values)):
-                    values[part, k] = tail[part, k - begin - i]
+    for i in range(len(kinds)):
+        if kinds[i] == UNSETTLED:
+            low, high, imaginary, kinds[i] = eigenvalue_pair(
+                w_from[w_place + (i & w_span)], p_from[p_place + (i & p_span)], s_from[s_place + (i & s_span)],
+                f_from[f_place + (i & f_span)], pi_from[pi_place + (i & pi_span)], horizons[h_place + (i & h_span)],
+            )  # fmt: skip
+            if len(values) == 3:
+                values[0, i], values[1, i], values[2, i] = low, high, imaginary
+            else:
+                values[0, i] = -high
 
 
 @kernel
@@ -191,7 +178,8 @@ def optimal_stability(pool, places, shape, first, rule, eigenvalues, kinds):
         for kind in kinds[begin : begin + size]:
             seen |= kind
         if seen & UNSETTLED:
-            _settle(flat, pool, found, feedback, size, moving, bits, eigenvalues, kinds, begin, tail, tail_kinds)
+            here = slice(begin, begin + size)
+            _settle(flat, pool, found, feedback, moving, eigenvalues[:, here], kinds[here])
         begin += size
 
 

@@ -113,6 +113,10 @@ def _comparison(symbol):
 
 
 def _item_pointer(context, builder, array_type, array, index_type, index):
+    if isinstance(array_type, types.CPointer):
+        (position,) = cgutils.unpack_tuple(builder, index)
+        position = context.cast(builder, position, index_type.types[0], types.intp)
+        return builder.bitcast(builder.gep(array, [position]), _VECTOR.as_pointer())
     struct = context.make_array(array_type)(context, builder, array)
     positions = cgutils.unpack_tuple(builder, index, count=array_type.ndim)
     positions = [context.cast(builder, p, k, types.intp) for p, k in zip(positions, index_type.types, strict=True)]
@@ -126,6 +130,8 @@ def _item_pointer(context, builder, array_type, array, index_type, index):
 
 
 def _is_place(array, index):
+    if array == types.CPointer(types.float64):
+        return isinstance(index, types.BaseTuple) and len(index) == 1
     return (
         isinstance(array, types.Array) and array.dtype == types.float64
         and isinstance(index, types.BaseTuple) and len(index) == array.ndim
