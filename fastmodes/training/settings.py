@@ -14,8 +14,9 @@ from ..kernels.training import loop as training
 from ..kernels.training import optimizers
 from ..networks.network import LinearRNN, check_network, check_pair, random_feedback, random_student
 from ..rules import check_rules
+from ..updates.feedback import MOST_SEEDS, check_each_feedback
 from ..updates.infinite import spectral_radius
-from ..updates.one import MOST_SEEDS, check_each_feedback, kernel_rule
+from ..updates.one import kernel_rule
 from ..validation import check_integer, check_memory, check_sequence, check_steps, shown
 from .optimizers import complete_optimizer, in_kernel
 from .parameters import TRAIN, check_parameters

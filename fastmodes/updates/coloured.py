@@ -26,9 +26,10 @@ import numpy as np
 from ..networks.network import LinearRNN, check_pair
 from ..rules import check_rule
 from ..validation import check_array, check_choice, check_integer, check_number, check_steps
+from .feedback import check_feedback
 from .infinite import spectral_radius
 from .loss import covariance_factors
-from .one import LOSSES, Update, check_feedback, expected_update
+from .one import LOSSES, Update, expected_update
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -5,7 +5,6 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-import xarray as xr
 
 from ..kernels.arrays import layout
 from ..kernels.updates import credit, online, sampled
@@ -13,13 +12,12 @@ from ..kernels.updates import recursion as expected
 from ..networks.network import check_pair
 from ..parallel import serial_linear_algebra
 from ..rules import check_rule
-from ..validation import check_array, check_choice, check_flag, check_memory, check_sequence, check_steps
+from ..validation import check_array, check_choice, check_flag, check_memory, check_steps
 from . import infinite as stationary
+from .feedback import check_feedback
 from .impulses import covariance_root
 
 LOSSES = ("final", "sequence")
-#: More students or seeds than this are a sweep, or a slip of the keyboard.
-MOST_SEEDS = 1_000_000
 
 
 class Update(NamedTuple):
@@ -32,51 +30,6 @@ class Update(NamedTuple):
     readout: Any
     recurrent: Any
     input: Any
-
-
-def check_feedback(rule, feedback, n_out, n_hidden):
-    """The feedback matrix of a rule, or None where the rule reads none: what is given is checked, and left unread.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is missing or of the wrong shape.
-    """
-    if feedback is None:
-        if rule.reads_feedback:
-            raise ValueError(
-                f"feedback must be an array (n_out={n_out}, n_hidden={n_hidden}) for {rule.name}; got None"
-            )
-        return None
-    matrix = check_array("feedback", feedback, (n_out, n_hidden), dims=("n_out", "n_hidden"))
-    return matrix if rule.reads_feedback else None
-
-
-def check_each_feedback(rules, feedbacks, count, kind, n_out, n_hidden):
-    """R of each of ``count`` students or seeds (``kind``): one matrix, which serves all, or a sequence of them.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If their number or the shape of one differs.
-    """
-    reader = next((rule for rule in rules if rule.reads_feedback), rules[0])
-    if isinstance(feedbacks, np.ndarray | xr.DataArray | list | tuple) and _depth(feedbacks) == 2:
-        feedbacks = [feedbacks] * count
-    listed = check_sequence("feedbacks", feedbacks, "arrays (n_out, n_hidden)", MOST_SEEDS)
-    if len(listed) != count:
-        raise ValueError(f"feedbacks must hold one array for each of the {count} {kind}, or be one; got {len(listed)}")
-    for feedback in listed:
-        check_feedback(reader, feedback, n_out, n_hidden)
-    return [np.asarray(feedback, dtype=float) for feedback in listed]
-
-
-def _depth(values):
-    """Axes of an array or of nested sequences, without looking at more than their first entries."""
-    depth = 0
-    while isinstance(values, list | tuple) and len(values):
-        depth, values = depth + 1, values[0]
-    return depth + np.ndim(values)
 
 
 def kernel_rule(rule, place, n_hidden, steps, feedbacks):
