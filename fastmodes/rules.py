@@ -119,7 +119,17 @@ def bptt(*, name: str = "BPTT") -> LearningRule:
 def tbptt(horizon: int = 1, *, name: str | None = None) -> LearningRule:
     """Truncated backpropagation through time (Eqs. 4, 35-38): F = A, P = W, ``horizon`` steps back.
 
-    Called "tBPTT(3)" after its horizon, unless ``name`` says otherwise.
+    Parameters
+    ----------
+    horizon : int
+        At least 1.
+    name : str, optional
+        Label of the rule in results; default: "tBPTT(3)", after its horizon.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
     """
     return LearningRule(f"tBPTT({horizon})" if name is None else name, horizon=horizon)
 
@@ -127,7 +137,17 @@ def tbptt(horizon: int = 1, *, name: str | None = None) -> LearningRule:
 def rflo(decay: float = _DEFAULT_DECAY, *, name: str | None = None) -> LearningRule:
     """Random feedback local online learning (Murray 2019; Eqs. 5, 10, 43-50): F = R, P = ``decay`` times I.
 
-    Called "RFLO", or "RFLO(0.9)" after its decay where that is not 0.5, unless ``name`` says otherwise.
+    Parameters
+    ----------
+    decay : float
+        w_hat of Eq. 10.
+    name : str, optional
+        Label of the rule in results; default: "RFLO", or "RFLO(0.9)" after a decay other than 0.5.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
     """
     if name is None:
         decay = check_number("decay", decay)
@@ -138,7 +158,17 @@ def rflo(decay: float = _DEFAULT_DECAY, *, name: str | None = None) -> LearningR
 def eprop(horizon: int | None = None, *, name: str | None = None) -> LearningRule:
     """e-prop for rate networks (Bellec et al. 2020; Eqs. 51-52): F = R, P = diag(W).
 
-    Called "e-prop", or "e-prop(3)" after its horizon where that is not the full one, unless ``name`` says otherwise.
+    Parameters
+    ----------
+    horizon : int, optional
+        How many steps back credit reaches; default: to the first step.
+    name : str, optional
+        Label of the rule in results; default: "e-prop", or "e-prop(3)" after a finite horizon.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
     """
     rule = LearningRule("e-prop", feedback="random", propagator="recurrent_diagonal", horizon=horizon)
     if name is None and rule.horizon is not None:

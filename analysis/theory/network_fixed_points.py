@@ -23,9 +23,9 @@ import xarray as xr
 from ...files.schema import annotate, flag_attributes
 from ...networks.network import LinearRNN, check_pair
 from ...rules import check_rule, check_rules
+from ...updates.feedback import check_feedback
 from ...updates.infinite import Slope, spectral_radius
 from ...updates.loss import error_loss, joint_system, power_loss
-from ...updates.one import check_feedback
 from ...validation import check_number
 
 #: An end point is optimal if its loss is below this share of the teacher's output power.

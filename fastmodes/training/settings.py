@@ -14,8 +14,8 @@ from ..kernels.training import optimizers
 from ..networks.network import LinearRNN, check_network, check_pair, random_feedback, random_student
 from ..rule_codes import unit_decay
 from ..rules import check_rules
+from ..updates.feedback import MOST_SEEDS, check_each_feedback
 from ..updates.infinite import spectral_radius
-from ..updates.one import MOST_SEEDS, check_each_feedback
 from ..validation import check_integer, check_memory, check_sequence, check_steps, shown
 from .optimizers import complete_optimizer, in_kernel
 from .parameters import TRAIN, check_parameters

@@ -27,9 +27,10 @@ from ..networks.network import LinearRNN, check_pair
 from ..rule_codes import unit_decay
 from ..rules import check_rule
 from ..validation import check_array, check_choice, check_integer, check_memory, check_number, check_steps
+from .feedback import check_feedback
 from .infinite import spectral_radius
 from .loss import covariance_factors
-from .one import LOSSES, Update, check_feedback, diverged_loss, expected_update
+from .one import LOSSES, Update, diverged_loss, expected_update
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

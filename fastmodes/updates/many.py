@@ -13,8 +13,9 @@ from ..rule_codes import kernel_rule
 from ..rules import check_rule
 from ..validation import check_choice, check_steps
 from . import infinite
+from .feedback import check_each_feedback
 from .loss import error_loss, power_loss
-from .one import LOSSES, Update, check_each_feedback, expected_update
+from .one import LOSSES, Update, expected_update
 
 #: Networks that share a work space; a fixed number, so that nothing depends on the threads.
 _TOGETHER = 32

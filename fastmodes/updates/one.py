@@ -5,7 +5,6 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-import xarray as xr
 
 from ..kernels.arrays import layout
 from ..kernels.updates import online, recursion, sampled
@@ -14,13 +13,12 @@ from ..networks.running import batch_first_to_last, impulse_response, run_batch
 from ..parallel import interruptibly, serial_linear_algebra
 from ..rule_codes import carrier, kernel_rule
 from ..rules import check_rule
-from ..validation import check_array, check_choice, check_flag, check_memory, check_sequence, check_steps, one_by_one
+from ..validation import check_array, check_choice, check_flag, check_memory, check_steps
 from . import infinite
+from .feedback import check_feedback
 from .impulses import covariance_root
 
 LOSSES = ("final", "sequence")
-#: More students or seeds than this are a sweep, or a slip of the keyboard.
-MOST_SEEDS = 1_000_000
 
 
 class Update(NamedTuple):
@@ -33,50 +31,6 @@ class Update(NamedTuple):
     readout: Any
     recurrent: Any
     input: Any
-
-
-def check_feedback(rule, feedback, n_out, n_hidden):
-    """The feedback matrix of a rule, or None where the rule reads none: what is given is checked, and left unread.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is missing or of the wrong shape.
-    """
-    if feedback is None:
-        if rule.reads_feedback:
-            raise ValueError(
-                f"feedback must be an array (n_out={n_out}, n_hidden={n_hidden}) for {rule.name}; got None"
-            )
-        return None
-    matrix = check_array("feedback", feedback, (n_out, n_hidden), dims=("n_out", "n_hidden"))
-    return matrix if rule.reads_feedback else None
-
-
-def check_each_feedback(feedbacks, count, kind, n_out, n_hidden):
-    """R of each of ``count`` students or seeds (``kind``): one matrix, which serves all, or a sequence of them.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If their number or the shape of one differs.
-    """
-    if isinstance(feedbacks, np.ndarray | xr.DataArray | list | tuple) and _depth(feedbacks) == 2:
-        feedbacks = [feedbacks] * count
-    listed = check_sequence(
-        "feedbacks", one_by_one(feedbacks, "student", "seed"), "arrays (n_out, n_hidden)", MOST_SEEDS
-    )
-    if len(listed) != count:
-        raise ValueError(f"feedbacks must hold one array for each of the {count} {kind}, or be one; got {len(listed)}")
-    return [check_array("feedback", matrix, (n_out, n_hidden), dims=("n_out", "n_hidden")) for matrix in listed]
-
-
-def _depth(values):
-    """Axes of an array or of nested sequences, without looking at more than their first entries."""
-    depth = 0
-    while isinstance(values, list | tuple) and len(values):
-        depth, values = depth + 1, values[0]
-    return depth + np.ndim(values)
 
 
 def loss_weights(loss, steps):

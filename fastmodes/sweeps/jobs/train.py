@@ -19,8 +19,14 @@ VARIABLES = (
 
 _TAKEN = fields_of(TRAIN)
 
-#: Those of :func:`fastmodes.train`; recorded at the first and last epoch unless ``record_every`` says more.
-TrainParameters = create_model("TrainParameters", __base__=TeacherParameters, seed=(Seed, 0), **_TAKEN)
+TrainParameters = create_model(
+    "TrainParameters",
+    __base__=TeacherParameters,
+    __doc__="Those of fastmodes.train; recorded at the first and last epoch unless ``record_every`` says more.",
+    __module__=__name__,
+    seed=(Seed, 0),
+    **_TAKEN,
+)
 
 
 def compute(points):
