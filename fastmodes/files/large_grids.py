@@ -8,7 +8,7 @@ import xarray as xr
 from ..modes.grid import POINT
 from ..progress import progress_bar
 from ..validation import check_integer
-from .netcdf import check_lossless, write_netcdf
+from .netcdf import write_netcdf
 from .paths import check_writable
 from .pieces import write_pieces
 
@@ -62,7 +62,6 @@ def write_slabs(path, compute, parameters, *, slab_points=SLAB_POINTS, progress=
         first = slab(pieces[0])
         if len(pieces) == 1:
             return write_netcdf(first, path)
-        check_lossless(first)
         shapes = {
             name: tuple(length if d == dim else size for d, size in variable.sizes.items())
             for name, variable in first.variables.items()

@@ -1,6 +1,47 @@
 """What differs between a dataset and the one read back from its file, as far as netCDF can tell things apart."""
 
+import contextlib
+import warnings
+
 import numpy as np
+import xarray as xr
+
+from .encoding import decoding, encode
+
+#: What decoding raises; nothing there touches a disk.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, OSError, TypeError, ValueError, Warning)
+
+
+def check_lossless(dataset, content=None):
+    """Raise a ValueError that names what is not the same when ``dataset`` is read back from its file's ``content``."""
+    content = encode(dataset) if content is None else content
+    try:
+        with _decoding_without_doubt(content) as again:
+            changed = difference(dataset, again)
+    except _UNREADABLE as error:
+        raise ValueError(f"{_unreadable(dataset)} cannot be read back from a netCDF file: {error}") from error
+    if changed:
+        raise ValueError(f"dataset would not come back from a netCDF file as it is: {changed}")
+
+
+@contextlib.contextmanager
+def _decoding_without_doubt(content):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", xr.SerializationWarning)
+        with decoding(content) as again:
+            yield again
+
+
+def _unreadable(dataset):
+    """The name of a variable that cannot even be opened again."""
+    for name, variable in dataset.variables.items():
+        try:
+            with _decoding_without_doubt(encode(xr.Dataset({name: variable}))):
+                pass
+        except _UNREADABLE:
+            return repr(name)
+    return "dataset"
 
 
 def difference(before, after):

@@ -4,9 +4,7 @@ A file's bytes are made in memory and written by plain system calls: the netCDF 
 that a full disk cannot harm it, and what it would change is found before anything is written.
 """
 
-import contextlib
 import errno
-import warnings
 
 import numpy as np
 import xarray as xr
@@ -14,14 +12,11 @@ import xarray as xr
 from ..validation import shown
 from .disk import check_seal, read_bytes, remove_strays_of, seal, write_bytes
 from .encoding import decoding, encode, scratch_folder
-from .lossless import difference
+from .lossless import check_lossless
 from .paths import check_writable, local_path, make_folder
 from .pieces import write_pieces
 
-__all__ = ["check_lossless", "check_writable", "local_path", "make_folder", "read_netcdf", "write_netcdf"]
-
-#: What decoding raises; nothing there touches a disk.
-_UNREADABLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, OSError, TypeError, ValueError, Warning)
+__all__ = ["check_writable", "local_path", "make_folder", "read_netcdf", "write_netcdf"]
 
 
 def write_netcdf(dataset, path):
@@ -71,9 +66,6 @@ def write_netcdf(dataset, path):
 def _write_large(dataset, path):
     """Write what has no room in memory twice: arrays of numbers go through a pipe, one after the other."""
     arrays = {name: v for name, v in dataset.variables.items() if v.dtype.kind in "fiub" and v.ndim}
-    # Numbers that are stored as they are come back: of them one entry is tried, of all else everything.
-    check_lossless(dataset.drop_vars(arrays))
-    check_lossless(dataset.isel({dim: slice(0, 1) for dim in dataset.dims}))
     shapes = {name: variable.shape for name, variable in arrays.items()}
     write_pieces(path, dataset, shapes, ((name, [0] * array.ndim, array) for name, array in arrays.items()))
 
@@ -92,38 +84,6 @@ def _check_storable(dataset):
                 raise TypeError(
                     f"attribute {name!r} must be a number, a string or an array of these; got {shown(value)}"
                 )
-
-
-def check_lossless(dataset, content=None):
-    """Raise a ValueError that names what is not the same when ``dataset`` is read back from its file's ``content``."""
-    content = encode(dataset) if content is None else content
-    try:
-        with _decoding_without_doubt(content) as again:
-            changed = difference(dataset, again)
-    except _UNREADABLE as error:
-        raise ValueError(f"{_unreadable(dataset)} cannot be read back from a netCDF file: {error}") from error
-    if changed:
-        raise ValueError(f"dataset would not come back from a netCDF file as it is: {changed}")
-
-
-@contextlib.contextmanager
-def _decoding_without_doubt(content):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", xr.SerializationWarning)
-        with decoding(content) as again:
-            yield again
-
-
-def _unreadable(dataset):
-    """The name of a variable that cannot even be opened again."""
-    for name, variable in dataset.variables.items():
-        try:
-            with _decoding_without_doubt(encode(xr.Dataset({name: variable}))):
-                pass
-        except _UNREADABLE:
-            return repr(name)
-    return "dataset"
 
 
 def read_netcdf(path):

@@ -17,6 +17,7 @@ import numpy as np
 
 from .disk import remove_strays_of, replacing, seal_file, write_all
 from .encoding import encode, encoded
+from .lossless import check_lossless
 
 
 def write_pieces(path, dataset, shapes, pieces):
@@ -41,10 +42,12 @@ def write_pieces(path, dataset, shapes, pieces):
     sizes = {name: variable.size for name, variable in dataset.variables.items()}
     sizes |= {name: math.prod(shape) for name, shape in shapes.items()}
     needed = sum(size * dataset[name].dtype.itemsize for name, size in sizes.items())
-    beginning = encode(dataset, shapes)
     remove_strays_of(path)
     with replacing(path, needed) as (descriptor, temporary):
-        write_all(descriptor, beginning)
+        # Numbers that are stored as they are come back: of them one entry is tried, of what is whole everything.
+        check_lossless(dataset.drop_vars(shapes))
+        check_lossless(dataset.isel({dim: slice(0, 1) for dim in dataset.dims}))
+        write_all(descriptor, encode(dataset, shapes))
         with _writer(temporary) as pipe:
             for name, corner, piece in pieces:
                 _send(pipe, name, corner, encoded(piece).values)
@@ -54,13 +57,22 @@ def write_pieces(path, dataset, shapes, pieces):
 def _send(pipe, name, corner, values):
     text = values.dtype == object
     flat = np.ascontiguousarray(values).reshape(-1)
-    content = json.dumps(flat.tolist()).encode() if text else flat.view(np.uint8).data
+    content = _texts(name, flat.tolist()) if text else flat.view(np.uint8).data
     order = {
         "name": name, "corner": [int(place) for place in corner], "shape": values.shape, "bytes": len(content),
         "dtype": None if text else values.dtype.str,
     }  # fmt: skip
     pipe.write(json.dumps(order).encode() + b"\n")
     pipe.write(content)
+
+
+def _texts(name, texts):
+    for entry in texts:
+        if "\0" in entry or entry != entry.encode(errors="replace").decode():
+            raise ValueError(
+                f"the values of {name!r} would not come back from a netCDF file as they are; got {entry!a}"
+            )
+    return json.dumps(texts).encode()
 
 
 @contextlib.contextmanager

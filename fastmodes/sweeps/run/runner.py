@@ -100,7 +100,7 @@ def sweep(plan, out, *, client=None, processes=1, threads=None, shard=None, prog
 
 def _run(plan, store, todo, damaged, client, processes, threads, progress):
     """Compute ``todo``, shared with other runs in the same folder; return what was computed here."""
-    done, free = [], todo
+    done, free, remote = [], todo, client is not None or processes > 1
     left = {index: stop - start for index in todo for start, stop in [plan.block(index)]}
     try:
         with progress_bar(sum(left.values()), "points", progress and bool(left)) as bar:
@@ -108,7 +108,9 @@ def _run(plan, store, todo, damaged, client, processes, threads, progress):
                 steps = contextlib.closing(_backend(plan, store, free, damaged, client, processes, threads))
                 with steps as finished:
                     for block in finished:
-                        if block.bytes:
+                        # A worker that died may have written its block before.
+                        mine = block.bytes or (remote and store.files_of(block.block))
+                        if mine:
                             done.append(block)
                             bar.update(left.pop(block.block))
                 for index in _computed_elsewhere(plan, store, left, damaged):

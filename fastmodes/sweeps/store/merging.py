@@ -7,7 +7,6 @@ import numpy as np
 import xarray as xr
 
 from ...files.encoding import chunks
-from ...files.netcdf import check_lossless
 from ...files.paths import check_writable
 from ...files.pieces import write_pieces
 from ...progress import progress_bar
@@ -51,7 +50,6 @@ def merge(out, path, *, progress=True):
         message = f"{missing} of {plan.blocks} blocks are missing; run the sweep to its end, then merge"
         raise FileNotFoundError(errno.ENOENT, message, str(store.folder))
     dataset = assemble(plan, reader)
-    check_lossless(dataset.isel({dim: slice(0, 1) for dim in dataset.dims}))
     shapes = {name: variable.shape for name, variable in dataset.data_vars.items()}
     with progress_bar(plan.points, "points", progress) as bar:
         write_pieces(target, dataset, shapes, _pieces(plan, reader, shapes, bar))
