@@ -68,9 +68,9 @@ def _groups(root):
         lines = (Path(root) / "proc/self/cgroup").read_text().splitlines()
     except (OSError, ValueError):
         lines = []
-    found = [tuple(line.split(":", 2)[1:]) for line in lines if line.count(":") >= 2]
+    found = [line.split(":", 2)[1:] for line in lines if line.count(":") >= 2]
     # Also what lies right at the mounts, where the process's own line is missing or hidden.
-    return [*found, ("", "/"), ("memory", "/")]
+    return [*found, ["", "/"], ["memory", "/"]]
 
 
 def _read(path):

@@ -19,7 +19,6 @@ from .grid import check_range
 from .update import STATE, TEACHER, mode_entries, moves, rule_grid
 
 _BLOCK = 8192
-_SLAB_BY_SLAB = "fm.write_flow computes and writes it slab by slab"
 _LARGEST_STEP_COUNT = 1_000_000
 _DOMAIN_MARGIN = 1e-6
 
@@ -84,7 +83,7 @@ def flow(
             0.0,
         ]
     )
-    grid.check_memory(len(rules) * (4 * len(times) + 2), _SLAB_BY_SLAB, times=len(times))
+    grid.check_memory(len(rules) * (4 * len(times) + 2), "fm.write_flow goes slab by slab", times=len(times))
     states, ends = integrate(rules, grid, times, options, progress=progress)
     configuration = {"rtol": float(rtol), "atol": float(atol), "step_limit": int(step_limit)}
     dataset = _dataset(rules, grid, states, ("time", times))
@@ -163,14 +162,11 @@ def integrate(rules, grid, times, options, *, observe=False, progress=False, met
     def work(block):
         i, (start, stop) = block
         outputs, own = tuple(states[:, i, start:stop]), Ends(*(values[i, start:stop] for values in ends))
-        code = np.array(
-            [method == "stiff", rules[i].feedback == "readout", moves(rules[i]), hand_over, 0], dtype=np.int64
-        )
+        code = np.array([method == "stiff", rules[i].feedback == "readout", moves(rules[i]), hand_over, 0])
         points = readers[i](start, stop)
         for kind, todo in _kinds(points, code):
-            own_code = code * [1, 1, kind != ZERO, 1, 1]
-            with halting(own_code):
-                FLOW_LANES[kind](points, todo, times, own_code, options, outputs, own)
+            with halting(flags := code * [1, 1, kind != ZERO, 1, 1]):
+                FLOW_LANES[kind](points, todo, times, flags, options, outputs, own)
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
@@ -225,9 +221,8 @@ def discrete_map(
     counted = _ascending("epochs", np.atleast_1d(epochs))
     if not (counted == np.round(counted)).all() or counted[-1] > 10**9:
         raise ValueError(f"epochs must hold whole numbers from 0 to 1000000000; got {epochs!r}")
-    counted = counted.astype(np.int64)
     grid.check_memory(len(rules) * (4 * len(counted) + 2), "cut the grid into pieces", epochs=len(counted))
-    states = np.empty((3, len(rules), grid.size, len(counted)))
+    counted, states = counted.astype(np.int64), np.empty((3, len(rules), grid.size, len(counted)))
     outside = np.empty((len(rules), grid.size))
     readers = [_reader(grid, i, rule, ("learning_rate",)) for i, rule in enumerate(rules)]
 
