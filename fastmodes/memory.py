@@ -10,7 +10,8 @@ except ImportError:
     resource = None  # type: ignore[assignment]
 
 #: Files that limit memory: in version 2 of control groups, and in version 1.
-_UNIFIED, _MEMORY = ("memory.max", "memory.high"), ("memory.limit_in_bytes",)
+_UNIFIED: tuple = ("memory.max", "memory.high")
+_MEMORY: tuple = ("memory.limit_in_bytes",)
 
 
 def memory_size(root="/") -> float:

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+import xarray as xr
 from fastmodes.analysis.theory.learning_maps import learning_map
 from fastmodes.analysis.theory.linear_stability import write_stability
 
@@ -34,6 +35,12 @@ def starts(count):
     return fm.Modes(np.linspace(0.1, 0.5, count), 1.0, 0.8)
 
 
+def many(count):
+    """A grid whose parameters are small."""
+    axes = {name: xr.DataArray(np.linspace(0.1, 0.5, count), dims=name) for name in ("x", "y")}
+    return fm.Modes(axes["x"], axes["y"], 0.8)
+
+
 def train(hidden, epochs, **changes):
     options = {"seeds": range(4), "learning_rate": 1e-4, "steps": 100, "progress": False} | changes
     return fm.train([fm.bptt(), fm.eprop()], TEACHER, hidden=hidden, epochs=epochs, **options)
@@ -45,7 +52,7 @@ QUICK = {
         fm.bptt(), starts(20), GOAL, [10**9 if much else 10], learning_rate=1e-9
     ),
     "flow": lambda much: fm.flow(
-        fm.bptt(), starts(2_000_000 if much else 20), GOAL, 1e5, rtol=1e-12, atol=1e-15, step_limit=10**6
+        fm.bptt(), many(2000 if much else 5), GOAL, 1e5, rtol=1e-12, atol=1e-15, step_limit=10**6
     ),
     "train": lambda much: train(64 if much else 4, 10**6 if much else 2),
 }  # fmt: skip
@@ -76,13 +83,13 @@ SLOW = {
         fm.bptt(), network(200 if much else 4), TEACHER, np.zeros((2000 if much else 8, 100, 4))
     ),
     "learning_map": lambda much: learning_map(
-        fm.bptt(), starts(3_000_000 if much else 20), GOAL, rtol=1e-12, atol=1e-15, end=1e6
+        fm.bptt(), many(2000 if much else 5), GOAL, rtol=1e-12, atol=1e-15, end=1e6
     ),
     "write_flow": lambda much: fm.write_flow(
-        "flow.nc", fm.bptt(), starts(30_000_000 if much else 20), GOAL, 1e3, slab_points=10**5
+        "flow.nc", fm.bptt(), many(5000 if much else 5), GOAL, 1e3, slab_points=10**5
     ),
     "write_stability": lambda much: write_stability(
-        "map.nc", fm.rflo(0.5), 0.5, 1.0, np.linspace(0.1, 2, 30_000_000 if much else 20), slab_points=10**5
+        "map.nc", fm.rflo(0.5), *many(10_000 if much else 5)[:2], 1.0, slab_points=10**5
     ),
 }  # fmt: skip
 
