@@ -2,7 +2,8 @@
 
 The main thread never computes for long itself: it waits for threads (:mod:`fastmodes.parallel`), and a signal ends the
 waiting. A :class:`Stop` then tells the threads to end; Python looks at it between blocks, kernels that can run for more
-than a second look at a number of their own, see :func:`fastmodes.kernels.compile.halted`.
+than a second look at a number of their own, see :func:`fastmodes.kernels.compile.halted`. The kernels of one update by
+recursion or on given sequences, and the compiler, do not: they are left behind, to end by themselves.
 """
 
 import atexit

@@ -5,6 +5,7 @@ import numpy as np
 import xarray as xr
 
 from ..modes.grid import POINT
+from ..parallel import interruptibly
 from ..progress import progress_bar
 from ..validation import check_integer
 from .netcdf import NETCDF_LOCK, check_writable, replacing
@@ -52,13 +53,18 @@ def write_slabs(path, compute, parameters, *, slab_points=SLAB_POINTS, progress=
         for start in range(0, length, thickness):
             piece = slice(start, min(start + thickness, length))
             dataset = compute(**{name: _cut(value, dim, piece) for name, value in named.items()})
-            with NETCDF_LOCK:
-                if start == 0:
-                    _create(dataset, temporary, dim)
-                else:
-                    _append(dataset, temporary, dim, piece)
+            # Away from the main thread: the netCDF library swallows some of the interrupts that reach it.
+            interruptibly(_write_piece, dataset, temporary, dim, piece)
             bar.update((piece.stop - start) * layer)
     return path
+
+
+def _write_piece(dataset, path, dim, piece):
+    with NETCDF_LOCK:
+        if piece.start == 0:
+            _create(dataset, path, dim)
+        else:
+            _append(dataset, path, dim, piece)
 
 
 def _named(value):
