@@ -83,6 +83,12 @@ def working_for(stop):
         _here.stop = before
 
 
+def leave_if_stopped():
+    """Raise :class:`Stopped` if the calling thread's work is to end: for loops over long steps in Python."""
+    if current_stop().is_set():
+        raise Stopped
+
+
 @contextlib.contextmanager
 def halting(*arrays):
     """Inside, the last number of each int64 array becomes 1 when the calling thread's work is to end.
@@ -100,8 +106,7 @@ def halting(*arrays):
     finally:
         for flags in arrays:
             stop.forget(flags)
-    if stop.is_set():
-        raise Stopped
+    leave_if_stopped()
 
 
 @contextlib.contextmanager

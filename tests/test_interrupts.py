@@ -66,15 +66,15 @@ SLOW = {
         fm.bptt(), TEACHER, hidden=100 if much else 4, seeds=range(4), times=[1e6 if much else 1e-3], rtol=1e-12,
         progress=False,
     ),
-    "expected_update": lambda much: fm.expected_update(fm.bptt(), network(1500 if much else 8), TEACHER, 10**6),
+    "expected_update": lambda much: fm.expected_update(fm.bptt(), network(800 if much else 8), TEACHER, 10**6),
     "expected_update, infinite": lambda much: fm.expected_update(
-        fm.bptt(), network(1500 if much else 8), TEACHER, math.inf
+        fm.bptt(), network(800 if much else 8), TEACHER, math.inf
     ),
     "expected_updates": lambda much: fm.expected_updates(
         fm.bptt(), [network(200 if much else 4, i) for i in range(300 if much else 2)], TEACHER, 10**5
     ),
     "coloured_update": lambda much: fm.coloured_update(
-        fm.bptt(), network(1000 if much else 4), TEACHER, 10**6, fm.autoregressive_input(0.5, 4)
+        fm.bptt(), network(600 if much else 4), TEACHER, 10**6, fm.autoregressive_input(0.5, 4)
     ),
     "impulse_expectation": lambda much: fm.impulse_expectation(
         lambda x: fm.sampled_update(fm.bptt(), network(4), TEACHER, x), 10**5 if much else 2, 4
