@@ -2,7 +2,8 @@
 
 The main thread never computes for long itself: it waits for threads (:mod:`fastmodes.parallel`), and a signal ends the
 waiting. A :class:`Stop` then tells the threads to end; Python looks at it between blocks, kernels that can run for more
-than a second look at a number of their own, see :func:`fastmodes.kernels.compile.halted`.
+than a second look at a number of their own, see :func:`fastmodes.kernels.compile.halted`. The kernels of one update by
+recursion or on given sequences, and the compiler, do not: they are left behind, to end by themselves.
 """
 
 import atexit
@@ -82,6 +83,12 @@ def working_for(stop):
         _here.stop = before
 
 
+def leave_if_stopped():
+    """Raise :class:`Stopped` if the calling thread's work is to end: for loops over long steps in Python."""
+    if current_stop().is_set():
+        raise Stopped
+
+
 @contextlib.contextmanager
 def halting(*arrays):
     """Inside, the last number of each int64 array becomes 1 when the calling thread's work is to end.
@@ -99,8 +106,7 @@ def halting(*arrays):
     finally:
         for flags in arrays:
             stop.forget(flags)
-    if stop.is_set():
-        raise Stopped
+    leave_if_stopped()
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ except ImportError:
     resource = None  # type: ignore[assignment]
 
 #: Files that limit memory: in version 2 of control groups, and in version 1.
-_UNIFIED, _MEMORY = ("memory.max", "memory.high"), ("memory.limit_in_bytes",)
+_UNIFIED: tuple = ("memory.max", "memory.high")
+_MEMORY: tuple = ("memory.limit_in_bytes",)
 
 
 def memory_size(root="/") -> float:
@@ -68,9 +69,9 @@ def _groups(root):
         lines = (Path(root) / "proc/self/cgroup").read_text().splitlines()
     except (OSError, ValueError):
         lines = []
-    found = [tuple(line.split(":", 2)[1:]) for line in lines if line.count(":") >= 2]
+    found = [line.split(":", 2)[1:] for line in lines if line.count(":") >= 2]
     # Also what lies right at the mounts, where the process's own line is missing or hidden.
-    return [*found, ("", "/"), ("memory", "/")]
+    return [*found, ["", "/"], ["memory", "/"]]
 
 
 def _read(path):

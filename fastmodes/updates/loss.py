@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 
+from ..interrupts import leave_if_stopped
 from ..kernels.updates.doubling import NEGLIGIBLE
 
 #: Beyond this many doublings a system counts as not stable: spectral radius above about 1 - 20 / 2^40.
@@ -52,6 +53,7 @@ def covariance_factors(w, b, steps, weighted=False):
     sums = [base, base] if weighted else [base]
     count = 1
     for bit in f"{steps:b}"[1:]:
+        leave_if_stopped()
         if np.sum(power**2) <= NEGLIGIBLE:
             if weighted:
                 sums[1] = _compressed(sums[1], math.sqrt(steps - count) * sums[0])
@@ -71,6 +73,7 @@ def covariance_factors(w, b, steps, weighted=False):
 def _infinite_factor(w, factor):
     power = w
     for _ in range(MOST_DOUBLINGS):
+        leave_if_stopped()
         reach = np.abs(power).sum()
         if reach**2 <= NEGLIGIBLE:
             return factor
@@ -125,6 +128,7 @@ def _output_power(network, steps, loss, root):
     first = b @ b.T
     power, total, running, count = w, first, first, 1
     for bit in "0" * MOST_DOUBLINGS if steps == math.inf else f"{steps:b}"[1:]:
+        leave_if_stopped()
         reach = np.sum(power**2)
         if reach <= NEGLIGIBLE:
             break

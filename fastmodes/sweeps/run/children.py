@@ -68,7 +68,7 @@ def end(process):
 def orders():
     """In a child: the orders of its parent, one by one; the process ends when the parent is gone."""
     _die_with_parent()
-    received: queue.SimpleQueue = queue.SimpleQueue()
+    received = queue.SimpleQueue()
 
     def listen():
         for line in sys.stdin:
