@@ -87,7 +87,8 @@ OFTEN = [
     ("alignment by rule", "one epoch, all diverged"),
     ("unaligned students", "one epoch"),
     ("spectra", "all diverged"),
-    ("rank curves", "one epoch"),
+    ("rank curves", "one epoch, all diverged"),
+    ("what limits rank", "all diverged"),
     ("performance", "all diverged"),
     ("rank over choices", "all diverged"),
 ]

@@ -48,6 +48,8 @@ def median_and_band(values):
 
     Where every run is missing, so are the quantiles.
     """
+    if values.size == 0:
+        return np.empty((3, values.shape[1]))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
         warnings.filterwarnings("ignore", "invalid value", RuntimeWarning)
@@ -93,7 +95,7 @@ def draw_band(ax, x, variable, *, label=None, dataset=None, floor=None, alone=Fa
     below, above = np.clip(band[0], low, high), np.clip(band[2], low, high)
     if single:
         ax.vlines(x, below, above, color=line.get_color(), alpha=0.3, linewidth=3)
-    else:
+    elif x.size:
         ax.fill_between(x, below, above, color=line.get_color(), alpha=0.18, linewidth=0)
     _mark_ends(ax, x, values[lost], (low, high), line.get_color())
     if counts.size and counts.min() < len(values):

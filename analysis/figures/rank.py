@@ -122,6 +122,7 @@ def what_limits_rank(dataset):
     figure, axes = new_figure(1, 3, figsize=(14, 4.2))
     ratio, loss = dataset["participation_ratio"].sel(matrix="recurrent"), final_loss(dataset)
     axes[1].sharey(axes[0])
+    axes[2].set_yscale("log")
     looks = rule_looks(dataset)
     for rule, (name, label) in zip(training_rules(dataset), rule_labels(looks).items(), strict=True):
         if rule.horizon is not None:
@@ -146,7 +147,6 @@ def what_limits_rank(dataset):
     axes[2].scatter([], [], color="0.4", marker="o", label="feedback A")
     axes[2].scatter([], [], edgecolor="0.4", facecolor="none", marker="^", label="feedback R")
     legend(axes[2])
-    axes[2].set_yscale("log")
     axes[2].set_xlabel(axis_label(ratio))
     axes[2].set_ylabel("final validation loss")
     return figure
