@@ -69,7 +69,8 @@ def spoiled(value, rng):
         forms = (
             array.T, array.astype(np.float32), np.asfortranarray(array), array.astype(object), frozen, holed, array[:1],
             array[..., np.newaxis], array.astype(complex), array.tolist(), array[:0], xr.DataArray(array),
-            array * 1e200, xr.DataArray(array, dims=[f"odd_{i}" for i in range(array.ndim)]), np.ma.masked_less(array, 0.0),
+            array * 1e200, xr.DataArray(array, dims=[f"odd_{i}" for i in range(array.ndim)]),
+            np.ma.masked_less(array, 0.0),
         )  # fmt: skip
         return forms[rng.integers(len(forms))]
     return hostile(None, rng)
