@@ -58,9 +58,14 @@ def shown(arguments, changed):
     return ", ".join(parts)
 
 
-def silent_nan(result):
-    """A part of an update, of modes or of a map that is NaN although nothing says that it diverged."""
+def silent_nan(result, overflowing=False):
+    """A part of an update, of modes or of a map that is NaN although nothing says that it diverged.
+
+    Entries of an update may be differences of infinities where ``overflowing`` numbers were handed over.
+    """
     if isinstance(result, fm.Update):
+        if overflowing:
+            return False
         return np.isfinite(result.loss).all() and any(np.isnan(part).any() for part in result[1:])
     if isinstance(result, fm.Modes | np.ndarray | xr.DataArray | float):
         parts = result if isinstance(result, fm.Modes) else [result]
@@ -108,7 +113,7 @@ def check(base, number):
             if isinstance(error, KeyboardInterrupt):
                 raise
             return f"{told}: {type(error).__name__}: {error}"
-    if name not in _NAN_MEANS and silent_nan(result):
+    if name not in _NAN_MEANS and silent_nan(result, "e+2" in told or "e+3" in told):
         return f"{told}: NaN, {result!r}"
     return None
 

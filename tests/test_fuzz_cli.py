@@ -1,5 +1,6 @@
 """Random command lines and plans: an exit code that means something, a message, never a traceback."""
 
+import copy
 import json
 import math
 import warnings
@@ -120,7 +121,7 @@ def spoilt_line(rng):
     for _ in range(int(rng.integers(1, 4))):
         text = TEXTS[rng.integers(len(TEXTS))]
         kind = rng.random()
-        if kind < 0.7:
+        if kind < 0.7 and options:
             option = options[rng.integers(len(options))]
             arguments += [option.opts[0]] if option.is_flag else [option.opts[0], text]
         elif kind < 0.8:
@@ -148,9 +149,9 @@ def spoilt_plan(rng):
             parent, key = plan, str(rng.choice(KEYS))
         kind = rng.random()
         if kind < 0.6:
-            parent[key] = VALUES[rng.integers(len(VALUES))]
+            parent[key] = copy.deepcopy(VALUES[rng.integers(len(VALUES))])
         elif kind < 0.8:
-            parent[str(rng.choice(KEYS))] = VALUES[rng.integers(len(VALUES))]
+            parent[str(rng.choice(KEYS))] = copy.deepcopy(VALUES[rng.integers(len(VALUES))])
         else:
             parent.pop(key, None)
     text = toml(plan)

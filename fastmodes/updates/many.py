@@ -8,7 +8,7 @@ from ..kernels.updates import finite
 from ..kernels.updates import many as exact_batches
 from ..networks.network import check_pair
 from ..parallel import run_blocks
-from ..validation import check_choice, check_integer, check_steps, one_by_one
+from ..validation import check_choice, check_integer, check_sequence, check_steps, one_by_one
 from . import infinite as stationary
 from .loss import error_loss, power_loss
 from .one import LOSSES, Update, check_feedback, check_rule, expected_update
@@ -44,9 +44,7 @@ def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="fi
         As :func:`expected_update`; for students that differ in size.
     """
     check_rule(rule)
-    students = list(students)
-    if not students:
-        raise ValueError("students must hold at least one LinearRNN; got none")
+    students = check_sequence("students", students, "fastmodes.LinearRNN", 10**7)
     for student in students:
         check_pair(student, teacher)
         if student.n_hidden != students[0].n_hidden:
@@ -61,8 +59,11 @@ def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="fi
     if rule.feedback == "readout":
         check_feedback(rule, feedbacks, first.n_out, first.n_hidden)
         feedbacks = [first.readout] * len(students)
-    elif feedbacks is None or len(feedbacks := list(one_by_one(feedbacks, "student", "seed"))) != len(students):
-        raise ValueError(f"feedbacks must hold one array for each of the {len(students)} students for {rule.name}")
+    else:
+        if feedbacks is not None:
+            feedbacks = check_sequence("feedbacks", one_by_one(feedbacks, "student", "seed"), "arrays", 10**7)
+        if feedbacks is None or len(feedbacks) != len(students):
+            raise ValueError(f"feedbacks must hold one array for each of the {len(students)} students for {rule.name}")
     feedbacks = [
         f if rule.feedback == "readout" else check_feedback(rule, f, first.n_out, first.n_hidden) for f in feedbacks
     ]
