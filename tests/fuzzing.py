@@ -60,7 +60,7 @@ def spoiled(value, rng):
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         place = int(rng.integers(len(value)))
         return value._replace(**{value._fields[place]: hostile(value[place], rng)})
-    if isinstance(value, np.ndarray | list) and np.ndim(value) and np.asarray(value).dtype.kind in "fi":
+    if isinstance(value, np.ndarray | list) and np.size(value) and np.asarray(value).dtype.kind in "fi":
         array = np.asarray(value, dtype=float)
         frozen = array.copy()
         frozen.flags.writeable = False
