@@ -32,7 +32,7 @@ def runs():
 
 
 READERS = {
-    "predict_from_epoch": lambda data: analysis.predict_from_epoch(data, 5),
+    "predict_from_epoch": lambda data: analysis.predict_from_epoch(data, 0),
     "theory_error": analysis.theory_error,
     "rank": analysis.rank,
     "spectrum": analysis.spectrum,

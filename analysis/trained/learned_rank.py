@@ -140,7 +140,7 @@ def _inside(dataset, weights, rules):
     for matrix in MATRICES:
         values = change(weights[f"{matrix}_weights"])
         d = np.where(np.isfinite(values), values, np.nan)
-        left = np.linalg.pinv(r).swapaxes(-1, -2) @ d  # Q = (R^T)^+ D
+        left = np.linalg.pinv(np.where(np.isfinite(r), r, 0.0)).swapaxes(-1, -2) @ d  # Q = (R^T)^+ D
         inside_r = _energy(r.swapaxes(-1, -2) @ left)
         pinv_a = np.linalg.pinv(np.where(np.isfinite(a), a, 0.0))
         inside_a = _energy(a.swapaxes(-1, -2) @ (pinv_a.swapaxes(-1, -2) @ d))

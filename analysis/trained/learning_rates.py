@@ -61,6 +61,7 @@ def unit_rate(rule, w, *, feedback=1.0, epochs=3000):
     Returns
     -------
     float
+        NaN where no rate down to 1e-12 learns in so many epochs.
 
     Raises
     ------

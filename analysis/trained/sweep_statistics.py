@@ -1,5 +1,7 @@
 """Reduce sweep datasets over seeds: medians and quantiles, how runs ended, the fraction that converged."""
 
+import warnings
+
 import numpy as np
 import xarray as xr
 
@@ -37,7 +39,10 @@ def over_seeds(dataset, quantiles=(0.25, 0.5, 0.75)) -> xr.Dataset:
     reduced = {}
     for name in chosen:
         variable = dataset[name].load()
-        reduced[name] = variable.quantile(levels, dim="seed", skipna=True, keep_attrs=True)
+        with warnings.catch_warnings():
+            # Where no seed has a value, the quantile is NaN as well.
+            warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+            reduced[name] = variable.quantile(levels, dim="seed", skipna=True, keep_attrs=True)
     result = xr.Dataset(reduced)
     result["quantile"].attrs = {"long_name": "quantile over seeds", "units": "1"}
     return result.assign_attrs(dataset.attrs)

@@ -46,7 +46,10 @@ def write_slabs(path, compute, parameters, *, slab_points=SLAB_POINTS, progress=
     for array in _arrays(named.values()):
         sizes |= dict(array.sizes)
     if not sizes:
-        raise ValueError("parameters must vary along at least one dimension to be written in slabs; got numbers only")
+        raise ValueError(
+            f"one of {', '.join(parameters)} must vary along at least one dimension to be written in slabs; "
+            "got numbers only"
+        )
     dim = max(sizes, key=lambda name: sizes[name])
     layer = int(np.prod([size for name, size in sizes.items() if name != dim], dtype=np.int64))
     length = sizes[dim]
@@ -84,7 +87,7 @@ def _named(value):
     if isinstance(value, tuple):
         parts = [_named(part) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    if isinstance(value, xr.DataArray) or np.ndim(value) == 0:
+    if isinstance(value, xr.DataArray | xr.Dataset) or np.ndim(value) == 0:
         return value
     if np.ndim(value) != 1:
         raise ValueError(f"arrays must have one axis to be cut into slabs, or be DataArrays; got {np.ndim(value)} axes")

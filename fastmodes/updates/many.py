@@ -11,9 +11,9 @@ from ..networks.network import check_pair
 from ..parallel import check_threads, run_blocks
 from ..rule_codes import kernel_rule
 from ..rules import check_rule
-from ..validation import check_choice, check_steps
+from ..validation import check_choice, check_sequence, check_steps
 from . import infinite
-from .feedback import check_each_feedback
+from .feedback import MOST_SEEDS, check_each_feedback
 from .loss import error_loss, power_loss
 from .one import LOSSES, Update, expected_update
 
@@ -48,9 +48,7 @@ def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="fi
         As :func:`expected_update`; for students that differ in size.
     """
     rule = check_rule(rule)
-    students = list(students)
-    if not students:
-        raise ValueError("students must hold at least one LinearRNN; got none")
+    students = check_sequence("students", students, "fastmodes.LinearRNN", MOST_SEEDS)
     for student in students:
         check_pair(student, teacher)
         if student.n_hidden != students[0].n_hidden:

@@ -40,8 +40,9 @@ def compute(points):
                 rule, student, teacher, values["steps"],
                 feedback=feedback if rule.reads_feedback else None, loss=values["loss"],
             )  # fmt: skip
-            norms = [np.linalg.norm(part) for part in update[1:]]
-            results[place] = update.loss, *norms, _cosine(update, gradient)
+            with np.errstate(all="ignore"):
+                norms = [np.linalg.norm(part) for part in update[1:]]
+                results[place] = update.loss, *norms, _cosine(update, gradient)
     return xr.Dataset({name: ("point", results[:, i]) for i, name in enumerate(VARIABLES)})
 
 
