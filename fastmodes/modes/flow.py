@@ -287,14 +287,14 @@ def _per_point(rules, grid, values):
 
 def _dataset(rules, grid, states, axis):
     """The trajectories, and their loss."""
-    name, values = axis
-    read, losses = grid.reader(TEACHER), np.empty(states.shape[1:])
+    (name, values), read, losses = axis, grid.reader(TEACHER), np.empty(states.shape[1:])
 
     def work(block):
         i, (start, stop) = block
         mode_losses(tuple(states[:, i, start:stop]), read(start, stop), losses[i, start:stop])
 
-    run_blocks(work, [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)])
+    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(_BLOCK)]
+    run_blocks(work, blocks, quick=grid.size <= _BLOCK)
     dims, shape = ("rule", *grid.dims, name), (len(rules), *grid.shape, len(values))
     variables = dict(zip(("w", "a", "b", "loss"), (*states, losses), strict=True))
     return xr.Dataset(
