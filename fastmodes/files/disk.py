@@ -29,7 +29,7 @@ _DAY = 86400.0
 class Damaged(OSError):
     """A file that is not what was written."""
 
-    def __init__(self, path: PathLike, reason: str) -> None:
+    def __init__(self, path: PathLike, reason: str | None) -> None:
         super().__init__(errno.EIO, reason, str(path))
 
 
@@ -112,7 +112,7 @@ def replacing(path: PathLike, needed: int) -> Iterator[tuple[int, Path]]:
     except OSError as error:
         raise explained(error, path, needed) from error
     finally:
-        if descriptor is not None:
+        if descriptor is not None and temporary is not None:
             # After success there is nothing left under this name.
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -145,6 +145,7 @@ def _ending(path: Path) -> str:
 
 def explained(error: OSError, path: Path, needed: int) -> OSError:
     """The same kind of OSError, its message completed by the path, the bytes needed and the bytes free."""
+    free: int | str
     try:
         free = shutil.disk_usage(path.parent).free
     except OSError:

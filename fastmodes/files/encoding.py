@@ -41,7 +41,7 @@ def chunks(shape: Sequence[int]) -> list[int]:
     return sizes[::-1]
 
 
-def encode(dataset: xr.Dataset, pieces: Mapping[str, tuple[int, ...]] | tuple[()] = ()) -> bytes:
+def encode(dataset: xr.Dataset, pieces: Mapping[Any, tuple[int, ...]] | tuple[()] = ()) -> bytes:
     """Bytes of the netCDF4 file of a dataset: zlib level 1, shuffle and fletcher32 on every number.
 
     Parameters
@@ -115,7 +115,7 @@ def _named(what: str) -> Iterator[None]:
         raise ValueError(f"{what} cannot be stored in a netCDF file: {error}") from error
 
 
-def _put(file: netCDF4.Dataset, name: str, variable: xr.Variable, shape: tuple[int, ...], whole: bool) -> None:
+def _put(file: Any, name: str, variable: xr.Variable, shape: tuple[int, ...], whole: bool) -> None:
     dims = variable.dims
     variable = encoded(variable)
     # Texts of fixed length have one axis more.
@@ -171,4 +171,4 @@ def decoding(content: bytes) -> Iterator[xr.Dataset]:
             raise OSError("the file is empty")
         file = netCDF4.Dataset("dataset", memory=content)
         opened.callback(lambda: file.isopen() and file.close())
-        yield opened.enter_context(xr.open_dataset(NetCDF4DataStore(file)))
+        yield opened.enter_context(xr.open_dataset(NetCDF4DataStore(file)))  # type: ignore[no-untyped-call]

@@ -89,7 +89,7 @@ def write_slabs(
 
 def _cut_up(
     slabs: Iterable[xr.Dataset], dim: Hashable, pieces: list[slice]
-) -> Iterator[tuple[str, list[int], xr.Variable]]:
+) -> Iterator[tuple[Hashable, list[int], xr.Variable]]:
     for dataset, piece in zip(slabs, pieces, strict=True):
         for name, variable in dataset.variables.items():
             if dim in variable.dims:

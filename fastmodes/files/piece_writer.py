@@ -49,7 +49,8 @@ def main() -> None:
     folder, name = sys.argv[1:]
     # A bare name of letters and digits: the library cannot take it for an address.
     os.chdir(folder)
-    complete, answer = True, (0, "")
+    complete = True
+    answer: tuple[int | None, str | None] = (0, "")
     try:
         file = netCDF4.Dataset(name, "a")
         complete = write(file, sys.stdin.buffer)

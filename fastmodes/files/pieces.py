@@ -13,7 +13,7 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,8 +29,8 @@ from .lossless import check_lossless
 def write_pieces(
     path: Path,
     dataset: xr.Dataset,
-    shapes: Mapping[str, tuple[int, ...]],
-    pieces: Iterable[tuple[str, Sequence[int], xr.Variable]],
+    shapes: Mapping[Any, tuple[int, ...]],
+    pieces: Iterable[tuple[Hashable, Sequence[int], xr.Variable]],
 ) -> None:
     """Write a netCDF4 file whose variables come in pieces.
 
@@ -65,7 +65,7 @@ def write_pieces(
         seal_file(descriptor)
 
 
-def _send(pipe: IO[bytes], name: str, corner: Sequence[int], values: NDArray[Any]) -> None:
+def _send(pipe: IO[bytes], name: Hashable, corner: Sequence[int], values: NDArray[Any]) -> None:
     text = values.dtype == object
     flat = np.ascontiguousarray(values).reshape(-1)
     content = _texts(name, flat.tolist()) if text else flat.view(np.uint8).data
@@ -77,7 +77,7 @@ def _send(pipe: IO[bytes], name: str, corner: Sequence[int], values: NDArray[Any
     pipe.write(content)
 
 
-def _texts(name: str, texts: list[str]) -> bytes:
+def _texts(name: Hashable, texts: list[str]) -> bytes:
     for entry in texts:
         if "\0" in entry or entry != entry.encode(errors="replace").decode():
             raise ValueError(
@@ -98,6 +98,8 @@ def _writer(temporary: Path) -> Iterator[IO[bytes]]:
         [sys.executable, "-P", str(script), str(temporary.parent), temporary.name],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True,
     )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
         # A pipe that broke has an answer which says why.
         with contextlib.suppress(BrokenPipeError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numba
@@ -235,7 +235,7 @@ def annotate(
     return dataset
 
 
-def _check_form(name: str, variable: xr.Variable, coordinate: bool) -> None:
+def _check_form(name: Hashable, variable: xr.Variable, coordinate: bool) -> None:
     if coordinate:
         # The axes of a user's grid are numbers or labels.
         kinds, wanted = "fiubUO", "numbers or texts"

@@ -97,6 +97,8 @@ class _Worker:
 
     def __init__(self) -> None:
         self.process = children.start("fastmodes.sweeps.run.worker", "main", quiet=_Worker.quiet)
+        assert self.process.stdout is not None
+        self.stdout = self.process.stdout
         _Worker.quiet = True
         self.order: Order | None = None
 
@@ -106,7 +108,7 @@ class _Worker:
 
     def answer(self) -> Any:
         """The answer to the order, or None if the process has died."""
-        line = self.process.stdout.readline()
+        line = self.stdout.readline()
         return json.loads(line) if line.endswith("\n") else None
 
     def end(self) -> None:
@@ -122,7 +124,7 @@ def on_processes(orders: Sequence[Order], processes: int) -> Generator[Done, Non
         def start(order: Order) -> None:
             worker = _Worker()
             ended.callback(worker.end)
-            selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+            selector.register(worker.stdout, selectors.EVENT_READ, worker)
             worker.give(order)
 
         for _ in range(min(processes, len(todo))):
@@ -132,7 +134,7 @@ def on_processes(orders: Sequence[Order], processes: int) -> Generator[Done, Non
                 worker, order = key.data, key.data.order
                 answer = worker.answer()
                 if answer is None:
-                    selector.unregister(worker.process.stdout)
+                    selector.unregister(worker.stdout)
                     worker.end()
                     if order is None:
                         continue

@@ -60,6 +60,8 @@ def give(process: subprocess.Popen[str], order: object) -> None:
 
 def end(process: subprocess.Popen[str]) -> None:
     """Kill a child and clear up."""
+    assert process.stdin is not None
+    assert process.stdout is not None
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout):

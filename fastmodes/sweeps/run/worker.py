@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Container, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 from numba.core import config
@@ -83,7 +83,7 @@ def main() -> None:
     os.dup2(2, 1)
     for order in children.orders():
         try:
-            answer = {"done": carry_out(Order(*order))}
+            answer: dict[str, Any] = {"done": carry_out(Order(*order))}
         except Exception as error:
             number, path = getattr(error, "errno", None), getattr(error, "filename", None)
             message = getattr(error, "strerror", None) or str(error)

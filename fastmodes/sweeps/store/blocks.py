@@ -150,7 +150,8 @@ class Decoded:
         name, axes = header.text(), [sizes[header.whole()] for _ in range(header.whole())]
         attributes, kind = header.attributes(), _KINDS[header.whole()]
         header.whole()
-        return name, _Entry(*(zip(*axes, strict=True) if axes else ((), ())), attributes, kind, header.whole(8))
+        dims, shape = zip(*axes, strict=True) if axes else ((), ())
+        return name, _Entry(dims, shape, attributes, kind, header.whole(8))
 
     def form(self, recorded: Collection[str]) -> dict[str, tuple[tuple[str, ...], tuple[int, ...], np.dtype[Any]]]:
         """What is the same in all blocks of a sweep: the variables' kinds, dims and sizes but the number of points."""
@@ -248,8 +249,8 @@ class Seen:
         place = content.find(said, 0, 2**10)
         start, stop = plan.block(index)
         kind = place, len(said), stop - start, length
-        before, after = self._headers.get(kind, (None, None))
-        if before is not None and content.startswith(before) and content.startswith(after, place + len(said)):
+        known = self._headers.get(kind)
+        if known and content.startswith(known[0]) and content.startswith(known[1], place + len(said)):
             return
         decoded = check(plan, index, content, length)
         end = min((entry.begin for entry in decoded.entries.values()), default=length)
@@ -259,8 +260,8 @@ class Seen:
 
 def _attribute(name: str, value: str) -> bytes:
     """A text attribute as it stands in the file."""
-    name, value = name.encode(), value.encode()
+    key, text = name.encode(), value.encode()
     return b"".join((
-        len(name).to_bytes(4, "big"), name, bytes(-len(name) % 4), b"\0\0\0\2",
-        len(value).to_bytes(4, "big"), value, bytes(-len(value) % 4),
+        len(key).to_bytes(4, "big"), key, bytes(-len(key) % 4), b"\0\0\0\2",
+        len(text).to_bytes(4, "big"), text, bytes(-len(text) % 4),
     ))  # fmt: skip

@@ -15,8 +15,9 @@ from xarray.core import indexing
 
 from ...files import schema
 from ...files.disk import Damaged
+from ...rules import LearningRule
+from ...training.optimizers import Optimizer
 from ..plan.config import dump_values
-from ..plan.parameters import LearningRule, Optimizer
 from . import blocks
 from .folder import Store
 from .judging import check_file
@@ -137,7 +138,7 @@ class BlockReader:
         return self.store.folder, self.plan
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        self.__init__(Store(state[0]), state[1])
+        BlockReader.__init__(self, Store(state[0]), state[1])
 
     def block(self, index: int) -> blocks.Decoded:
         """Block ``index``, decoded.
@@ -158,7 +159,7 @@ class BlockReader:
 
     def _read(self, index: int) -> blocks.Decoded:
         """The first of a block's files that is right and of the first block's form."""
-        reason = None
+        reason: OSError | None = None
         for path in self.files[index]:
             try:
                 decoded = check_file(self.plan, index, path)
@@ -169,6 +170,7 @@ class BlockReader:
             if decoded.form(self.plan.record) == self._form:
                 return decoded
             reason = reason or Damaged(path, "its variables differ from those of other blocks")
+        assert reason is not None
         raise Damaged(reason.filename, f"block {index} is damaged: {reason.strerror}") from reason
 
     def created_at(self) -> str:

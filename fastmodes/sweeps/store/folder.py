@@ -185,7 +185,7 @@ class Store:
         """The file that whoever computes a block keeps locked; it looks like any temporary one."""
         return self._folder_of(index) / f".{index:06d}.claim.part"
 
-    def set_aside(self, path: Path, reason: str) -> None:
+    def set_aside(self, path: Path, reason: str | None) -> None:
         """Move what stands in a block's place out of the way, and say so."""
         folder = self.blocks / "set-aside"
         _make(folder)
@@ -239,7 +239,9 @@ def _collect(folder: Path, found: dict[int, list[Path]]) -> None:
 
 def sha256_in_name(path: Path) -> str:
     """The SHA-256 that a block's name promises."""
-    return _BLOCK.fullmatch(path.name)[2]
+    match = _BLOCK.fullmatch(path.name)
+    assert match is not None, path
+    return match[2]
 
 
 def intact(path: Path) -> bool:

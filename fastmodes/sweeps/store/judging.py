@@ -25,6 +25,16 @@ class Foreign(Damaged):
     """What stands in a block's place and is no damaged block: it may be of use elsewhere."""
 
 
+@overload
+def check_file(plan: Plan, index: int, path: Path, *, whole: bool = True, seen: None = None) -> blocks.Decoded: ...
+
+
+@overload
+def check_file(
+    plan: Plan, index: int, path: Path, *, whole: bool = True, seen: blocks.Seen | None
+) -> blocks.Decoded | None: ...
+
+
 def check_file(
     plan: Plan, index: int, path: Path, *, whole: bool = True, seen: blocks.Seen | None = None
 ) -> blocks.Decoded | None:
@@ -59,7 +69,8 @@ def check_file(
     if whole and digest(content) != sha256_in_name(path):
         raise Damaged(path, "its checksum does not match its name")
     try:
-        return (seen or blocks).check(plan, index, content, length)
+        decoded: blocks.Decoded | None = (seen or blocks).check(plan, index, content, length)
+        return decoded
     except ValueError as error:
         if not whole and length > _HEADER:
             return check_file(plan, index, path, seen=seen)

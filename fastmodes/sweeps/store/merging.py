@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +66,8 @@ def merge(out: PathLike, path: PathLike, *, progress: bool = True) -> Path:
 
 
 def _pieces(
-    plan: Plan, reader: BlockReader, names: Iterable[str], bar: Any
-) -> Iterator[tuple[str, list[int], xr.Variable]]:
+    plan: Plan, reader: BlockReader, names: Iterable[Any], bar: Any
+) -> Iterator[tuple[Hashable, list[int], xr.Variable]]:
     for index in range(plan.blocks):
         start, stop = plan.block(index)
         variables = reader.block(index).variables
