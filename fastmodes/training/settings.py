@@ -1,11 +1,14 @@
 """What defines a training job: its parameters, checked, before anything is computed."""
 
+from __future__ import annotations
+
 import collections
 import dataclasses
 import math
 import numbers
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,12 +16,18 @@ from ..kernels.training import loop as training
 from ..kernels.training import optimizers
 from ..networks.network import LinearRNN, check_network, check_pair, random_feedback, random_student
 from ..rule_codes import unit_decay
-from ..rules import check_rules
+from ..rules import LearningRule, check_rules
 from ..updates.feedback import MOST_SEEDS, check_each_feedback
 from ..updates.infinite import spectral_radius
 from ..validation import check_integer, check_memory, check_sequence, check_steps, shown
 from .optimizers import complete_optimizer, in_kernel
 from .parameters import TRAIN, check_parameters
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from .optimizers import Optimizer
+    from .parameters import LossName, Seeds, UpdatesName
 
 #: Sequences of a batch where none is asked for.
 _BATCH_SIZE = 32
@@ -28,35 +37,35 @@ _BATCH_SIZE = 32
 class Job:
     """Everything that defines a training job, checked."""
 
-    rules: tuple
+    rules: tuple[LearningRule, ...]
     teacher: LinearRNN
-    seeds: tuple
+    seeds: tuple[int, ...]
     epochs: int
     steps: int
-    updates: str
+    updates: UpdatesName
     batch_size: int
     optimizer: optimizers.Optimizer
-    loss: str
-    records: np.ndarray
+    loss: LossName
+    records: NDArray[np.int64]
     limits: training.Limits
     validation_size: int
-    students: tuple
-    feedbacks: tuple
+    students: tuple[LinearRNN, ...]
+    feedbacks: tuple[NDArray[np.float64], ...]
     keep_weights: bool
     configuration: dict[str, Any]
 
     @property
-    def sizes(self):
+    def sizes(self) -> tuple[int, int, int]:
         """(n_out, n_hidden, n_in)."""
         student = self.students[0]
         return student.n_out, student.n_hidden, student.n_in
 
-    def feedback(self, rule, place):
+    def feedback(self, rule: LearningRule, place: int) -> NDArray[np.float64] | None:
         """R of one rule and seed, or None."""
         return self.feedbacks[place] if rule.reads_feedback else None
 
 
-def check_seeds(seeds):
+def check_seeds(seeds: Seeds) -> tuple[int, ...]:
     """A number of seeds, from 0 on, or a sequence of seeds, as a tuple of distinct whole numbers.
 
     Raises
@@ -79,7 +88,7 @@ def check_seeds(seeds):
     return tuple(checked)
 
 
-def check_stable_teacher(teacher):
+def check_stable_teacher(teacher: LinearRNN) -> None:
     """Check that the expected loss has a limit for infinitely many steps.
 
     Raises
@@ -92,7 +101,7 @@ def check_stable_teacher(teacher):
         raise ValueError(f"teacher must have a spectral radius below 1 for infinitely many steps; got {radius:.17g}")
 
 
-def check_hidden(hidden, students):
+def check_hidden(hidden: int | None, students: LinearRNN | Sequence[LinearRNN] | None) -> int:
     """Hidden units: those asked for, or those of the students given.
 
     Raises
@@ -108,7 +117,13 @@ def check_hidden(hidden, students):
     return check_network("students", first).n_hidden
 
 
-def check_students(students, teacher, hidden, seeds, init_scale):
+def check_students(
+    students: LinearRNN | Sequence[LinearRNN] | None,
+    teacher: LinearRNN,
+    hidden: int,
+    seeds: Sequence[int],
+    init_scale: float,
+) -> list[LinearRNN]:
     """The initial students, one for each seed: the one or those given, or random ones.
 
     Raises
@@ -129,7 +144,13 @@ def check_students(students, teacher, hidden, seeds, init_scale):
     return listed
 
 
-def check_feedbacks(feedbacks, rules, students, seeds, feedback_scale):
+def check_feedbacks(
+    feedbacks: ArrayLike | Sequence[ArrayLike] | None,
+    rules: Sequence[LearningRule],
+    students: Sequence[LinearRNN],
+    seeds: Sequence[int],
+    feedback_scale: float,
+) -> list[NDArray[np.float64]]:
     """R of each seed: the one or those given, or random ones.
 
     Raises
@@ -143,11 +164,21 @@ def check_feedbacks(feedbacks, rules, students, seeds, feedback_scale):
     return check_each_feedback(feedbacks, len(seeds), "seeds", first.n_out, first.n_hidden)
 
 
-def _matrices(network):
+def _matrices(network: LinearRNN) -> dict[str, Any]:
     return {field.name: getattr(network, field.name).tolist() for field in dataclasses.fields(network)}
 
 
-def _bytes_needed(rules, teacher, hidden, seeds, records, steps, batch, validation_size, keep_weights):
+def _bytes_needed(
+    rules: int,
+    teacher: LinearRNN,
+    hidden: int,
+    seeds: int,
+    records: int,
+    steps: int,
+    batch: int,
+    validation_size: int,
+    keep_weights: bool,
+) -> float:
     """What a job holds at the very least: students, one run's history and its eigenvectors, sequences, results."""
     around = teacher.n_out + teacher.n_in
     weights = hidden * (hidden + around)
@@ -157,7 +188,7 @@ def _bytes_needed(rules, teacher, hidden, seeds, records, steps, batch, validati
     return 8.0 * (seeds * weights + history + sequences + results)
 
 
-def check_job(given) -> Job:
+def check_job(given: Mapping[str, Any]) -> Job:
     """Check the parameters of :func:`fastmodes.train`: each by itself, then those that depend on each other.
 
     Parameters
@@ -204,7 +235,7 @@ def check_job(given) -> Job:
     )  # fmt: skip
 
 
-def _check_updates(values):
+def _check_updates(values: SimpleNamespace) -> None:
     """Steps and batch of sampled or expected updates; the batch's default is filled in."""
     expected = values.updates == "expected"
     check_steps("steps", values.steps, infinite=expected)
@@ -216,7 +247,7 @@ def _check_updates(values):
     values.batch_size = _BATCH_SIZE if values.batch_size is None else values.batch_size
 
 
-def _check_room(rules, values):
+def _check_room(rules: Sequence[LearningRule], values: SimpleNamespace) -> None:
     batch = values.batch_size if values.updates == "sampled" else 1
     timed = 1 if values.steps == math.inf else values.steps
     needed = _bytes_needed(
@@ -229,7 +260,7 @@ def _check_room(rules, values):
     )  # fmt: skip
 
 
-def _configuration(rules, values, optimizer) -> dict[str, Any]:
+def _configuration(rules: Sequence[LearningRule], values: SimpleNamespace, optimizer: Optimizer) -> dict[str, Any]:
     """Every stored parameter by name, in values that JSON has."""
     stored = {name: getattr(values, name) for name, parameter in TRAIN.items() if parameter.stored}
     return stored | {
