@@ -191,14 +191,15 @@ def _diagonal_energy(matrices: NDArray[Any]) -> NDArray[Any]:
 
 def _of_one_network(network: LinearRNN, teacher: LinearRNN, feedback: ArrayLike | None) -> dict[str, NDArray[Any]]:
     check_pair(network, teacher)
+    checked: NDArray[Any] | None = None
     if feedback is not None:
-        feedback = check_array("feedback", feedback, network.readout.shape, dims=("n_out", "n_hidden"))
+        checked = check_array("feedback", feedback, network.readout.shape, dims=("n_out", "n_hidden"))
     return history_estimates(
         network.readout[np.newaxis],
         network.recurrent[np.newaxis],
         network.input[np.newaxis],
         teacher_modes(teacher),
-        feedback,
+        checked,
     )
 
 

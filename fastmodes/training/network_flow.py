@@ -153,10 +153,10 @@ def matrix_flow(
 
 
 def _check_times(times: ArrayLike) -> NDArray[np.float64]:
-    times = check_array("times", np.atleast_1d(times), (None,), dims=("time",))
-    if times[0] < 0 or (np.diff(times) <= 0).any():
-        raise ValueError(f"times must be >= 0 and increasing; got {times[:8]}")
-    return times
+    checked: NDArray[np.float64] = check_array("times", np.atleast_1d(times), (None,), dims=("time",))
+    if checked[0] < 0 or (np.diff(checked) <= 0).any():
+        raise ValueError(f"times must be >= 0 and increasing; got {checked[:8]}")
+    return checked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,7 +185,9 @@ class _Task:
             "loss": self._losses(outcome.losses, history),
             "spectral_radius": infinite.spectral_radius(final.recurrent),
             "history": history, "final": final,
-            "estimates": history_estimates(*history, teacher_modes(self.teacher), feedback),
+            "estimates": history_estimates(
+                history[0], history[1], history[2], teacher_modes(self.teacher), feedback
+            ),
         }  # fmt: skip
 
     def _history(self, m: Any, student: LinearRNN, states: NDArray[np.float64]) -> list[NDArray[np.float64]]:
@@ -242,6 +244,7 @@ def _dataset(
     for name in ("time_reached", "spectral_radius"):
         variables[name] = (("rule", "seed"), stack([run[name] for run in found]))
     variables["loss"] = (("rule", "seed", "time"), stack([run["loss"] for run in found]))
+    dims: tuple[str, ...]
     for names, dims in (((*MODE_VARIABLES, "mode_is_complex"), ("mode",)), (ALIGNMENTS, ()), (_SPECTRA, ("unit",))):
         for name in names:
             variables[name] = (("rule", "seed", "time", *dims), stack([run["estimates"][name] for run in found]))

@@ -110,7 +110,8 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": sgd, "adam": adam}
 
 def _shared(learning_rate: float | None, clip_norm: float | None) -> tuple[float | None, float | None]:
     given = {"learning_rate": learning_rate, "clip_norm": clip_norm}
-    return tuple(None if value is None else _POSITIVE.check(name, value) for name, value in given.items())
+    rate, norm = (None if value is None else _POSITIVE.check(name, value) for name, value in given.items())
+    return rate, norm
 
 
 def complete_optimizer(
@@ -143,7 +144,8 @@ def complete_optimizer(
         if field in ("betas", "epsilon") and (keyword == TRAIN[name].default or own is None):
             continue
         if own is None:
-            optimizer = dataclasses.replace(optimizer, **{field: keyword})
+            change: dict[str, Any] = {field: keyword}
+            optimizer = dataclasses.replace(optimizer, **change)
         elif keyword is not None and keyword != own:
             raise ValueError(
                 f"{name} must be given once, or be the optimizer's own; got {name}={keyword} and optimizer={optimizer}"

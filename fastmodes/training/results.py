@@ -92,7 +92,9 @@ class Results:
         arrays["loss"][where], arrays["validation_loss"][where] = losses, validation_losses
         # The last weights of a diverging run may be so large that their products overflow.
         with np.errstate(over="ignore", invalid="ignore"):
-            estimates = history_estimates(*weights, self._teacher, feedback) | change_spectra(weights[1])
+            readout, recurrent, input_ = weights
+            estimates = history_estimates(readout, recurrent, input_, self._teacher, feedback)
+            estimates |= change_spectra(recurrent)
         for name, values in estimates.items():
             arrays[name][where] = values
         if self._job.keep_weights:

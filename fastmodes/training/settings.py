@@ -6,7 +6,7 @@ import collections
 import dataclasses
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -74,12 +74,12 @@ def check_seeds(seeds: Seeds) -> tuple[int, ...]:
         If there is none, one is no whole number >= 0, or two are equal.
     """
     if isinstance(seeds, numbers.Integral) and not isinstance(seeds, bool):
-        if not 1 <= seeds <= MOST_SEEDS:
+        if not 1 <= int(seeds) <= MOST_SEEDS:
             raise ValueError(
                 f"seeds must be a count from 1 to {MOST_SEEDS} (8 means 0 to 7), or a list of distinct whole numbers "
                 f">= 0 (one seed: [8]); got {shown(seeds)}"
             )
-        return tuple(range(seeds))
+        return tuple(range(int(seeds)))
     listed = check_sequence("seeds", seeds, "distinct whole numbers >= 0", MOST_SEEDS)
     checked = [check_integer("seeds", seed, 0, 2**63 - 1) for seed in listed]
     seed, count = collections.Counter(checked).most_common(1)[0]
@@ -110,7 +110,8 @@ def check_hidden(hidden: int | None, students: LinearRNN | Sequence[LinearRNN] |
         If neither is given, or the first student is no LinearRNN.
     """
     if hidden is not None:
-        return TRAIN["hidden"].check("hidden", hidden)
+        units: int = TRAIN["hidden"].check("hidden", hidden)
+        return units
     if students is None:
         raise TypeError("hidden must be a whole number from 1 to 100000 unless students are given; got None")
     first = students if isinstance(students, LinearRNN) else next(iter(students), None)
@@ -188,7 +189,7 @@ def _bytes_needed(
     return 8.0 * (seeds * weights + history + sequences + results)
 
 
-def check_job(given: Mapping[str, Any]) -> Job:
+def check_job(given: dict[str, Any]) -> Job:
     """Check the parameters of :func:`fastmodes.train`: each by itself, then those that depend on each other.
 
     Parameters

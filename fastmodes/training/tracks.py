@@ -74,18 +74,21 @@ def _assignment(costs: NDArray[Any]) -> NDArray[np.intp]:
     """A column for every row, the cheapest in sum."""
     from scipy.optimize import linear_sum_assignment
 
-    return linear_sum_assignment(costs)[1]
+    columns: NDArray[np.intp] = linear_sum_assignment(costs)[1]
+    return columns
 
 
 def _change_places(later: NDArray[Any], earlier: NDArray[Any]) -> NDArray[np.bool]:
     """Whether each number's rank among the others differs between two epochs."""
     signs = [np.sign(numbers[:, np.newaxis] - numbers) for numbers in (later, earlier)]
-    return (signs[0] != signs[1]).any(axis=1)
+    differs: NDArray[np.bool] = (signs[0] != signs[1]).any(axis=1)
+    return differs
 
 
 def _nearest(later: NDArray[Any], values: NDArray[Any], places: NDArray[np.intp]) -> NDArray[np.intp]:
     """The same places, given out so that eigenvalues move as little as possible."""
-    return places[_assignment(np.abs(later[:, np.newaxis] - values[places]))]
+    nearest: NDArray[np.intp] = places[_assignment(np.abs(later[:, np.newaxis] - values[places]))]
+    return nearest
 
 
 def follow_phases(
