@@ -138,6 +138,7 @@ def _check_block(plan: Plan, index: int, paths: list[Path], recompute: bool) -> 
             decoded = check_file(plan, index, path)
         except OSError as error:
             return f"{path.name}: {error.strerror or error}", ""
+        assert decoded is not None
         version = decoded.attributes["versions"]
         if recompute:
             fresh = blocks.compute(plan, index)

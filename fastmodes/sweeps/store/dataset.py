@@ -166,6 +166,7 @@ class BlockReader:
             except OSError as error:
                 reason = reason or error
                 continue
+            assert decoded is not None
             self._form = self._form or decoded.form(self.plan.record)
             if decoded.form(self.plan.record) == self._form:
                 return decoded

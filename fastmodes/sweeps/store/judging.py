@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 from ...files.disk import Damaged, digest, read_bytes
 from . import blocks
@@ -23,16 +23,6 @@ _NO_FILE = (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.EACCES, errno.EPERM)
 
 class Foreign(Damaged):
     """What stands in a block's place and is no damaged block: it may be of use elsewhere."""
-
-
-@overload
-def check_file(plan: Plan, index: int, path: Path, *, whole: bool = True, seen: None = None) -> blocks.Decoded: ...
-
-
-@overload
-def check_file(
-    plan: Plan, index: int, path: Path, *, whole: bool = True, seen: blocks.Seen | None
-) -> blocks.Decoded | None: ...
 
 
 def check_file(
