@@ -64,7 +64,7 @@ def follow(
 
 def _best_pairs(score: NDArray[Any]) -> NDArray[np.intp]:
     """A column for every row of a score matrix: each row's best where that is one to one, or the best in sum."""
-    best = np.argmax(score, axis=1)
+    best: NDArray[np.intp] = np.argmax(score, axis=1)
     if len(set(best.tolist())) == len(best):
         return best
     return _assignment(-np.clip(np.nan_to_num(score), -1.0, 1.0))
