@@ -171,4 +171,4 @@ def decoding(content: bytes) -> Iterator[xr.Dataset]:
             raise OSError("the file is empty")
         file = netCDF4.Dataset("dataset", memory=content)
         opened.callback(lambda: file.isopen() and file.close())
-        yield opened.enter_context(xr.open_dataset(NetCDF4DataStore(file)))  # type: ignore[no-untyped-call]
+        yield opened.enter_context(xr.open_dataset(NetCDF4DataStore(file)))

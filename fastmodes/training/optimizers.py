@@ -157,6 +157,7 @@ def complete_optimizer(
 
 def in_kernel(optimizer: Optimizer) -> kernels.Optimizer:
     """A complete optimiser as the kernels read it."""
+    assert optimizer.learning_rate is not None
     beta_1, beta_2 = optimizer.betas or (0.0, 0.0)
     return kernels.Optimizer(
         kind=kernels.SGD if optimizer.name == "sgd" else kernels.ADAM,

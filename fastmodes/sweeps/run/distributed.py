@@ -26,7 +26,8 @@ def on_client(orders: Iterable[Order], client: Any) -> Generator[Done, None, Non
     """
     from dask.distributed import as_completed
 
-    remaining, futures = iter(orders), as_completed(loop=client.loop)
+    remaining = iter(orders)
+    futures: Any = as_completed(loop=client.loop)
     given: dict[Any, tuple[Order, Any]] = {}
 
     def submit_ahead() -> None:
