@@ -92,6 +92,7 @@ class Experiment:
 _COMPUTING = (
     "report/experiments.py",
     "theory/linear_stability.py",
+    "theory/stability_grids.py",
     "trained/learned_rank.py",
     "trained/learning_rates.py",
     "trained/prediction.py",

@@ -2,71 +2,18 @@
 
 import numpy as np
 import xarray as xr
-from fastmodes.kernels.modes.stability import KINDS, optimal_stability
+from fastmodes.kernels.modes.stability import KINDS
 
 from fastmodes.files.large_grids import SLAB_POINTS, write_slabs
 from fastmodes.files.schema import annotate, flag_attributes
-from fastmodes.modes.grid import check_non_zero
 from fastmodes.modes.update import rule_grid
-from fastmodes.parallel import check_threads, run_blocks
-from fastmodes.progress import progress_bar
-from fastmodes.rule_codes import kernel_rule, moves
+from fastmodes.rule_codes import moves
 from fastmodes.rules import check_rules
-from fastmodes.validation import check_flag
 
 from .horizon_sums import horizon_sums
+from .stability_grids import RESULTS, entries_of, evaluate, recorded, shaped, stability_grid, stable_rate
 
-_BLOCK = 1 << 17
 _SLAB_BY_SLAB = "write_stability computes and writes it slab by slab"
-# Points whose results stay in the cache until what follows from them has been derived.
-_PIECE = 1 << 14
-
-
-def _entries(teacher_recurrent, teacher_product, feedback, **more):
-    return {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "feedback": feedback} | more
-
-
-# No dimension of a parameter may have the name of what a result holds.
-_RESULTS = (
-    "rule", "eigenvalue", "stability_real", "stability_imag", "kind", "stable", "oscillatory", "convergence_rate",
-    "largest_learning_rate",
-)  # fmt: skip
-_PARAMETERS = ("teacher_recurrent", "teacher_product", "position")
-
-
-def _evaluate(rules, grid, values, kinds, derive=None, threads=None, progress=True):
-    """Kernel results of every rule, into ``values`` (rule, part, point) and ``kinds`` (rule, point).
-
-    ``derive(i, piece)`` is called for each piece of rule i, while its results are in the cache.
-    """
-    threads = check_threads(threads)
-    with progress_bar(len(rules) * grid.size, "points", check_flag("progress", progress)) as bar:
-        for i, rule in enumerate(rules):
-            layout = grid.layout((*_PARAMETERS, f"r {i}", f"decay {i}", f"horizon {i}"))
-            in_kernel = kernel_rule(rule)
-
-            def work(block, i=i, layout=layout, in_kernel=in_kernel):
-                for start in range(*block, _PIECE):
-                    piece = slice(start, min(start + _PIECE, block[1]))
-                    optimal_stability(*layout, start, in_kernel, values[i, :, piece], kinds[i, piece])
-                    if derive is not None:
-                        derive(i, piece)
-
-            blocks = grid.blocks(_BLOCK, threads)
-            run_blocks(work, blocks, threads, on_done=lambda block: bar.update(block[1] - block[0]))
-
-
-def _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon):
-    entries = _entries(teacher_recurrent, teacher_product, feedback, position=position)
-    grid = rule_grid(rules, entries, decay, horizon, _RESULTS)
-    check_non_zero(grid, "position")
-    return grid
-
-
-def _shaped(grid, array, leading):
-    """DataArray (leading dims, grid's dims) from an array (leading, point)."""
-    shape = array.shape[: len(leading)] + grid.shape
-    return xr.DataArray(array.reshape(shape), dims=(*leading, *grid.dims), coords=grid.coords)
 
 
 def stability(
@@ -105,7 +52,7 @@ def stability(
         For a parameter outside its range.
     """
     rules = check_rules(rules)
-    grid = _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
+    grid = stability_grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
     grid.check_memory(7 * len(rules), _SLAB_BY_SLAB)
     count = (len(rules), grid.size)
     # The smaller and the larger real part, the imaginary parts.
@@ -119,18 +66,18 @@ def stability(
         np.negative(high, out=rate[place])
         np.less(high, 0, out=stable[place].view(bool))
         np.greater(imaginary, 0, out=oscillatory[place].view(bool))
-        _stable_rate(low, high, imaginary, limit[place])
+        stable_rate(low, high, imaginary, limit[place])
 
-    _evaluate(rules, grid, values[:, :3], kinds, derive, threads, progress)
+    evaluate(rules, grid, values[:, :3], kinds, derive, threads, progress)
     dataset = xr.Dataset(
         {
-            "stability_real": _shaped(grid, values[:, :2], ("rule", "eigenvalue")),
-            "stability_imag": _shaped(grid, values[:, 2:], ("rule", "eigenvalue")),
-            "kind": _shaped(grid, kinds, ("rule",)),
-            "stable": _shaped(grid, stable, ("rule",)),
-            "oscillatory": _shaped(grid, oscillatory, ("rule",)),
-            "convergence_rate": _shaped(grid, rate, ("rule",)),
-            "largest_learning_rate": _shaped(grid, limit, ("rule",)),
+            "stability_real": shaped(grid, values[:, :2], ("rule", "eigenvalue")),
+            "stability_imag": shaped(grid, values[:, 2:], ("rule", "eigenvalue")),
+            "kind": shaped(grid, kinds, ("rule",)),
+            "stable": shaped(grid, stable, ("rule",)),
+            "oscillatory": shaped(grid, oscillatory, ("rule",)),
+            "convergence_rate": shaped(grid, rate, ("rule",)),
+            "largest_learning_rate": shaped(grid, limit, ("rule",)),
         },
         coords={"rule": [rule.name for rule in rules], "eigenvalue": [0, 1]},
     )
@@ -140,7 +87,7 @@ def stability(
     return annotate(
         dataset,
         title="Linear stability on the optimal manifold",
-        configuration={"rules": [repr(rule) for rule in rules]} | _recorded(locals()),
+        configuration={"rules": [repr(rule) for rule in rules]} | recorded(locals()),
     )
 
 
@@ -174,31 +121,13 @@ def write_stability(
     OSError
         If the file cannot be written.
     """
-    grid = _entries(teacher_recurrent, teacher_product, feedback, position=position)
+    grid = entries_of(teacher_recurrent, teacher_product, feedback, position=position)
     grid |= {name: value for name, value in (("decay", decay), ("horizon", horizon)) if value is not None}
 
     def compute(**parameters):
         return stability(rules, **parameters, threads=threads, progress=False)
 
     return write_slabs(path, compute, grid, slab_points=slab_points, progress=progress)
-
-
-_RECORDED = ("teacher_recurrent", "teacher_product", "position", "feedback", "decay", "horizon", "recurrent")
-
-
-def _recorded(values):
-    """The parameters that are single numbers; grids are in the coordinates."""
-    return {k: values[k] for k in _RECORDED if k in values and values[k] is not None and np.ndim(values[k]) == 0}
-
-
-def _stable_rate(low, high, imaginary, limit):
-    """Largest eta with |1 + eta lambda| < 1 for both eigenvalues, -2 Re / |lambda|^2, or 0, into ``limit``."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        np.divide(-2, low, out=limit)
-        spiral = imaginary > 0
-        if spiral.any():
-            np.divide(-2 * low, low**2 + imaginary**2, out=limit, where=spiral)
-    np.copyto(limit, 0.0, where=~(high < 0))
 
 
 def convergence_rate(
@@ -223,12 +152,12 @@ def convergence_rate(
         For a parameter outside its range.
     """
     rules = check_rules(rules)
-    grid = _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
+    grid = stability_grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
     grid.check_memory(len(rules), _SLAB_BY_SLAB)
     rates, kinds = np.empty((len(rules), 1, grid.size)), np.empty((len(rules), grid.size), np.int8)
-    _evaluate(rules, grid, rates, kinds, threads=threads, progress=progress)
+    evaluate(rules, grid, rates, kinds, threads=threads, progress=progress)
     dataset = xr.Dataset(
-        {"convergence_rate": _shaped(grid, rates[:, 0], ("rule",)), "kind": _shaped(grid, kinds, ("rule",))},
+        {"convergence_rate": shaped(grid, rates[:, 0], ("rule",)), "kind": shaped(grid, kinds, ("rule",))},
         coords={"rule": [rule.name for rule in rules]},
     )
     dataset["kind"].attrs = flag_attributes(KINDS)
@@ -291,7 +220,7 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
         if rule.feedback != "readout":
             raise ValueError(f"rules must have readout feedback to rest on a = b = 0; got {rule.name!r}")
     entries = {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "recurrent": recurrent}
-    grid = rule_grid(rules, entries, decay, horizon, _RESULTS)
+    grid = rule_grid(rules, entries, decay, horizon, RESULTS)
     goal, product, w = (grid.values[name] for name in entries)
     sizes = np.empty((len(rules), grid.size))
     for i, rule in enumerate(rules):
@@ -302,9 +231,9 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
     real = np.stack([-sizes, sizes], axis=1)
     dataset = xr.Dataset(
         {
-            "stability_real": _shaped(grid, real, ("rule", "eigenvalue")),
-            "stability_imag": _shaped(grid, np.zeros_like(real), ("rule", "eigenvalue")),
-            "kind": _shaped(grid, np.where(sizes > 0, 2, 5).astype(np.int8), ("rule",)),
+            "stability_real": shaped(grid, real, ("rule", "eigenvalue")),
+            "stability_imag": shaped(grid, np.zeros_like(real), ("rule", "eigenvalue")),
+            "kind": shaped(grid, np.where(sizes > 0, 2, 5).astype(np.int8), ("rule",)),
         },
         coords={"rule": [rule.name for rule in rules], "eigenvalue": [0, 1]},
     )
@@ -312,5 +241,5 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
     return annotate(
         dataset,
         title="Linear stability on the non-optimal manifold",
-        configuration={"rules": [repr(rule) for rule in rules]} | _recorded(locals()),
+        configuration={"rules": [repr(rule) for rule in rules]} | recorded(locals()),
     )
