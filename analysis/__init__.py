@@ -4,7 +4,13 @@ Names load their module when they are first used, so that importing the package 
 name of a function: loading it would hide the function.
 """
 
+from __future__ import annotations
+
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
 
 if __name__ != "fastmodes.analysis":
     raise ImportError("the folder 'analysis' is imported as fastmodes.analysis; install the package and import that")
@@ -42,7 +48,7 @@ _HOME = {
 __all__ = sorted(_HOME)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name in _HOME:
         value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
         globals()[name] = value
@@ -52,5 +58,5 @@ def __getattr__(name):
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*__all__, "figures", *(name for name in globals() if name.startswith("__"))})

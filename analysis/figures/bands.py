@@ -6,11 +6,28 @@ ended (an arrowhead where that is outside of the panel). A rule without survivor
 far as surviving runs and initial values do, and a little further.
 """
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .style import plain
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import xarray as xr
+    from fastmodes.typing import ArrayLike, FloatArray
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+    from numpy.typing import NDArray
+
+    BoolArray = NDArray[np.bool_]
+    IntArray = NDArray[np.integer[Any]]
+    Array = NDArray[Any]
+
 
 #: Share of the seeds inside a band.
 BAND = (0.1, 0.9)
@@ -21,7 +38,7 @@ _LOST = {"diverged": "diverged", "left_domain": "left the domain"}
 _STRIP, _NOTE, _MOST_NOTES = "runs left", "note", 5
 
 
-def lost_runs(dataset):
+def lost_runs(dataset: xr.Dataset) -> tuple[xr.DataArray | None, str]:
     """Runs that ended before their time, and the word for it.
 
     Parameters
@@ -43,7 +60,7 @@ def lost_runs(dataset):
     return status.isin(list(lost.values())), " or ".join(_LOST[meaning] for meaning in lost)
 
 
-def median_and_band(values):
+def median_and_band(values: FloatArray) -> FloatArray:
     """Low, middle and high quantile over runs (run, place) -> three (place); runs that are missing drop out.
 
     Where every run is missing, so are the quantiles.
@@ -56,7 +73,18 @@ def median_and_band(values):
         return np.nanquantile(values, [BAND[0], 0.5, BAND[1]], axis=0)
 
 
-def draw_band(ax, x, variable, *, label=None, dataset=None, floor=None, alone=False, linewidth=2, **style):
+def draw_band(
+    ax: Axes,
+    x: ArrayLike,
+    variable: xr.DataArray,
+    *,
+    label: str | None = None,
+    dataset: xr.Dataset | None = None,
+    floor: float | None = None,
+    alone: bool = False,
+    linewidth: float = 2,
+    **style: Any,
+) -> None:
     """Median line and band over seeds of a variable along one axis; nothing if no run has a value and none is lost.
 
     Set the axes' scale before.
@@ -104,7 +132,7 @@ def draw_band(ax, x, variable, *, label=None, dataset=None, floor=None, alone=Fa
         note(ax, label, line.get_color())
 
 
-def _reach(values, lost, logarithmic):
+def _reach(values: FloatArray, lost: BoolArray, logarithmic: bool) -> tuple[float, float]:
     """Lowest and highest value to show: what survivors and initial values span, and a little more for the lost."""
     kept = np.concatenate([values[~lost].ravel(), values[:, :1].ravel()])
     kept = kept[np.isfinite(kept)]
@@ -117,7 +145,7 @@ def _reach(values, lost, logarithmic):
     return low - room, high + room
 
 
-def _with_counts(label, counts, total, lost, word):
+def _with_counts(label: str | None, counts: IntArray, total: int, lost: int, word: str) -> str | None:
     """The legend's entry: how many runs the median holds at the end where those are not all."""
     if label is None or (counts.min(initial=total) == total and not lost):
         return label
@@ -127,7 +155,7 @@ def _with_counts(label, counts, total, lost, word):
     return f"{label} (median of {left} of {total}{f'; {lost} {word}' if lost else ''})"
 
 
-def _mark_ends(ax, x, values, limits, colour):
+def _mark_ends(ax: Axes, x: Array, values: FloatArray, limits: tuple[float, float], colour: str) -> None:
     """A cross at the last value of every lost run, an arrowhead at the edge where that value lies outside."""
     ended = [np.flatnonzero(np.isfinite(run))[-1] for run in values if np.isfinite(run).any()]
     ends = np.array([run[k] for run, k in zip(values[np.isfinite(values).any(axis=1)], ended, strict=True)])
@@ -138,7 +166,7 @@ def _mark_ends(ax, x, values, limits, colour):
     ax.scatter(places[inside], ends[inside], s=26, color=colour, marker="x", linewidths=1.4, zorder=4)
 
 
-def _count_strip(ax, x, counts, total, line):
+def _count_strip(ax: Axes, x: Array, counts: IntArray, total: int, line: Line2D) -> None:
     """Runs that are left against the panel's own axis, in a strip above it, made when first needed."""
     strip = next((child for child in ax.child_axes if child.get_gid() == _STRIP), None)
     if strip is None:
@@ -155,7 +183,7 @@ def _count_strip(ax, x, counts, total, line):
                linestyle=line.get_linestyle(), marker="_" if len(x) == 1 else None)  # fmt: skip
 
 
-def note(ax, text, colour="0.3"):
+def note(ax: Axes, text: str, colour: str = "0.3") -> None:
     """A line of text in a corner of the panel, above earlier ones; the first few only."""
     earlier = sum(entry.get_gid() == _NOTE for entry in ax.texts)
     if earlier >= _MOST_NOTES:
@@ -167,7 +195,7 @@ def note(ax, text, colour="0.3"):
     ax.annotate(text, (0, 0), place, fontsize=8, color=colour, zorder=6, gid=_NOTE, bbox=box, **where)
 
 
-def note_lost(ax, run):
+def note_lost(ax: Axes, run: xr.Dataset) -> None:
     """Say in the panel of one rule that some of its runs are lost, or all."""
     lost, word = lost_runs(run)
     if lost is not None and lost.any():
@@ -176,7 +204,7 @@ def note_lost(ax, run):
         note(ax, who + word)
 
 
-def note_missing(ax, variable):
+def note_missing(ax: Axes, variable: xr.DataArray) -> None:
     """Say in the panel that a variable has no value at all, and why if the dataset does."""
     if not np.isfinite(variable).any():
         reason = variable.attrs.get("comment", "")

@@ -1,16 +1,25 @@
 """Learning curves beside the modes that they come from."""
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 
 from .bands import draw_band, note_lost, note_missing
 from .palette import rule_looks, shades
 from .style import axis_label, epoch_axis, legend, new_figure, of_seeds, plain, rule_labels, shown, title_of
 
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
 #: Losses below this are drawn at it: they are rounding.
 _SMALLEST_LOSS = 1e-30
 
 
-def learning_curves(dataset, ax=None, *, variable="loss"):
+def learning_curves(dataset: xr.Dataset, ax: Axes | None = None, *, variable: str = "loss") -> Axes:
     """Loss against epoch, one curve per rule: median over seeds, band from the 10th to the 90th percentile.
 
     Parameters
@@ -48,7 +57,14 @@ def learning_curves(dataset, ax=None, *, variable="loss"):
     return ax
 
 
-def mode_estimates(dataset, rule, ax=None, *, variable="mode_recurrent", target="teacher_recurrent"):
+def mode_estimates(
+    dataset: xr.Dataset,
+    rule: str,
+    ax: Axes | None = None,
+    *,
+    variable: str = "mode_recurrent",
+    target: str = "teacher_recurrent",
+) -> Axes:
     """Estimated entries of every mode against epoch under one rule, the teacher's values dashed.
 
     Parameters
@@ -78,7 +94,7 @@ def mode_estimates(dataset, rule, ax=None, *, variable="mode_recurrent", target=
     return ax
 
 
-def learning_summary(dataset):
+def learning_summary(dataset: xr.Dataset) -> Figure:
     """Learning curves of all rules beside the recurrent modes under each.
 
     Parameters

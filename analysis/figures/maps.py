@@ -1,5 +1,9 @@
 """Maps of stability, of basins and of convergence rates."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -11,12 +15,20 @@ from ..theory.stable_window import wrong_branch_window
 from .palette import FILLS
 from .style import axis_label, new_figure
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def _axis(name, values, long_name):
+    from fastmodes.typing import FloatArray
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+
+def _axis(name: str, values: FloatArray, long_name: str) -> xr.DataArray:
     return xr.DataArray(values, dims=name, coords={name: (name, values, {"long_name": long_name})})
 
 
-def flag_map(flags, ax, colours=FILLS):
+def flag_map(flags: xr.DataArray, ax: Axes, colours: Sequence[str] = FILLS) -> list[Patch]:
     """A map of labelled regions over the two dimensions of ``flags`` (the second one horizontal).
 
     Parameters
@@ -54,7 +66,7 @@ def flag_map(flags, ax, colours=FILLS):
     ]
 
 
-def stable_window():
+def stable_window() -> Figure:
     """RFLO's wrong branch: kinds of fixed points over |s| and decay, with the window's two ends.
 
     The window lies between |s|^3 = p^2/|r| and the Hopf point; it exists only for decays below w*.
@@ -80,7 +92,7 @@ def stable_window():
     return figure
 
 
-def basins_side_by_side():
+def basins_side_by_side() -> Figure:
     """Where learning goes from starts (a, b) at w = 0.2, for each of the four rules."""
     rules = [fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop()]
     a = _axis("start_a", np.linspace(-2.5, 2.5, 250), "start readout a")
@@ -103,7 +115,7 @@ def basins_side_by_side():
     return figure
 
 
-def convergence_rate_ratio():
+def convergence_rate_ratio() -> Figure:
     """Convergence rate of each rule over BPTT's, on the good branch; above 1 (brown), BPTT is not the fastest."""
     from matplotlib.colors import TwoSlopeNorm
 

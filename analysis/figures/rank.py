@@ -1,16 +1,28 @@
 """Spectra and rank of the learned changes (Fig. 6), and what in a rule limits the rank."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .bands import draw_band, note_missing
 from .palette import NEUTRALS, rule_looks
 from .style import axis_label, epoch_axis, figure_legend, legend, new_figure, plain, rule_labels
 
+if TYPE_CHECKING:
+    from typing import Literal
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
 _FLOOR = 1e-6
 _PROPAGATORS = {"scalar": "w_hat I", "diagonal": "fixed diagonal", "recurrent_diagonal": "diag(W)", "recurrent": "W"}
 
 
-def spectra(dataset):
+def spectra(dataset: xr.Dataset) -> Figure:
     """Normalised spectra of the change of W at the end, by rule (Fig. 6): moduli of eigenvalues, singular values.
 
     Parameters
@@ -48,7 +60,13 @@ def spectra(dataset):
     return figure
 
 
-def rank_over_training(dataset, ax=None, *, variable="participation_ratio", matrix="recurrent"):
+def rank_over_training(
+    dataset: xr.Dataset,
+    ax: Axes | None = None,
+    *,
+    variable: str = "participation_ratio",
+    matrix: Literal["recurrent", "input"] = "recurrent",
+) -> Axes:
     """A measure of rank against epoch, one curve per rule.
 
     Parameters
@@ -77,7 +95,7 @@ def rank_over_training(dataset, ax=None, *, variable="participation_ratio", matr
     return ax
 
 
-def rank_curves(dataset):
+def rank_curves(dataset: xr.Dataset) -> Figure:
     """Participation ratio and effective rank of the changes of W and B against epoch, every rule.
 
     Parameters
@@ -101,7 +119,7 @@ def rank_curves(dataset):
     return figure
 
 
-def what_limits_rank(dataset):
+def what_limits_rank(dataset: xr.Dataset) -> Figure:
     """Rank against epoch, and loss against rank, for every combination of feedback and propagator.
 
     Related colours tell the propagator, panels and markers the feedback: related curves lie together where the
@@ -152,7 +170,7 @@ def what_limits_rank(dataset):
     return figure
 
 
-def proposition(dataset):
+def proposition(dataset: xr.Dataset) -> Figure:
     """RFLO with two outputs: singular values of the change of W by optimiser, and what lies outside R^T Q.
 
     Parameters

@@ -1,6 +1,9 @@
 """Pictures of sweeps: a map or a curve per rule, over whatever axes the sweep has."""
 
+from __future__ import annotations
+
 import textwrap
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -11,13 +14,29 @@ from fastmodes.files.schema import flag_attributes
 from .palette import FILLS, rule_looks
 from .style import axis_label, legend, new_figure, plain, rule_labels, title_of
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Literal
+
+    from fastmodes.analysis.figures.palette import Look
+    from fastmodes.typing import FloatArray
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Scale = Literal["log", "linear"]
+
+
 #: Dims that belong to the results, not to the grid.
 _OWN = ("time", "epoch", "mode", "unit", "eigenvalue")
 #: A flow has learned when its loss has fallen to this share of the first.
 _LEARNED = 0.01
 
 
-def sweep_figure(dataset):
+def sweep_figure(dataset: xr.Dataset) -> Figure:
     """What a sweep found, as one picture fit for its job: a panel per rule, over the sweep's two longest axes.
 
     Training: fraction of seeds that converged. Flows: how each start ended. Stability: kind of the fixed point.
@@ -55,7 +74,7 @@ def sweep_figure(dataset):
     return _panels(values, kept, title)
 
 
-def _subject(dataset):
+def _subject(dataset: xr.Dataset) -> tuple[xr.DataArray, list[xr.DataArray]]:
     """The variable that a job is about, and a lower and upper bound where there are such."""
     if "convergence_rate" in dataset and "kind" in dataset:
         return dataset["kind"], []
@@ -76,7 +95,7 @@ def _subject(dataset):
     return dataset[name].isel(last), []
 
 
-def _outcome(dataset):
+def _outcome(dataset: xr.Dataset) -> xr.DataArray:
     """How flows ended; one that had the time to arrive and one that had just not are alike where both have learned."""
     status = dataset["status"]
     meanings = status.attrs.get("flag_meanings", "").split()
@@ -91,15 +110,15 @@ def _outcome(dataset):
     return merged.rename("status").assign_attrs(label | flag_attributes([words.get(name, name) for name in meanings]))
 
 
-def _dims(dataset, *names):
+def _dims(dataset: xr.Dataset, *names: str) -> list[str]:
     return [name for name in names if name in dataset.dims]
 
 
-def _flags(variable):
+def _flags(variable: xr.DataArray) -> bool:
     return "flag_meanings" in variable.attrs
 
 
-def _reduced(values, kept):
+def _reduced(values: xr.DataArray, kept: list[str]) -> xr.DataArray:
     """All dims but rule and ``kept`` reduced, in the order rule, kept."""
     others = [dim for dim in values.dims if dim not in (*kept, "rule")]
     if _flags(values):
@@ -111,7 +130,14 @@ def _reduced(values, kept):
     return values.transpose(*(d for d in ("rule", *kept) if d in values.dims))
 
 
-def sweep_curves(values, dim, ax=None, *, bounds=(), looks=None):
+def sweep_curves(
+    values: xr.DataArray,
+    dim: str,
+    ax: Axes | None = None,
+    *,
+    bounds: Sequence[xr.DataArray] = (),
+    looks: dict[str, Look] | None = None,
+) -> Axes:
     """One curve per rule along ``dim``, with error bars between two ``bounds``.
 
     Parameters
@@ -152,14 +178,20 @@ def sweep_curves(values, dim, ax=None, *, bounds=(), looks=None):
     return ax
 
 
-def _beside(axis, scale, share):
+def _beside(axis: Array, scale: Scale, share: float) -> Array:
     """Positions moved by a share of the axis, so that error bars stand side by side."""
     if scale == "log":
         return axis * (axis[-1] / axis[0]) ** share
     return axis + share * np.ptp(axis)
 
 
-def sweep_map(values, ax=None, *, limits=None, logarithmic=False):
+def sweep_map(
+    values: xr.DataArray,
+    ax: Axes | None = None,
+    *,
+    limits: tuple[float, float] | None = None,
+    logarithmic: bool = False,
+) -> tuple[Axes, ScalarMappable]:
     """Map of a variable over two axes: colours for numbers, one colour a flag for flags.
 
     Parameters
@@ -203,7 +235,7 @@ def sweep_map(values, ax=None, *, limits=None, logarithmic=False):
     return ax, mesh
 
 
-def _panels(values, kept, title):
+def _panels(values: xr.DataArray, kept: list[str], title: str) -> Figure:
     rules = values["rule"].values.tolist() if "rule" in values.dims else [None]
     columns = min(len(rules), 4) if len(rules) != 4 else 2
     rows = -(-len(rules) // columns)
@@ -230,7 +262,7 @@ def _panels(values, kept, title):
     return figure
 
 
-def _flag_legend(figure, values):
+def _flag_legend(figure: Figure, values: xr.DataArray) -> None:
     """Patches of the flags that occur."""
     from matplotlib.patches import Patch
 
@@ -244,13 +276,13 @@ def _flag_legend(figure, values):
         figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 4), frameon=False)
 
 
-def _limits(values):
+def _limits(values: xr.DataArray) -> tuple[float, float]:
     """Smallest and largest finite value."""
     finite = values.values[np.isfinite(values.values)]
     return (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
 
 
-def _ticks(axis, places, labels):
+def _ticks(axis: Axis, places: Array, labels: list[str] | None) -> None:
     """Words or numbers at the cells, thinned out and slanted where they would run into each other."""
     if labels is None:
         return
@@ -260,7 +292,7 @@ def _ticks(axis, places, labels):
     axis.set_ticks(places[::step], labels=labels[::step], minor=False, **style)
 
 
-def _axis(values, dim):
+def _axis(values: xr.DataArray, dim: str) -> tuple[Array, Scale, list[str] | None]:
     """Positions along a dim, the scale they ask for, and labels where they are words."""
     size = values.sizes[dim]
     if dim not in values.coords or values[dim].dtype.kind not in "fi":
@@ -274,12 +306,12 @@ def _axis(values, dim):
     return positions, "linear", [f"{value:g}" for value in positions] if size <= 6 else None
 
 
-def _along(values, dim):
+def _along(values: xr.DataArray, dim: str) -> list[str]:
     """Names of the parameters that vary together along a dim without values of its own."""
     return [name for name, coord in values.coords.items() if coord.dims == (dim,) and name != dim]
 
 
-def _words(values, dim):
+def _words(values: xr.DataArray, dim: str) -> list[str]:
     """Labels of the places along a dim: its own words, or the values of all that varies along it."""
     if dim in values.coords:
         return [plain(label, 18) for label in values[dim].values]
@@ -290,7 +322,7 @@ def _words(values, dim):
     return [", ".join(plain(f"{v:g}" if isinstance(v, float) else v, 18) for v in row) for row in rows]
 
 
-def _label(values, dim):
+def _label(values: xr.DataArray, dim: str) -> str:
     if dim in values.coords:
         label = axis_label(values[dim])
         return textwrap.fill(dim.replace("_", " ") if label == dim else label, 34)
@@ -298,7 +330,7 @@ def _label(values, dim):
     return textwrap.fill(plain(dim).replace("_", " ") + (f": {along}" if along else ""), 34)
 
 
-def _edges(centres, scale):
+def _edges(centres: Array, scale: Scale) -> FloatArray:
     """Edges of the cells around ``centres``."""
     points = np.log(centres) if scale == "log" else np.asarray(centres, dtype=float)
     if len(points) == 1:

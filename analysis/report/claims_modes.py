@@ -1,5 +1,9 @@
 """Claims about single modes, which need no training: C1 to C4, C8, C9."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -10,15 +14,21 @@ from ..theory.manifolds import fixed_points
 from . import thresholds
 from .verdicts import Claim
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fastmodes.typing import ArrayLike, FloatArray
+
+
 _RULES = (bptt(), tbptt(1), rflo(0.5), eprop())
 _TEACHER = Modes(0.7, 1.0, 1.0)
 
 
-def _size(update):
+def _size(update: Iterable[ArrayLike]) -> FloatArray:
     return np.sqrt(sum(np.asarray(part) ** 2 for part in update))
 
 
-def fixed_point_manifolds():
+def fixed_point_manifolds() -> Claim:
     """C1: the optimal manifold for all rules, the non-optimal line for readout feedback alone."""
     s = np.concatenate([-np.geomspace(0.2, 5, 40), np.geomspace(0.2, 5, 40)])
     goals, rows = np.array([0.3, 0.7, 0.9])[:, np.newaxis], {}
@@ -50,7 +60,7 @@ def fixed_point_manifolds():
     )
 
 
-def vector_fields():
+def vector_fields() -> Claim:
     """C2: BPTT and tBPTT flow alike, RFLO does not."""
     a, b, w = np.meshgrid(np.linspace(-1.5, 1.5, 31), np.linspace(-1.5, 1.5, 31), np.linspace(0, 0.9, 10))
     fields = {
@@ -58,7 +68,7 @@ def vector_fields():
         for rule in _RULES[:3]
     }
 
-    def cosine(one, other):
+    def cosine(one: str, other: str) -> FloatArray:
         product = (fields[one] * fields[other]).sum(axis=0)
         norms = np.linalg.norm(fields[one], axis=0) * np.linalg.norm(fields[other], axis=0)
         return product[norms > 0] / norms[norms > 0]
@@ -88,7 +98,7 @@ def vector_fields():
     )
 
 
-def eigenvalues_along_the_manifold():
+def eigenvalues_along_the_manifold() -> Claim:
     """C3: who is stable, who oscillates, who is fast, where on the optimal manifold."""
     s = np.concatenate([-np.geomspace(0.2, 4, 400)[::-1], np.geomspace(0.2, 4, 400)])
     position = xr.DataArray(s, dims="position", coords={"position": s})
@@ -146,7 +156,7 @@ def eigenvalues_along_the_manifold():
     )
 
 
-def trajectories():
+def trajectories() -> Claim:
     """C4: a start near one branch; RFLO goes to the other one."""
     start, goal = Modes(0.6, 1.0, 1.0), Modes(0.7, 1.0, 1.0)
     strengths = np.array([-0.25, -0.5, -1.0, -2.0])
@@ -190,7 +200,7 @@ def trajectories():
     )
 
 
-def feedback_and_decay():
+def feedback_and_decay() -> Claim:
     """C8: more r or w_hat pushes the real parts away from zero."""
     s = np.geomspace(0.2, 4, 60)
     s = np.concatenate([-s[::-1], s])
@@ -227,7 +237,7 @@ def feedback_and_decay():
     )
 
 
-def sequence_loss():
+def sequence_loss() -> Claim:
     """C9: the sequence loss has the same updates in the limit of long sequences."""
     angle = np.linspace(0.3, 6.0, 50)
     modes = Modes(np.linspace(-0.8, 0.8, 50), 1.5 * np.cos(angle), 1.5 * np.sin(2 * angle))
@@ -261,7 +271,7 @@ def sequence_loss():
     )
 
 
-def mode_claims():
+def mode_claims() -> list[Claim]:
     """The claims about single modes, in order."""
     makers = (fixed_point_manifolds, vector_fields, eigenvalues_along_the_manifold, trajectories, feedback_and_decay)
     return [make() for make in (*makers, sequence_loss)]

@@ -1,5 +1,9 @@
 """Linear stability of the fixed points of one mode, in closed form, on parameter grids (Eqs. 27-31, 107-123)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 from fastmodes.kernels.modes.stability import KINDS
@@ -13,13 +17,29 @@ from fastmodes.rules import check_rules
 from .horizon_sums import horizon_sums
 from .stability_grids import RESULTS, entries_of, evaluate, recorded, shaped, stability_grid, stable_rate
 
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+    from typing import Any
+
+    from fastmodes.typing import GridValue, Rules
+
+
 _SLAB_BY_SLAB = "write_stability computes and writes it slab by slab"
 
 
 def stability(
-    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None, threads=None,
-    progress=True,
-) -> xr.Dataset:  # fmt: skip
+    rules: Rules,
+    teacher_recurrent: GridValue,
+    teacher_product: GridValue,
+    position: GridValue,
+    *,
+    feedback: GridValue = 1.0,
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
     """Both non-zero eigenvalues of the flow on the optimal manifold (w, a, b) = (w*, s, p/s), s != 0.
 
     Parameters
@@ -59,7 +79,7 @@ def stability(
     values, numbers, flags = np.empty((count[0], 4, count[1])), np.empty((2, *count)), np.empty((3, *count), np.int8)
     (rate, limit), (kinds, stable, oscillatory) = numbers, flags
 
-    def derive(i, piece):
+    def derive(i: int, piece: slice) -> None:
         (low, high, negative, imaginary), place = values[i, :, piece], (i, piece)
         imaginary[:] = negative
         np.negative(imaginary, out=negative)
@@ -92,9 +112,19 @@ def stability(
 
 
 def write_stability(
-    path, rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None,
-    slab_points=SLAB_POINTS, threads=None, progress=True,
-):  # fmt: skip
+    path: str | os.PathLike[str],
+    rules: Rules,
+    teacher_recurrent: GridValue,
+    teacher_product: GridValue,
+    position: GridValue,
+    *,
+    feedback: GridValue = 1.0,
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
+    slab_points: int = SLAB_POINTS,
+    threads: int | None = None,
+    progress: bool = True,
+) -> Path:
     """As :func:`stability`, written slab by slab: the memory needed does not grow with the grid.
 
     Parameters
@@ -124,16 +154,24 @@ def write_stability(
     grid = entries_of(teacher_recurrent, teacher_product, feedback, position=position)
     grid |= {name: value for name, value in (("decay", decay), ("horizon", horizon)) if value is not None}
 
-    def compute(**parameters):
+    def compute(**parameters: Any) -> xr.Dataset:
         return stability(rules, **parameters, threads=threads, progress=False)
 
     return write_slabs(path, compute, grid, slab_points=slab_points, progress=progress)
 
 
 def convergence_rate(
-    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None, threads=None,
-    progress=True,
-) -> xr.DataArray:  # fmt: skip
+    rules: Rules,
+    teacher_recurrent: GridValue,
+    teacher_product: GridValue,
+    position: GridValue,
+    *,
+    feedback: GridValue = 1.0,
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.DataArray:
     """Minus the larger real part of the two eigenvalues on the optimal manifold; negative where it is unstable.
 
     Parameters
@@ -166,9 +204,17 @@ def convergence_rate(
 
 
 def largest_learning_rate(
-    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None, threads=None,
-    progress=True,
-) -> xr.DataArray:  # fmt: skip
+    rules: Rules,
+    teacher_recurrent: GridValue,
+    teacher_product: GridValue,
+    position: GridValue,
+    *,
+    feedback: GridValue = 1.0,
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.DataArray:
     """Largest learning rate eta at which the discrete map is stable: |1 + eta lambda| < 1 for both eigenvalues.
 
     Parameters
@@ -190,7 +236,15 @@ def largest_learning_rate(
     return stability(rules, teacher_recurrent, teacher_product, position, **options)["largest_learning_rate"]
 
 
-def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, decay=None, horizon=None) -> xr.Dataset:
+def saddle_stability(
+    rules: Rules,
+    teacher_recurrent: GridValue,
+    teacher_product: GridValue,
+    recurrent: GridValue,
+    *,
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
+) -> xr.Dataset:
     """The two non-zero eigenvalues on the non-optimal manifold a = b = 0, w free: real, of opposite sign.
 
     ``+- p sqrt(alpha beta)`` with alpha = 1/(1 - w w*), beta = g_tau(pi w*): +-p/(1 - w w*) for BPTT and

@@ -1,5 +1,9 @@
 """From a grid of parameters to the kernel's stability results, and from those to labelled arrays."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 from fastmodes.kernels.modes.stability import optimal_stability
@@ -11,12 +15,25 @@ from fastmodes.progress import progress_bar
 from fastmodes.rule_codes import kernel_rule
 from fastmodes.validation import check_flag
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from fastmodes.typing import FloatArray, GridValue
+    from numpy.typing import NDArray
+
+    from fastmodes.modes.grid import Grid
+    from fastmodes.rules import LearningRule
+
+
 _BLOCK = 1 << 17
 # Points whose results stay in the cache until what follows from them has been derived.
 _PIECE = 1 << 14
 
 
-def entries_of(teacher_recurrent, teacher_product, feedback, **more):
+def entries_of(
+    teacher_recurrent: GridValue, teacher_product: GridValue, feedback: GridValue, **more: GridValue
+) -> dict[str, GridValue]:
     """Parameters of a grid by name, in the order in which kernels read them."""
     return {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "feedback": feedback} | more
 
@@ -29,7 +46,15 @@ RESULTS = (
 _PARAMETERS = ("teacher_recurrent", "teacher_product", "position")
 
 
-def evaluate(rules, grid, values, kinds, derive=None, threads=None, progress=True):
+def evaluate(
+    rules: Sequence[LearningRule],
+    grid: Grid,
+    values: FloatArray,
+    kinds: NDArray[np.int8],
+    derive: Callable[[int, slice], None] | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> None:
     """Kernel results of every rule, into ``values`` (rule, part, point) and ``kinds`` (rule, point).
 
     ``derive(i, piece)`` is called for each piece of rule i, while its results are in the cache.
@@ -40,7 +65,7 @@ def evaluate(rules, grid, values, kinds, derive=None, threads=None, progress=Tru
             layout = grid.layout((*_PARAMETERS, f"r {i}", f"decay {i}", f"horizon {i}"))
             in_kernel = kernel_rule(rule)
 
-            def work(block, i=i, layout=layout, in_kernel=in_kernel):
+            def work(block: tuple[int, int], i: int = i, layout: Any = layout, in_kernel: Any = in_kernel) -> None:
                 for start in range(*block, _PIECE):
                     piece = slice(start, min(start + _PIECE, block[1]))
                     optimal_stability(*layout, start, in_kernel, values[i, :, piece], kinds[i, piece])
@@ -51,7 +76,15 @@ def evaluate(rules, grid, values, kinds, derive=None, threads=None, progress=Tru
             run_blocks(work, blocks, threads, on_done=lambda block: bar.update(block[1] - block[0]))
 
 
-def stability_grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon):
+def stability_grid(
+    rules: Sequence[LearningRule],
+    teacher_recurrent: GridValue,
+    teacher_product: GridValue,
+    position: GridValue,
+    feedback: GridValue,
+    decay: GridValue | None,
+    horizon: GridValue | None,
+) -> Grid:
     """The grid of all parameters of stability on the optimal manifold, checked."""
     entries = entries_of(teacher_recurrent, teacher_product, feedback, position=position)
     grid = rule_grid(rules, entries, decay, horizon, RESULTS)
@@ -59,7 +92,7 @@ def stability_grid(rules, teacher_recurrent, teacher_product, position, feedback
     return grid
 
 
-def shaped(grid, array, leading):
+def shaped(grid: Grid, array: NDArray[Any], leading: tuple[str, ...]) -> xr.DataArray:
     """DataArray (leading dims, grid's dims) from an array (leading, point)."""
     shape = array.shape[: len(leading)] + grid.shape
     return xr.DataArray(array.reshape(shape), dims=(*leading, *grid.dims), coords=grid.coords)
@@ -68,12 +101,12 @@ def shaped(grid, array, leading):
 _RECORDED = ("teacher_recurrent", "teacher_product", "position", "feedback", "decay", "horizon", "recurrent")
 
 
-def recorded(values):
+def recorded(values: dict[str, Any]) -> dict[str, Any]:
     """The parameters that are single numbers; grids are in the coordinates."""
     return {k: values[k] for k in _RECORDED if k in values and values[k] is not None and np.ndim(values[k]) == 0}
 
 
-def stable_rate(low, high, imaginary, limit):
+def stable_rate(low: FloatArray, high: FloatArray, imaginary: FloatArray, limit: FloatArray) -> None:
     """Largest eta with |1 + eta lambda| < 1 for both eigenvalues, -2 Re / |lambda|^2, or 0, into ``limit``."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         np.divide(-2, low, out=limit)

@@ -1,13 +1,21 @@
 """Intervals for counts and for medians over seeds."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from fastmodes.typing import ArrayLike
+
 
 #: Confidence of all intervals.
 CONFIDENCE = 0.95
 _RESAMPLES = 2000
 
 
-def count_interval(successes, total):
+def count_interval(successes: int, total: int) -> tuple[float, float]:
     """Wilson's interval for a proportion.
 
     Parameters
@@ -25,7 +33,7 @@ def count_interval(successes, total):
     return float(interval.low), float(interval.high)
 
 
-def median_interval(values):
+def median_interval(values: ArrayLike) -> tuple[float, float, float]:
     """Median over seeds with its bootstrap interval; missing values drop out.
 
     Parameters

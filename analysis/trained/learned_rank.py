@@ -16,6 +16,10 @@ elementwise optimiser does not: Adam raises the rank of RFLO's change as soon as
 rank 1, up to its epsilon, because every gradient is r_i q_j and Adam divides it by |r_i| sqrt(V_j).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -24,12 +28,21 @@ from fastmodes.validation import check_integer, check_number
 
 from .checks import check_dataset, check_training, training_rules
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from fastmodes.typing import FloatArray
+
+    from fastmodes.rules import LearningRule
+
+
 MATRICES = ("recurrent", "input")
 MEASURES = ("numeric_rank", "participation_ratio", "stable_rank", "effective_rank")
 _SHARES = {"share_in_feedback_rows": "feedback", "share_in_readout_rows": "readout"}
 
 
-def rank(dataset, *, tolerance=1e-6) -> xr.Dataset:
+def rank(dataset: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     """Spectra, rank measures, shares and RFLO's factors at every recorded epoch.
 
     Parameters
@@ -73,22 +86,22 @@ def rank(dataset, *, tolerance=1e-6) -> xr.Dataset:
     )
 
 
-def _weights(dataset):
+def _weights(dataset: xr.Dataset) -> dict[str, xr.DataArray]:
     names = ("readout_weights", "recurrent_weights", "input_weights")
     check_dataset(dataset, names, ("rule", "seed", "epoch", "output"))
     return {name: dataset[name].transpose("rule", "seed", "epoch", ...) for name in names}
 
 
-def change(weights):
+def change(weights: xr.DataArray) -> xr.DataArray:
     """Change of a weight matrix since the first record, (.., epoch, row, column)."""
     return weights - weights.isel(epoch=0)
 
 
-def _by_matrix(arrays):
+def _by_matrix(arrays: list[xr.DataArray]) -> xr.DataArray:
     return xr.concat(arrays, dim=xr.IndexVariable("matrix", list(MATRICES))).transpose(..., "matrix")
 
 
-def _measures(weights, tolerance):
+def _measures(weights: xr.DataArray, tolerance: float) -> dict[str, xr.DataArray]:
     values = change(weights)
     finite = np.isfinite(values).all(values.dims[-2:])
     singular = np.linalg.svd(np.where(np.isfinite(values), values, 0.0), compute_uv=False)
@@ -99,7 +112,9 @@ def _measures(weights, tolerance):
     }
 
 
-def rank_measures(singular_values, tolerance=1e-6, dim="place"):
+def rank_measures(
+    singular_values: xr.DataArray, tolerance: float = 1e-6, dim: str = "place"
+) -> dict[str, xr.DataArray]:
     """The four measures of rank from singular values.
 
     Parameters
@@ -129,7 +144,7 @@ def rank_measures(singular_values, tolerance=1e-6, dim="place"):
     return {name: value.where(there) for name, value in measures.items()}
 
 
-def _inside(dataset, weights, rules):
+def _inside(dataset: xr.Dataset, weights: dict[str, xr.DataArray], rules: Sequence[LearningRule]) -> dict[str, Any]:
     """Shares inside the row spaces of R and A, and the factors of rules whose credit is R^T Q."""
     reads_feedback = np.array([rule.reads_feedback for rule in rules])
     factored = reads_feedback & np.array([rule.propagator == "scalar" for rule in rules])
@@ -161,11 +176,11 @@ def _inside(dataset, weights, rules):
     return {name: _by_matrix(arrays) for name, arrays in by_name.items()} | factors
 
 
-def _energy(matrices):
+def _energy(matrices: FloatArray) -> FloatArray:
     return (matrices**2).sum((-2, -1))
 
 
-def spectrum(dataset, epoch=None) -> xr.Dataset:
+def spectrum(dataset: xr.Dataset, epoch: int | None = None) -> xr.Dataset:
     """Spectra of the change of W as Fig. 6 shows them: divided by the largest modulus of the run.
 
     Parameters
@@ -207,7 +222,7 @@ def spectrum(dataset, epoch=None) -> xr.Dataset:
     return annotate(out, title="Normalised spectra of the change of W", configuration={"command": "spectrum"})
 
 
-def principal_angles(dataset, *, dimensions=None) -> xr.Dataset:
+def principal_angles(dataset: xr.Dataset, *, dimensions: int | None = None) -> xr.Dataset:
     """Angles between the subspaces in which two rules change W, at the last epoch.
 
     Parameters
