@@ -43,13 +43,14 @@ MODULES = sorted(module_name(path) for path in sources(*FOLDERS))
 
 
 def imported(path):
-    """(absolute module name, whether inside a function) of every import in a file."""
+    """(absolute module name, whether inside a function or for type checkers alone) of every import in a file."""
     package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
     module = tree(path)
     inside = {
         id(node)
         for function in ast.walk(module)
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        or (isinstance(function, ast.If) and ast.unparse(function.test) == "TYPE_CHECKING")
         for node in ast.walk(function)
     }
     for node in ast.walk(module):

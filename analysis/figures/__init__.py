@@ -54,4 +54,5 @@ def standard_figure(name: str) -> Callable[[], Figure]:
         choices = ", ".join(f"{k} ({n})" if n else k for k, (n, _, _) in FIGURES.items())
         raise ValueError(f"figure must be one of {choices}; got {name!r}")
     _, module, function = FIGURES[key]
-    return getattr(importlib.import_module(f".{module}", __name__), function)
+    made: Callable[[], Figure] = getattr(importlib.import_module(f".{module}", __name__), function)
+    return made

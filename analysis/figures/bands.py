@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     import xarray as xr
-    from fastmodes.typing import ArrayLike, FloatArray
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
     from numpy.typing import NDArray
+
+    from fastmodes.typing import ArrayLike, FloatArray
 
     BoolArray = NDArray[np.bool_]
     IntArray = NDArray[np.integer[Any]]
@@ -107,8 +108,8 @@ def draw_band(
     """
     x, values = np.asarray(x), variable.transpose("seed", ...).values.astype(float)
     values = np.where(np.isfinite(values), values, np.nan)
-    lost, word = (None, "") if dataset is None else lost_runs(dataset)
-    lost = np.zeros(len(values), bool) if lost is None else lost.values
+    gone, word = (None, "") if dataset is None else lost_runs(dataset)
+    lost = np.zeros(len(values), bool) if gone is None else gone.values
     counts = np.isfinite(values).sum(axis=0)
     if not counts.any() and not lost.any():
         return
@@ -118,7 +119,7 @@ def draw_band(
     band = median_and_band(values)
     band[:, ~((band[1] >= low) & (band[1] <= high))] = np.nan
     label = _with_counts(label, counts, len(values), int(lost.sum()), word)
-    single = {"marker": "o", "markersize": 4} if np.isfinite(band[1]).sum() == 1 else {}
+    single: dict[str, Any] = {"marker": "o", "markersize": 4} if np.isfinite(band[1]).sum() == 1 else {}
     (line,) = ax.plot(x, band[1], label=label, linewidth=linewidth, **(single | style))
     below, above = np.clip(band[0], low, high), np.clip(band[2], low, high)
     if single:
@@ -168,7 +169,7 @@ def _mark_ends(ax: Axes, x: Array, values: FloatArray, limits: tuple[float, floa
 
 def _count_strip(ax: Axes, x: Array, counts: IntArray, total: int, line: Line2D) -> None:
     """Runs that are left against the panel's own axis, in a strip above it, made when first needed."""
-    strip = next((child for child in ax.child_axes if child.get_gid() == _STRIP), None)
+    strip: Any = next((child for child in ax.child_axes if child.get_gid() == _STRIP), None)
     if strip is None:
         strip = ax.inset_axes((0, 1.02, 1, 0.11), sharex=ax)
         strip.set_gid(_STRIP)
@@ -190,7 +191,7 @@ def note(ax: Axes, text: str, colour: str = "0.3") -> None:
         return
     text = text if earlier < _MOST_NOTES - 1 else "... and more, see the legend"
     box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1}
-    where = {"xycoords": "axes fraction", "textcoords": "offset points", "in_layout": False}
+    where: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "in_layout": False}
     place = (5, 5 + 11 * earlier)
     ax.annotate(text, (0, 0), place, fontsize=8, color=colour, zorder=6, gid=_NOTE, bbox=box, **where)
 

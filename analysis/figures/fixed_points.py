@@ -55,7 +55,7 @@ def manifolds(dataset: xr.Dataset, rule: str, ax: Axes3D, *, stable: xr.DataArra
                 w, a, b = (np.where(part, optimal[name], np.nan) for name in "wab")
                 ax.plot(a, b, w, linestyle=line, color=_LOOKS[label], linewidth=2.5, label=label)
     if bool(exists.sel(manifold="non_optimal")):
-        w, a, b = (dataset.sel(manifold="non_optimal")[name] for name in "wab")
+        w, a, b = (dataset.sel(manifold="non_optimal")[name].values for name in "wab")
         ax.plot(a, b, w, linestyle=":", color=_LOOKS["non-optimal, saddle"], linewidth=2.5, label="non-optimal, saddle")
     ax.set(xlabel="readout a", ylabel="input b", zlabel="recurrent w", zlim=(-1, 1))
     ax.set_box_aspect((1, 1, 0.85), zoom=0.88)

@@ -18,10 +18,11 @@ from .style import axis_label, new_figure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fastmodes.typing import FloatArray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
+
+    from fastmodes.typing import FloatArray
 
 
 def _axis(name: str, values: FloatArray, long_name: str) -> xr.DataArray:
@@ -72,7 +73,7 @@ def stable_window() -> Figure:
     The window lies between |s|^3 = p^2/|r| and the Hopf point; it exists only for decays below w*.
     """
     figure, axes = new_figure(1, 2, figsize=(11.5, 4.8), sharey=True)
-    patches = {}
+    patches: dict[object, Patch] = {}
     for ax, r in zip(axes, (0.05, 0.2), strict=True):
         s = _axis("size", np.geomspace(0.5, 8, 500), "|s| on the branch with r s < 0")
         decay = _axis("decay", np.linspace(-0.95, 0.95, 400), "decay (fixed propagator)")
@@ -87,7 +88,7 @@ def stable_window() -> Figure:
         ax.set_xticks([0.5, 1, 2, 4, 8], ["0.5", "1", "2", "4", "8"])
         ax.minorticks_off()
     axes[1].set_ylabel("")
-    figure.legend(handles=patches.values(), loc="outside lower center", ncols=5, frameon=False)
+    figure.legend(handles=list(patches.values()), loc="outside lower center", ncols=5, frameon=False)
     figure.suptitle("RFLO's wrong branch (dashed: |s|³ = p²/|r|; solid: Hopf points)")
     return figure
 
@@ -99,7 +100,7 @@ def basins_side_by_side() -> Figure:
     b = _axis("start_b", np.linspace(-2.5, 2.5, 250), "start input b")
     found = learning_map(rules, fm.Modes(0.2, a, b), fm.Modes(0.7, 1.0, 1.0), feedback=1.0, end=500.0, rtol=1e-5)
     figure, axes = new_figure(1, 4, figsize=(14, 4.4), sharey=True)
-    patches = {}
+    patches: dict[object, Patch] = {}
     for rule, ax in zip(rules, axes, strict=True):
         flags = found["basin"].sel(rule=rule.name).transpose("start_b", "start_a")
         patches |= {patch.get_label(): patch for patch in flag_map(flags, ax)}
@@ -125,7 +126,8 @@ def convergence_rate_ratio() -> Figure:
     rates = convergence_rate(rules, w, 1.0, s, feedback=1.0)
     figure, axes = new_figure(1, 3, figsize=(13, 4.4), sharey=True)
     for name, ax in zip(("tBPTT(1)", "RFLO", "e-prop"), axes, strict=True):
-        ratio = np.log10(rates.sel(rule=name) / rates.sel(rule="BPTT")).transpose("w_star", "position")
+        over: Any = rates.sel(rule=name) / rates.sel(rule="BPTT")
+        ratio = np.log10(over).transpose("w_star", "position")
         colours = ax.pcolormesh(
             s, w, ratio, cmap="PuOr_r", norm=TwoSlopeNorm(0.0, -1.5, 1.5), shading="nearest", rasterized=True
         )

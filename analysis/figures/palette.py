@@ -141,11 +141,12 @@ def rule_looks(rules: xr.Dataset | xr.DataArray | Iterable[AnyRule]) -> dict[str
     rules : xarray.Dataset, xarray.DataArray, or sequence of LearningRule or str
         A dataset names its rules on ``rule``; their fields are taken from its configuration where they are there.
     """
+    given: Any = rules
     if hasattr(rules, "attrs"):
-        known = _configured(rules)
-        listed = [known.get(str(name), str(name)) for name in np.atleast_1d(rules["rule"].values)]
+        known = _configured(given)
+        listed = [known.get(str(name), str(name)) for name in np.atleast_1d(given["rule"].values)]
     else:
-        listed = list(rules)
+        listed = list(given)
     looks: dict[str, Look] = {}
     for rule in listed:
         name = rule["name"] if isinstance(rule, dict) else getattr(rule, "name", str(rule))
@@ -180,7 +181,7 @@ def _configured(data: xr.Dataset | xr.DataArray) -> dict[str, dict[str, Any]]:
         stored = json.loads(data.attrs.get("configuration", "{}"))
     except (TypeError, ValueError):
         return {}
-    found: dict[str, dict] = {}
+    found: dict[str, dict[str, Any]] = {}
     pending = [stored]
     while pending:
         value = pending.pop()

@@ -13,9 +13,10 @@ from .style import few_log_ticks, figure_legend, new_figure, plain, rule_labels
 if TYPE_CHECKING:
     import xarray as xr
     from fastmodes.analysis.figures.palette import Look
-    from fastmodes.typing import FloatArray
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from fastmodes.typing import FloatArray
 
 
 def performance_and_rank(dataset: xr.Dataset) -> Figure:
@@ -99,7 +100,9 @@ def convergence(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
 def _name_ticks(ax: Axes, labels: list[str]) -> None:
     """Names of rules along the horizontal axis, slanted where they would run into each other."""
     crowded = len(labels) > 6 or max(map(len, labels)) > 12
-    slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor", "fontsize": 8} if crowded else {}
+    slanted: dict[str, Any] = (
+        {"rotation": 40, "ha": "right", "rotation_mode": "anchor", "fontsize": 8} if crowded else {}
+    )
     ax.set_xticks(range(len(labels)), labels, **slanted)
 
 
@@ -147,19 +150,25 @@ def _logarithmic(ax: Axes) -> None:
 
 def _medians(ax: Axes, values: xr.DataArray, height: FloatArray, look: Look, label: str, left: bool) -> None:
     """Medians over seeds, filled where all runs are there, hollow with their number where some are lost."""
-    style = {"color": look.color, "marker": look.marker, "linestyle": "none", "markersize": 6}
+    style: dict[str, Any] = {"color": look.color, "marker": look.marker, "linestyle": "none", "markersize": 6}
     if "seed" not in values.dims:
         ax.plot(values, height, label=label, **style)
         return
     values = values.where(np.isfinite(values))
     middle, counts = values.median("seed").values, np.isfinite(values).sum("seed").values
     whole, total = counts == values.sizes["seed"], values.sizes["seed"]
-    beside = {"textcoords": "offset points", "va": "center", "fontsize": 6, "color": look.color, "in_layout": False}
+    beside: dict[str, Any] = {
+        "textcoords": "offset points",
+        "va": "center",
+        "fontsize": 6,
+        "color": look.color,
+        "in_layout": False,
+    }
     ax.plot(np.where(whole, middle, np.nan), height, label=label, **style)
     ax.plot(np.where(whole, np.nan, middle), height, markerfacecolor="white", **style)
     for x, y, count in zip(middle, height, counts, strict=True):
         if 0 < count < total:
-            place = {"xytext": (-5, 0), "ha": "right"} if left else {"xytext": (5, 0), "ha": "left"}
+            place: dict[str, Any] = {"xytext": (-5, 0), "ha": "right"} if left else {"xytext": (5, 0), "ha": "left"}
             ax.annotate(f"{count} of {total}", (x, y), **place, **beside)
         if count == 0:
             ax.plot(0.015, y, "x", color=look.color, transform=ax.get_yaxis_transform(), markersize=6)
@@ -218,6 +227,7 @@ def rank_over_choices(sweep: xr.Dataset) -> Figure:
         },
     )
     _logarithmic(figure.axes[1])
-    figure.axes[2].xaxis.get_major_locator().set_params(integer=True)
+    locator: Any = figure.axes[2].xaxis.get_major_locator()
+    locator.set_params(integer=True)
     figure.axes[2].set_xlim(-0.3, sweep.sizes["seed"] + 0.3)
     return figure

@@ -45,7 +45,7 @@ def theory_errors(errors: xr.Dataset, rule: str, ax: Axes | None = None, *, trai
     for place, (mode, colour) in enumerate(zip(run["mode"].values, colours, strict=True)):
         one = run.sel(mode=mode)
         label = f"mode {place + 1}, w* = {float(one['teacher_recurrent']):.3g}"
-        band = {"label": label, "dataset": trained, "floor": _SMALLEST, "alone": True, "color": colour}
+        band: dict[str, Any] = {"label": label, "dataset": trained, "floor": _SMALLEST, "alone": True, "color": colour}
         draw_band(ax, run["epoch"], one["theory_error"], **band)
         still = one["standstill_error"].median("seed").clip(_SMALLEST)
         ax.plot(run["epoch"], still, color=colour, linestyle=":", linewidth=1)

@@ -135,7 +135,7 @@ def what_limits_rank(dataset: xr.Dataset) -> Figure:
     matplotlib Figure
     """
     from ..report.experiments import final_loss
-    from ..trained.prediction import training_rules
+    from ..trained.checks import training_rules
 
     figure, axes = new_figure(1, 3, figsize=(14, 4.2))
     ratio, loss = dataset["participation_ratio"].sel(matrix="recurrent"), final_loss(dataset)
@@ -188,7 +188,14 @@ def proposition(dataset: xr.Dataset) -> Figure:
         ax.set_yscale("log")
     for name, (colour, line), marker in zip(dataset["optimizer"].values, NEUTRALS, "os^D", strict=False):
         run = dataset.sel(optimizer=name).isel(rule=0)
-        look = {"dataset": run, "floor": 1e-17, "color": colour, "linestyle": line, "marker": marker, "markersize": 4}
+        look: dict[str, Any] = {
+            "dataset": run,
+            "floor": 1e-17,
+            "color": colour,
+            "linestyle": line,
+            "marker": marker,
+            "markersize": 4,
+        }
         singular = run["change_singular_value"].isel(epoch=-1)
         draw_band(axes[0], place, singular / singular.max("unit"), label=plain(name), **look)
         outside = run["outside_factors"].sel(matrix="recurrent").isel(epoch=slice(1, None))

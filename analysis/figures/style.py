@@ -97,7 +97,7 @@ def new_figure(*args: Any, **kwargs: Any) -> tuple[Figure, Any]:
 def shown(figure: Figure) -> Figure:
     """Let a notebook show the figure, and the figure of each of its axes, without pyplot."""
     for part in (figure, *figure.axes):
-        part._repr_png_ = functools.partial(_png, figure)
+        part._repr_png_ = functools.partial(_png, figure)  # type: ignore[attr-defined]
     return figure
 
 
@@ -136,13 +136,15 @@ def legend(ax: Axes, **options: Any) -> None:
     handles, labels = ax.get_legend_handles_labels()
     if not handles:
         return
-    if ax.get_figure().figure.get_layout_engine() is None:
+    whole: Any = ax.get_figure()
+    if whole.figure.get_layout_engine() is None:
         ax.legend(handles, labels, frameon=False, loc="best", **options)
         return
-    width, height = ax.get_window_extent().size * 72 / ax.get_figure().figure.dpi
+    extent: Any = ax.get_window_extent().size
+    width, height = extent * 72 / whole.figure.dpi
     fitting = _columns(labels, width)
     if -(-len(labels) // fitting["ncols"]) * fitting["fontsize"] > 0.22 * height:
-        where = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": 7, "handlelength": 2.6}
+        where: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": 7, "handlelength": 2.6}
     else:
         where = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 4.5} | fitting
     ax.legend(handles, labels, frameon=False, **(where | options))
@@ -150,7 +152,7 @@ def legend(ax: Axes, **options: Any) -> None:
 
 def figure_legend(figure: Figure, *axes: Axes, **options: Any) -> None:
     """One legend below all panels: every label of the axes once."""
-    entries: dict = {}
+    entries: dict[str, Any] = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)

@@ -15,16 +15,17 @@ from .palette import FILLS, rule_looks
 from .style import axis_label, legend, new_figure, plain, rule_labels, title_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
     from typing import Any, Literal
 
     from fastmodes.analysis.figures.palette import Look
-    from fastmodes.typing import FloatArray
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
+
+    from fastmodes.typing import FloatArray
 
     Array = NDArray[Any]
     Scale = Literal["log", "linear"]
@@ -81,7 +82,7 @@ def _subject(dataset: xr.Dataset) -> tuple[xr.DataArray, list[xr.DataArray]]:
     if "gradient_cosine" in dataset:
         cosine = dataset["gradient_cosine"].load()
         # Quantiles of nothing are nothing; NumPy would warn of it.
-        some = np.isfinite(cosine).any(_dims(dataset, "seed"))
+        some: Any = np.isfinite(cosine).any(_dims(dataset, "seed"))  # type: ignore[call-overload]
         quantiles = cosine.where(some, 0.0).quantile([0.25, 0.5, 0.75], dim=_dims(dataset, "seed")).where(some)
         quantiles.attrs = cosine.attrs
         return quantiles.sel(quantile=0.5), [quantiles.sel(quantile=q) for q in (0.25, 0.75)]
@@ -118,7 +119,7 @@ def _flags(variable: xr.DataArray) -> bool:
     return "flag_meanings" in variable.attrs
 
 
-def _reduced(values: xr.DataArray, kept: list[str]) -> xr.DataArray:
+def _reduced(values: xr.DataArray, kept: Sequence[Hashable]) -> xr.DataArray:
     """All dims but rule and ``kept`` reduced, in the order rule, kept."""
     others = [dim for dim in values.dims if dim not in (*kept, "rule")]
     if _flags(values):
@@ -132,7 +133,7 @@ def _reduced(values: xr.DataArray, kept: list[str]) -> xr.DataArray:
 
 def sweep_curves(
     values: xr.DataArray,
-    dim: str,
+    dim: Hashable,
     ax: Axes | None = None,
     *,
     bounds: Sequence[xr.DataArray] = (),
@@ -157,7 +158,7 @@ def sweep_curves(
     ax = new_figure(figsize=(6, 4.2))[1] if ax is None else ax
     axis, scale, labels = _axis(values, dim)
     looks = (rule_looks(values) if looks is None else looks) if "rule" in values.dims else {}
-    entries = rule_labels(looks) or {"": None}
+    entries: dict[str, Any] = rule_labels(looks) or {"": None}
     for place, (name, label) in enumerate(entries.items()):
         chosen = {"rule": name} if looks else {}
         shifted = _beside(axis, scale, (place - (len(entries) - 1) / 2) * 0.006)
@@ -181,8 +182,8 @@ def sweep_curves(
 def _beside(axis: Array, scale: Scale, share: float) -> Array:
     """Positions moved by a share of the axis, so that error bars stand side by side."""
     if scale == "log":
-        return axis * (axis[-1] / axis[0]) ** share
-    return axis + share * np.ptp(axis)
+        return np.asarray(axis * (axis[-1] / axis[0]) ** share)
+    return np.asarray(axis + share * np.ptp(axis))
 
 
 def sweep_map(
@@ -218,7 +219,7 @@ def sweep_map(
     x, x_scale, x_labels = _axis(values, across)
     if _flags(values):
         count = len(values.attrs["flag_meanings"].split())
-        colours = {
+        colours: dict[str, Any] = {
             "cmap": ListedColormap([FILLS[i % len(FILLS)] for i in range(count)]),
             "norm": BoundaryNorm(np.arange(count + 1) - 0.5, count),
         }
@@ -235,7 +236,7 @@ def sweep_map(
     return ax, mesh
 
 
-def _panels(values: xr.DataArray, kept: list[str], title: str) -> Figure:
+def _panels(values: xr.DataArray, kept: Sequence[Hashable], title: str) -> Figure:
     rules = values["rule"].values.tolist() if "rule" in values.dims else [None]
     columns = min(len(rules), 4) if len(rules) != 4 else 2
     rows = -(-len(rules) // columns)
@@ -292,7 +293,7 @@ def _ticks(axis: Axis, places: Array, labels: list[str] | None) -> None:
     axis.set_ticks(places[::step], labels=labels[::step], minor=False, **style)
 
 
-def _axis(values: xr.DataArray, dim: str) -> tuple[Array, Scale, list[str] | None]:
+def _axis(values: xr.DataArray, dim: Hashable) -> tuple[Array, Scale, list[str] | None]:
     """Positions along a dim, the scale they ask for, and labels where they are words."""
     size = values.sizes[dim]
     if dim not in values.coords or values[dim].dtype.kind not in "fi":
@@ -306,12 +307,12 @@ def _axis(values: xr.DataArray, dim: str) -> tuple[Array, Scale, list[str] | Non
     return positions, "linear", [f"{value:g}" for value in positions] if size <= 6 else None
 
 
-def _along(values: xr.DataArray, dim: str) -> list[str]:
+def _along(values: xr.DataArray, dim: Hashable) -> list[Hashable]:
     """Names of the parameters that vary together along a dim without values of its own."""
     return [name for name, coord in values.coords.items() if coord.dims == (dim,) and name != dim]
 
 
-def _words(values: xr.DataArray, dim: str) -> list[str]:
+def _words(values: xr.DataArray, dim: Hashable) -> list[str]:
     """Labels of the places along a dim: its own words, or the values of all that varies along it."""
     if dim in values.coords:
         return [plain(label, 18) for label in values[dim].values]
@@ -322,7 +323,7 @@ def _words(values: xr.DataArray, dim: str) -> list[str]:
     return [", ".join(plain(f"{v:g}" if isinstance(v, float) else v, 18) for v in row) for row in rows]
 
 
-def _label(values: xr.DataArray, dim: str) -> str:
+def _label(values: xr.DataArray, dim: Hashable) -> str:
     if dim in values.coords:
         label = axis_label(values[dim])
         return textwrap.fill(dim.replace("_", " ") if label == dim else label, 34)
@@ -338,4 +339,4 @@ def _edges(centres: Array, scale: Scale) -> FloatArray:
     else:
         middle = (points[1:] + points[:-1]) / 2
         edges = np.concatenate([[2 * points[0] - middle[0]], middle, [2 * points[-1] - middle[-1]]])
-    return np.exp(edges) if scale == "log" else edges
+    return np.asarray(np.exp(edges) if scale == "log" else edges)

@@ -71,7 +71,8 @@ def vector_fields() -> Claim:
     def cosine(one: str, other: str) -> FloatArray:
         product = (fields[one] * fields[other]).sum(axis=0)
         norms = np.linalg.norm(fields[one], axis=0) * np.linalg.norm(fields[other], axis=0)
-        return product[norms > 0] / norms[norms > 0]
+        cosines: FloatArray = product[norms > 0] / norms[norms > 0]
+        return cosines
 
     truncated, random = cosine("BPTT", "tBPTT(1)"), cosine("BPTT", "RFLO")
     near = (np.maximum(np.abs(a), np.abs(b)) < thresholds.NEAR_ZERO).ravel()
@@ -114,7 +115,8 @@ def eigenvalues_along_the_manifold() -> Claim:
     oscillating, settled = (float(scan[name].mean()) for name in ("oscillatory", "stable"))
     somewhere = float(scan["oscillatory"].max("position").mean())
     rates = data["convergence_rate"]
-    close = np.abs(rates.sel(rule="tBPTT(1)") / rates.sel(rule="BPTT") - 1).median("position")
+    relative: Any = rates.sel(rule="tBPTT(1)") / rates.sel(rule="BPTT") - 1
+    close = np.abs(relative).median("position")
     fastest = rates.where(right, drop=True).argmax("rule")
     first = {rule.name: float((fastest == i).mean()) for i, rule in enumerate(rules)}
     slowest = abs(float(np.abs(s[int(rates.sel(rule="BPTT", goal=0.7).where(right).argmin("position"))])) - 1)
@@ -210,7 +212,7 @@ def feedback_and_decay() -> Claim:
         ("r", {"feedback": xr.DataArray(np.linspace(0.25, 2, 15), dims="scan")}),
         ("w_hat", {"decay": xr.DataArray(np.linspace(0, 0.9, 15), dims="scan")}),
     ):
-        real = stability(rflo(0.5), 0.7, 1.0, position, **changes)["stability_real"].isel(rule=0)
+        real: Any = stability(rflo(0.5), 0.7, 1.0, position, **changes)["stability_real"].isel(rule=0)
         away = np.abs(real).diff("scan")
         good = position > 0
         shares[name] = (

@@ -93,7 +93,7 @@ def _rank_and_loss(family: xr.Dataset) -> tuple[float, float]:
 
     ratio = family["participation_ratio"].isel(epoch=-1).sel(matrix="recurrent")
     loss = final_loss(family)
-    kept = np.isfinite(ratio) & np.isfinite(loss)
+    kept: Any = np.isfinite(ratio) & np.isfinite(loss)
     overall = float(spearmanr(ratio.values[kept.values], loss.values[kept.values]).statistic)
     within = []
     for name in family["rule"].values:

@@ -176,7 +176,7 @@ def convergence_counts(convergence: xr.Dataset, rank: xr.Dataset, sweep: xr.Data
 
 def learning_rate_claim(limits: xr.Dataset) -> Claim:
     """C10: the largest stable learning rate follows mode theory."""
-    off = np.abs(limits["measured_rate"] / limits["predicted_rate"] - 1)
+    off: xr.DataArray = abs(limits["measured_rate"] / limits["predicted_rate"] - 1)
     worst = {str(n): float(off.sel(rule=n).max()) for n in limits["rule"].values}
     powers = {n: power_of_gap(limits, "measured_rate", n) for n in ("BPTT", "tBPTT(1)")}
     network = limits["network_measured_rate"] / limits["network_predicted_rate"]

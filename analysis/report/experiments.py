@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
     from fastmodes.presets import Preset
 
-    from .experiments import Datasets
-
-    Compute = Callable[[Size, Datasets, bool], xr.Dataset]
+    Datasets = Mapping[str, xr.Dataset]
+    Compute = Callable[["Size", Datasets, bool], xr.Dataset]
 
 
 _EIGENVALUES = (0.5, 0.7, 0.8, 0.9, 0.95)
@@ -91,9 +90,9 @@ class Experiment:
 
     name: str
     title: str
-    compute: Callable
+    compute: Compute
     settings: object = None
-    needs: tuple = ()
+    needs: tuple[str, ...] = ()
 
     def fingerprint(self, size: Size) -> str:
         """Hash of everything the dataset depends on: settings, size, version, and the code that computes."""
@@ -161,7 +160,7 @@ def _prediction(size: Size, datasets: Datasets, progress: bool) -> xr.Dataset:
     return theory_error(datasets["unaligned"])
 
 
-_OPTIMIZERS = {
+_OPTIMIZERS: dict[str, dict[str, Any]] = {
     "SGD": {},
     "SGD, clipped": {"clip_norm": 0.02},
     "Adam": {"optimizer": "adam", "learning_rate": 1e-3},

@@ -36,7 +36,7 @@ class Picture:
     title: str
     alt: str
     claim: str
-    draw: Callable
+    draw: Draw
 
 
 def _standard(name: str) -> Draw:
@@ -68,7 +68,8 @@ def _drawn(module: str, function: str, *names: str) -> Draw:
         made = getattr(importlib.import_module(f"..figures.{module}", __package__), function)(
             *(datasets[n] for n in names)
         )
-        return getattr(made, "figure", None) or made
+        figure: Figure = getattr(made, "figure", None) or made
+        return figure
 
     return draw
 

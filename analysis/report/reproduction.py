@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from .experiments import Datasets, Experiment, Size
+    from .verdicts import Claim
 
 
 _HASH = "experiment_hash"
@@ -39,8 +40,8 @@ class Outcome:
     """What was made: the report's path, the judged claims, and the datasets by name."""
 
     report: Path
-    claims: list
-    datasets: dict
+    claims: list[Claim]
+    datasets: dict[str, xr.Dataset]
 
 
 def reproduce(out: str | os.PathLike[str], *, quick: bool = False, progress: bool = True) -> Outcome:
@@ -71,7 +72,7 @@ def reproduce(out: str | os.PathLike[str], *, quick: bool = False, progress: boo
     data_folder, figure_folder = make_folder("out", folder / "datasets"), make_folder("out", folder / "figures")
     size, began = (QUICK if quick else FULL), time.perf_counter()
     say = _say if progress else (lambda message: None)
-    datasets: dict = {}
+    datasets: dict[str, xr.Dataset] = {}
     for place, experiment in enumerate(EXPERIMENTS, 1):
         say(f"[{place}/{len(EXPERIMENTS)}] {experiment.title}")
         datasets[experiment.name] = _dataset(experiment, size, datasets, data_folder, progress, say)

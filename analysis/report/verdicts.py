@@ -42,10 +42,10 @@ class Claim:
 
     name: str
     statement: str
-    measured: tuple
-    checks: dict
+    measured: tuple[str, ...]
+    checks: dict[str, bool]
     source: str
-    numbers: dict = dataclasses.field(default_factory=dict)
+    numbers: dict[str, Any] = dataclasses.field(default_factory=dict)
     remark: str = ""
 
     @property

@@ -16,10 +16,10 @@ from fastmodes.validation import check_flag, check_number
 if TYPE_CHECKING:
     from typing import Any
 
-    from fastmodes.typing import FloatArray, GridValue, Rules
     from numpy.typing import NDArray
 
     from fastmodes.networks.network import Modes
+    from fastmodes.typing import FloatArray, GridValue, Rules
 
     BoolArray = NDArray[np.bool_]
 

@@ -232,7 +232,13 @@ def largest_learning_rate(
     TypeError, ValueError
         For a parameter outside its range.
     """
-    options = {"feedback": feedback, "decay": decay, "horizon": horizon, "threads": threads, "progress": progress}
+    options: dict[str, Any] = {
+        "feedback": feedback,
+        "decay": decay,
+        "horizon": horizon,
+        "threads": threads,
+        "progress": progress,
+    }
     return stability(rules, teacher_recurrent, teacher_product, position, **options)["largest_learning_rate"]
 
 

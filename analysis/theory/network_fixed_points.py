@@ -33,10 +33,10 @@ from ...validation import check_number
 if TYPE_CHECKING:
     from typing import Literal
 
-    from fastmodes.typing import ArrayLike, FloatArray, Rules
     from numpy.typing import NDArray
 
     from fastmodes.rules import LearningRule
+    from fastmodes.typing import ArrayLike, FloatArray, Rules
 
 
 #: An end point is optimal if its loss is below this share of the teacher's output power.
@@ -78,7 +78,8 @@ def error_transfer(network: LinearRNN, teacher: LinearRNN, z: complex) -> np.nda
     """
     check_pair(network, teacher)
     a, w, b = joint_system(network, teacher)
-    return a @ np.linalg.solve(np.eye(len(w)) - z * w, b)
+    transfer: np.ndarray = a @ np.linalg.solve(np.eye(len(w)) - z * w, b)
+    return transfer
 
 
 def flow_jacobian(
@@ -119,7 +120,8 @@ def flow_jacobian(
         step = direction * (length / size)
         near = slope(weights + step) - slope(weights - step)
         far = slope(weights + 2.0 * step) - slope(weights - 2.0 * step)
-        return (8.0 * near - far) / 12.0 * (size / length)
+        slopes: FloatArray = (8.0 * near - far) / 12.0 * (size / length)
+        return slopes
 
     return scipy.sparse.linalg.LinearOperator((len(weights), len(weights)), matvec=product, dtype=float)
 

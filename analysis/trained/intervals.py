@@ -47,14 +47,14 @@ def median_interval(values: ArrayLike) -> tuple[float, float, float]:
     """
     from scipy.stats import bootstrap
 
-    values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values)]
-    if values.size == 0:
+    numbers = np.asarray(values, dtype=float)
+    numbers = numbers[np.isfinite(numbers)]
+    if numbers.size == 0:
         return (np.nan,) * 3
-    middle = float(np.median(values))
-    if values.size == 1 or np.ptp(values) == 0:
+    middle = float(np.median(numbers))
+    if numbers.size == 1 or np.ptp(numbers) == 0:
         return middle, middle, middle
     result = bootstrap(
-        (values,), np.median, confidence_level=CONFIDENCE, n_resamples=_RESAMPLES, method="percentile", rng=1
+        (numbers,), np.median, confidence_level=CONFIDENCE, n_resamples=_RESAMPLES, method="percentile", rng=1
     )
     return middle, float(result.confidence_interval.low), float(result.confidence_interval.high)

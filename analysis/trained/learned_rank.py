@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from fastmodes.typing import FloatArray
-
     from fastmodes.rules import LearningRule
+    from fastmodes.typing import FloatArray
 
 
 MATRICES = ("recurrent", "input")
@@ -70,7 +69,7 @@ def rank(dataset: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     weights = _weights(dataset)
     configuration = check_training(dataset, ("feedback_weights",))
     tolerance = check_number("tolerance", tolerance, 0.0, below=1.0)
-    out = {name: dataset[name] for name in dataset if str(name).startswith("change_")}
+    out: dict[Any, Any] = {name: dataset[name] for name in dataset if str(name).startswith("change_")}
     parts = [_measures(weights[f"{matrix}_weights"], tolerance) for matrix in MATRICES]
     for name in MEASURES:
         out[name] = _by_matrix([part[name] for part in parts])
@@ -98,14 +97,15 @@ def change(weights: xr.DataArray) -> xr.DataArray:
 
 
 def _by_matrix(arrays: list[xr.DataArray]) -> xr.DataArray:
-    return xr.concat(arrays, dim=xr.IndexVariable("matrix", list(MATRICES))).transpose(..., "matrix")
+    joined: xr.DataArray = xr.concat(arrays, dim=xr.IndexVariable("matrix", list(MATRICES)))
+    return joined.transpose(..., "matrix")
 
 
 def _measures(weights: xr.DataArray, tolerance: float) -> dict[str, xr.DataArray]:
     values = change(weights)
-    finite = np.isfinite(values).all(values.dims[-2:])
-    singular = np.linalg.svd(np.where(np.isfinite(values), values, 0.0), compute_uv=False)
-    singular = xr.DataArray(singular, dims=("rule", "seed", "epoch", "place")).assign_coords(finite.coords)
+    finite: xr.DataArray = np.isfinite(values).all(values.dims[-2:])  # type: ignore[arg-type, assignment]
+    sizes = np.linalg.svd(np.where(np.isfinite(values), values, 0.0), compute_uv=False)
+    singular = xr.DataArray(sizes, dims=("rule", "seed", "epoch", "place")).assign_coords(finite.coords)
     return {"singular": singular.where(finite)} | {
         name: value.where(finite & (singular.isel(place=0) > 0))
         for name, value in rank_measures(singular, tolerance).items()
@@ -135,7 +135,7 @@ def rank_measures(
     entropy = -(q * np.log(q.where(q > 0, 1.0))).sum(dim)
     # Sums leave out what is missing: without this, a run without values had a rank of 0.
     there = largest.notnull()
-    measures = {
+    measures: dict[str, Any] = {
         "numeric_rank": (s > tolerance).sum(dim).astype(float),
         "participation_ratio": squares**2 / (s**4).sum(dim).where(largest > 0, 1.0),
         "stable_rank": squares,
@@ -148,7 +148,7 @@ def _inside(dataset: xr.Dataset, weights: dict[str, xr.DataArray], rules: Sequen
     """Shares inside the row spaces of R and A, and the factors of rules whose credit is R^T Q."""
     reads_feedback = np.array([rule.reads_feedback for rule in rules])
     factored = reads_feedback & np.array([rule.propagator == "scalar" for rule in rules])
-    by_name = {name: [] for name in (*_SHARES, "outside_factors")}
+    by_name: dict[str, list[xr.DataArray]] = {name: [] for name in (*_SHARES, "outside_factors")}
     factors = {}
     r = dataset["feedback_weights"].values[np.newaxis, :, np.newaxis]
     a = weights["readout_weights"].values
@@ -177,7 +177,8 @@ def _inside(dataset: xr.Dataset, weights: dict[str, xr.DataArray], rules: Sequen
 
 
 def _energy(matrices: FloatArray) -> FloatArray:
-    return (matrices**2).sum((-2, -1))
+    energy: FloatArray = (matrices**2).sum((-2, -1))
+    return energy
 
 
 def spectrum(dataset: xr.Dataset, epoch: int | None = None) -> xr.Dataset:
@@ -205,6 +206,7 @@ def spectrum(dataset: xr.Dataset, epoch: int | None = None) -> xr.Dataset:
     check_dataset(dataset, names, ("rule", "seed", "epoch", "unit"))
     epoch = None if epoch is None else check_integer("epoch", epoch, 0)
     at = dataset.isel(epoch=-1) if epoch is None else dataset.sel(epoch=epoch, method="nearest")
+    imaginary: Any
     real, imaginary = at["change_eigenvalue_real"], at["change_eigenvalue_imag"]
     modulus = np.hypot(real, imaginary)
     ordered = xr.apply_ufunc(

@@ -23,10 +23,10 @@ from fastmodes.validation import check_array, check_flag, check_integer, check_n
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastmodes.typing import ArrayLike, Rules
     from numpy.typing import NDArray
 
     from fastmodes.rules import LearningRule
+    from fastmodes.typing import ArrayLike, Rules
 
     BoolArray = NDArray[np.bool_]
 
@@ -125,7 +125,8 @@ def _network_rate(rule: LearningRule, w: float) -> tuple[float, float]:
         )  # fmt: skip
 
     def learned(data: xr.Dataset) -> BoolArray:
-        return (data["loss"].isel(epoch=-1) < _LEARNED * data["loss"].isel(epoch=0)).values[0]
+        low: BoolArray = (data["loss"].isel(epoch=-1) < _LEARNED * data["loss"].isel(epoch=0)).values[0]
+        return low
 
     rough = 2 * (1 - w**2) ** 3 / (1 + w**2)
     if _FLOW_TIME / (rough / 3) > _LONGEST:

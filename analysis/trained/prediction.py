@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
     from typing import Any
 
-    from fastmodes.typing import ArrayLike, FloatArray
     from numpy.typing import NDArray
 
     from fastmodes.rules import LearningRule
+    from fastmodes.typing import ArrayLike, FloatArray
 
 
 ENTRIES = ("recurrent", "readout", "input")
@@ -46,7 +46,7 @@ def _clock(dataset: xr.Dataset) -> float:
     for rule in training_rules(dataset):
         if rule.propagator == "diagonal":
             raise ValueError(f"dataset must hold rules that have modes; {rule.name!r} has a fixed diagonal propagator")
-    return configuration["learning_rate"]
+    return float(configuration["learning_rate"])
 
 
 def predict_from_epoch(
@@ -96,7 +96,7 @@ def predict_from_epoch(
     shape = tuple(dataset.sizes[d] for d in ("rule", "seed", "epoch", "mode"))
     predicted = {name: np.full(shape, np.nan) for name in ENTRIES}
     status = np.full((shape[0], shape[1], shape[3]), STATUS.index("no_start"), dtype=np.int8)
-    options = {"rtol": rtol, "atol": atol, "step_limit": step_limit, "threads": threads}
+    options: dict[str, Any] = {"rtol": rtol, "atol": atol, "step_limit": step_limit, "threads": threads}
     times = rate * (epochs[place:] - epochs[place]).astype(float)
     for i, rule in enumerate(training_rules(dataset)):
         start = dataset.isel(rule=i, epoch=place).transpose("seed", "mode", ...)
@@ -207,7 +207,7 @@ def theory_error(
     places = np.unique(np.abs(dataset["epoch"].values - np.atleast_1d(starts)[:, np.newaxis]).argmin(axis=1))
     measured = np.stack([dataset[f"mode_{name}"].transpose("rule", "seed", "epoch", "mode") for name in ENTRIES])
     shape = (*measured.shape[1:3], len(places), measured.shape[4])
-    options = {"rtol": rtol, "atol": atol, "step_limit": step_limit, "threads": threads}
+    options: dict[str, Any] = {"rtol": rtol, "atol": atol, "step_limit": step_limit, "threads": threads}
     errors, standstill, status = np.empty(shape), np.empty(shape), np.empty(shape, dtype=np.int8)
     for k, place in enumerate(places):
         prediction = predict_from_epoch(dataset, int(dataset["epoch"].values[place]), **options)
@@ -233,4 +233,5 @@ def theory_error(
 
 def _distance(theory: FloatArray, measured: FloatArray) -> FloatArray:
     """Norm over (w, a, b), averaged over epochs; NaN if a value is missing."""
-    return np.sqrt(((theory - measured) ** 2).sum(axis=0)).mean(axis=2)
+    mean: FloatArray = np.sqrt(((theory - measured) ** 2).sum(axis=0)).mean(axis=2)
+    return mean

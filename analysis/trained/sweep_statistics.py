@@ -51,7 +51,7 @@ def over_seeds(dataset: xr.Dataset, quantiles: Sequence[float] = (0.25, 0.5, 0.7
             reduced[name] = variable.quantile(levels, dim="seed", skipna=True, keep_attrs=True)
     result = xr.Dataset(reduced)
     result["quantile"].attrs = {"long_name": "quantile over seeds", "units": "1"}
-    return result.assign_attrs(dataset.attrs)
+    labelled: xr.DataArray = result.assign_attrs(dataset.attrs)
 
 
 def outcome_fractions(dataset: xr.Dataset) -> xr.Dataset:
@@ -148,4 +148,7 @@ def most_frequent(dataset: xr.Dataset, variable: str, dims: Sequence[str]) -> xr
     chosen = counts.argmax("flag")
     attributes = flag_attributes(flags.attrs["flag_meanings"].split())
     result = xr.apply_ufunc(lambda index: codes[index].astype(np.int8), chosen)
-    return result.assign_attrs({k: v for k, v in flags.attrs.items() if k in ("long_name", "units")} | attributes)
+    labelled: xr.DataArray = result.assign_attrs(
+        {k: v for k, v in flags.attrs.items() if k in ("long_name", "units")} | attributes
+    )
+    return labelled
