@@ -121,16 +121,17 @@ def draw_band(
     label = _with_counts(label, counts, len(values), int(lost.sum()), word)
     single: dict[str, Any] = {"marker": "o", "markersize": 4} if np.isfinite(band[1]).sum() == 1 else {}
     (line,) = ax.plot(x, band[1], label=label, linewidth=linewidth, **(single | style))
+    drawn: Any = line.get_color()
     below, above = np.clip(band[0], low, high), np.clip(band[2], low, high)
     if single:
         ax.vlines(x, below, above, color=line.get_color(), alpha=0.3, linewidth=3)
     elif x.size:
         ax.fill_between(x, below, above, color=line.get_color(), alpha=0.18, linewidth=0)
-    _mark_ends(ax, x, values[lost], (low, high), line.get_color())
+    _mark_ends(ax, x, values[lost], (low, high), drawn)
     if counts.size and counts.min() < len(values):
         _count_strip(ax, x, counts, len(values), line)
     if lost.all() and label is not None and not alone:
-        note(ax, label, line.get_color())
+        note(ax, label, drawn)
 
 
 def _reach(values: FloatArray, lost: BoolArray, logarithmic: bool) -> tuple[float, float]:

@@ -10,6 +10,8 @@ from .palette import rule_looks, shades
 from .style import axis_label, epoch_axis, legend, new_figure, of_seeds, plain, rule_labels, shown, title_of
 
 if TYPE_CHECKING:
+    from typing import Any
+
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -113,7 +115,8 @@ def learning_summary(dataset: xr.Dataset) -> Figure:
     rows = -(-len(names) // columns)
     widths = (5.4 if len(names) <= 6 else 8.0, 2.8 * columns)
     figure = Figure(figsize=(0.6 + sum(widths), max(4.6, 2.4 * rows)), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=widths)
+    halves: Any = figure.subfigures(1, 2, width_ratios=widths)
+    left, right = halves
     learning_curves(dataset, left.subplots())
     panels = right.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     titles = rule_labels(names, 24 if columns <= 2 else 18)

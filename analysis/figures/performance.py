@@ -11,6 +11,8 @@ from .palette import rule_looks
 from .style import few_log_ticks, figure_legend, new_figure, plain, rule_labels
 
 if TYPE_CHECKING:
+    from typing import Any
+
     import xarray as xr
     from fastmodes.analysis.figures.palette import Look
     from matplotlib.axes import Axes
@@ -155,7 +157,8 @@ def _medians(ax: Axes, values: xr.DataArray, height: FloatArray, look: Look, lab
         ax.plot(values, height, label=label, **style)
         return
     values = values.where(np.isfinite(values))
-    middle, counts = values.median("seed").values, np.isfinite(values).sum("seed").values
+    there: Any = np.isfinite(values)
+    middle, counts = values.median("seed").values, there.sum("seed").values
     whole, total = counts == values.sizes["seed"], values.sizes["seed"]
     beside: dict[str, Any] = {
         "textcoords": "offset points",

@@ -13,6 +13,8 @@ from .palette import rule_looks, shades
 from .style import axis_label, epoch_axis, legend, new_figure, plain
 
 if TYPE_CHECKING:
+    from typing import Any
+
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure

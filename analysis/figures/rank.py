@@ -11,7 +11,7 @@ from .palette import NEUTRALS, rule_looks
 from .style import axis_label, epoch_axis, figure_legend, legend, new_figure, plain, rule_labels
 
 if TYPE_CHECKING:
-    from typing import Literal
+    from typing import Any, Literal
 
     import xarray as xr
     from matplotlib.axes import Axes
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _FLOOR = 1e-6
+_MATRICES: tuple[Literal["recurrent", "input"], ...] = ("recurrent", "input")
 _PROPAGATORS = {"scalar": "w_hat I", "diagonal": "fixed diagonal", "recurrent_diagonal": "diag(W)", "recurrent": "W"}
 
 
@@ -109,7 +110,7 @@ def rank_curves(dataset: xr.Dataset) -> Figure:
     """
     figure, axes = new_figure(2, 2, figsize=(9.5, 7), sharex=True)
     for row, variable in zip(axes, ("participation_ratio", "effective_rank"), strict=True):
-        for ax, matrix in zip(row, ("recurrent", "input"), strict=True):
+        for ax, matrix in zip(row, _MATRICES, strict=True):
             rank_over_training(dataset, ax, variable=variable, matrix=matrix)
             if ax.get_legend() is not None:
                 ax.get_legend().remove()

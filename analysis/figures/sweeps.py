@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from fastmodes.analysis.figures.palette import Look
     from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
+    from matplotlib.axis import XAxis, YAxis
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -105,10 +105,12 @@ def _outcome(dataset: xr.Dataset) -> xr.DataArray:
     first, last = (dataset["loss"].isel(time=place) for place in (0, -1))
     codes = {name: meanings.index(name) for name in ("optimal", "reached_end")}
     arrived = (status == codes["reached_end"]) & (last <= _LEARNED * first)
-    merged = xr.where(arrived, codes["optimal"], status).transpose(*status.dims)
+    merged: Any = xr.where(arrived, codes["optimal"], status).transpose(*status.dims)
     words = {"optimal": "learned", "reached_end": "not_learned_in_time"}
     label = {"long_name": f"outcome (learned: optimal, or a loss below {100 * _LEARNED:g} % of the first)"}
-    return merged.rename("status").assign_attrs(label | flag_attributes([words.get(name, name) for name in meanings]))
+    flags = flag_attributes([words.get(name, name) for name in meanings])
+    named: xr.DataArray = merged.rename("status").assign_attrs(label | flags)
+    return named
 
 
 def _dims(dataset: xr.Dataset, *names: str) -> list[str]:
@@ -283,7 +285,7 @@ def _limits(values: xr.DataArray) -> tuple[float, float]:
     return (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
 
 
-def _ticks(axis: Axis, places: Array, labels: list[str] | None) -> None:
+def _ticks(axis: XAxis | YAxis, places: Array, labels: list[str] | None) -> None:
     """Words or numbers at the cells, thinned out and slanted where they would run into each other."""
     if labels is None:
         return

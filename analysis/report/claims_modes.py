@@ -16,6 +16,7 @@ from .verdicts import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from fastmodes.typing import ArrayLike, FloatArray
 
@@ -208,10 +209,11 @@ def feedback_and_decay() -> Claim:
     s = np.concatenate([-s[::-1], s])
     position = xr.DataArray(s, dims="position", coords={"position": s})
     shares = {}
-    for name, changes in (
-        ("r", {"feedback": xr.DataArray(np.linspace(0.25, 2, 15), dims="scan")}),
-        ("w_hat", {"decay": xr.DataArray(np.linspace(0, 0.9, 15), dims="scan")}),
-    ):
+    scans: dict[str, dict[str, Any]] = {
+        "r": {"feedback": xr.DataArray(np.linspace(0.25, 2, 15), dims="scan")},
+        "w_hat": {"decay": xr.DataArray(np.linspace(0, 0.9, 15), dims="scan")},
+    }
+    for name, changes in scans.items():
         real: Any = stability(rflo(0.5), 0.7, 1.0, position, **changes)["stability_real"].isel(rule=0)
         away = np.abs(real).diff("scan")
         good = position > 0

@@ -159,11 +159,12 @@ def _extreme(jacobian: scipy.sparse.linalg.LinearOperator, which: Literal["LM", 
     count = jacobian.shape[0]
     start = np.cos(np.arange(count))
     try:
-        return scipy.sparse.linalg.eigs(
+        found: NDArray[np.complex128] = scipy.sparse.linalg.eigs(
             jacobian, k=4, which=which, v0=start, ncv=min(count, 48), tol=1e-8, return_eigenvectors=False
         )
     except scipy.sparse.linalg.ArpackNoConvergence as partial:
-        return partial.eigenvalues
+        found = partial.eigenvalues
+    return found
 
 
 def end_points(flow: xr.Dataset, rules: Rules, teacher: LinearRNN, *, at_rest: float = 1e-4) -> xr.Dataset:

@@ -97,8 +97,8 @@ def change(weights: xr.DataArray) -> xr.DataArray:
 
 
 def _by_matrix(arrays: list[xr.DataArray]) -> xr.DataArray:
-    joined: xr.DataArray = xr.concat(arrays, dim=xr.IndexVariable("matrix", list(MATRICES)))
-    return joined.transpose(..., "matrix")
+    along: Any = xr.IndexVariable("matrix", list(MATRICES))
+    return xr.concat(arrays, dim=along).transpose(..., "matrix")
 
 
 def _measures(weights: xr.DataArray, tolerance: float) -> dict[str, xr.DataArray]:

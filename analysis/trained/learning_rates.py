@@ -89,9 +89,9 @@ def unit_rate(rule: LearningRule | str, w: float, *, feedback: float = 1.0, epoc
     w = check_number("w", w, above=0.0, below=1.0)
     feedback = check_number("feedback", feedback)
     epochs = check_integer("epochs", epochs)
-    teacher = LinearRNN([[1.0]], [[w]], [[1.0]])
+    teacher = LinearRNN(*(np.array([[value]]) for value in (1.0, w, 1.0)))
     dw, da, db = _DISPLACEMENT * (1 - w**2)
-    student = LinearRNN([[1.0 + da]], [[w + dw]], [[1.0 + db]])
+    student = LinearRNN(*(np.array([[value]]) for value in (1.0 + da, w + dw, 1.0 + db)))
     steps = _steps(w, 1e-9)
 
     def stable(rate: float) -> bool:

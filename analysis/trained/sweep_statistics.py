@@ -14,7 +14,7 @@ from fastmodes.validation import check_number, check_sequence
 from .checks import check_dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
 
 
 def over_seeds(dataset: xr.Dataset, quantiles: Sequence[float] = (0.25, 0.5, 0.75)) -> xr.Dataset:
@@ -51,7 +51,7 @@ def over_seeds(dataset: xr.Dataset, quantiles: Sequence[float] = (0.25, 0.5, 0.7
             reduced[name] = variable.quantile(levels, dim="seed", skipna=True, keep_attrs=True)
     result = xr.Dataset(reduced)
     result["quantile"].attrs = {"long_name": "quantile over seeds", "units": "1"}
-    labelled: xr.DataArray = result.assign_attrs(dataset.attrs)
+    return result.assign_attrs(dataset.attrs)
 
 
 def outcome_fractions(dataset: xr.Dataset) -> xr.Dataset:
@@ -131,7 +131,7 @@ def convergence_fraction(dataset: xr.Dataset, *, threshold: float = 1e-2, confid
     )
 
 
-def most_frequent(dataset: xr.Dataset, variable: str, dims: Sequence[str]) -> xr.DataArray:
+def most_frequent(dataset: xr.Dataset, variable: Hashable, dims: Sequence[Hashable]) -> xr.DataArray:
     """The most frequent flag of a flag variable over ``dims``, the smaller one where two are equally frequent.
 
     Parameters
