@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +12,7 @@ from fastmodes.files.schema import flag_attributes
 
 from .palette import FILLS, rule_looks
 from .style import axis_label, legend, new_figure, plain, rule_labels, title_of
+from .sweep_axes import beside, cell_edges, label_along, place_ticks, positions_along
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -20,12 +20,9 @@ if TYPE_CHECKING:
 
     from fastmodes.analysis.figures.palette import Look
     from matplotlib.axes import Axes
-    from matplotlib.axis import XAxis, YAxis
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
-
-    from fastmodes.typing import FloatArray
 
     Array = NDArray[Any]
     Scale = Literal["log", "linear"]
@@ -158,12 +155,12 @@ def sweep_curves(
     matplotlib Axes
     """
     ax = new_figure(figsize=(6, 4.2))[1] if ax is None else ax
-    axis, scale, labels = _axis(values, dim)
+    axis, scale, labels = positions_along(values, dim)
     looks = (rule_looks(values) if looks is None else looks) if "rule" in values.dims else {}
     entries: dict[str, Any] = rule_labels(looks) or {"": None}
     for place, (name, label) in enumerate(entries.items()):
         chosen = {"rule": name} if looks else {}
-        shifted = _beside(axis, scale, (place - (len(entries) - 1) / 2) * 0.006)
+        shifted = beside(axis, scale, (place - (len(entries) - 1) / 2) * 0.006)
         style = looks[name].line | {"marker": looks[name].marker} if looks else {"color": "black", "marker": "o"}
         middle = values.sel(chosen).values
         if len(bounds) == 2:
@@ -174,18 +171,11 @@ def sweep_curves(
         else:
             ax.plot(shifted, middle, label=label, markersize=4, **style)
     ax.set_xscale(scale)
-    _ticks(ax.xaxis, axis, labels)
-    ax.set_xlabel(_label(values, dim))
+    place_ticks(ax.xaxis, axis, labels)
+    ax.set_xlabel(label_along(values, dim))
     ax.set_ylabel(axis_label(values))
     legend(ax)
     return ax
-
-
-def _beside(axis: Array, scale: Scale, share: float) -> Array:
-    """Positions moved by a share of the axis, so that error bars stand side by side."""
-    if scale == "log":
-        return np.asarray(axis * (axis[-1] / axis[0]) ** share)
-    return np.asarray(axis + share * np.ptp(axis))
 
 
 def sweep_map(
@@ -217,8 +207,8 @@ def sweep_map(
     if values.ndim == 1:
         values = values.expand_dims({"": [0]})
     down, across = values.dims
-    y, y_scale, y_labels = _axis(values, down)
-    x, x_scale, x_labels = _axis(values, across)
+    y, y_scale, y_labels = positions_along(values, down)
+    x, x_scale, x_labels = positions_along(values, across)
     if _flags(values):
         count = len(values.attrs["flag_meanings"].split())
         colours: dict[str, Any] = {
@@ -228,13 +218,13 @@ def sweep_map(
     else:
         low, high = _limits(values) if limits is None else limits
         colours = {"cmap": "viridis", "norm": (LogNorm if logarithmic else Normalize)(low, high)}
-    mesh = ax.pcolormesh(_edges(x, x_scale), _edges(y, y_scale), values.values, **colours, rasterized=True)
+    mesh = ax.pcolormesh(cell_edges(x, x_scale), cell_edges(y, y_scale), values.values, **colours, rasterized=True)
     ax.set_xscale(x_scale)
     ax.set_yscale(y_scale)
-    _ticks(ax.xaxis, x, x_labels)
-    _ticks(ax.yaxis, y, y_labels)
-    ax.set_xlabel(_label(values, across))
-    ax.set_ylabel(_label(values, down))
+    place_ticks(ax.xaxis, x, x_labels)
+    place_ticks(ax.yaxis, y, y_labels)
+    ax.set_xlabel(label_along(values, across))
+    ax.set_ylabel(label_along(values, down))
     return ax, mesh
 
 
@@ -283,62 +273,3 @@ def _limits(values: xr.DataArray) -> tuple[float, float]:
     """Smallest and largest finite value."""
     finite = values.values[np.isfinite(values.values)]
     return (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-
-
-def _ticks(axis: XAxis | YAxis, places: Array, labels: list[str] | None) -> None:
-    """Words or numbers at the cells, thinned out and slanted where they would run into each other."""
-    if labels is None:
-        return
-    step = -(-len(labels) // 24)
-    slanted = axis.axis_name == "x" and len(labels) * max(map(len, labels)) > 30
-    style = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
-    axis.set_ticks(places[::step], labels=labels[::step], minor=False, **style)
-
-
-def _axis(values: xr.DataArray, dim: Hashable) -> tuple[Array, Scale, list[str] | None]:
-    """Positions along a dim, the scale they ask for, and labels where they are words."""
-    size = values.sizes[dim]
-    if dim not in values.coords or values[dim].dtype.kind not in "fi":
-        return np.arange(size), "linear", _words(values, dim)
-    positions = values[dim].values.astype(float)
-    steps = np.diff(positions)
-    if size > 2 and (positions > 0).all() and (steps > 0).all():
-        ratios = np.diff(np.log(positions))
-        if np.ptp(ratios) < 1e-6 * ratios.max() < np.ptp(steps):
-            return positions, "log", None
-    return positions, "linear", [f"{value:g}" for value in positions] if size <= 6 else None
-
-
-def _along(values: xr.DataArray, dim: Hashable) -> list[Hashable]:
-    """Names of the parameters that vary together along a dim without values of its own."""
-    return [name for name, coord in values.coords.items() if coord.dims == (dim,) and name != dim]
-
-
-def _words(values: xr.DataArray, dim: Hashable) -> list[str]:
-    """Labels of the places along a dim: its own words, or the values of all that varies along it."""
-    if dim in values.coords:
-        return [plain(label, 18) for label in values[dim].values]
-    columns = [values[name].values for name in _along(values, dim)]
-    if not columns:
-        return [str(place) if dim else "" for place in range(values.sizes[dim])]
-    rows = zip(*columns, strict=True)
-    return [", ".join(plain(f"{v:g}" if isinstance(v, float) else v, 18) for v in row) for row in rows]
-
-
-def _label(values: xr.DataArray, dim: Hashable) -> str:
-    if dim in values.coords:
-        label = axis_label(values[dim])
-        return textwrap.fill(dim.replace("_", " ") if label == dim else label, 34)
-    along = ", ".join(plain(name).replace("_", " ") for name in _along(values, dim))
-    return textwrap.fill(plain(dim).replace("_", " ") + (f": {along}" if along else ""), 34)
-
-
-def _edges(centres: Array, scale: Scale) -> FloatArray:
-    """Edges of the cells around ``centres``."""
-    points = np.log(centres) if scale == "log" else np.asarray(centres, dtype=float)
-    if len(points) == 1:
-        edges = points[0] + np.array([-0.5, 0.5])
-    else:
-        middle = (points[1:] + points[:-1]) / 2
-        edges = np.concatenate([[2 * points[0] - middle[0]], middle, [2 * points[-1] - middle[-1]]])
-    return np.asarray(np.exp(edges) if scale == "log" else edges)
