@@ -10,6 +10,7 @@ demo: .venv/ready
 test: .venv/ready-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tests/typed_tree.py
 	$(BIN)/mypy
 	$(BIN)/pytest -m "not slow and not fuzz"
 
@@ -30,6 +31,7 @@ oracle: .venv/ready-test
 lint: .venv/ready-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python tests/typed_tree.py
 	$(BIN)/mypy
 
 bench: .venv/ready-bench

@@ -4,7 +4,42 @@ Names load their module when they are first used, so that importing the package 
 name of a function: loading it would hide the function.
 """
 
+from __future__ import annotations
+
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from . import figures as figures
+    from .report.claims import claims as claims
+    from .report.reproduction import reproduce as reproduce
+    from .theory.learning_maps import basins as basins
+    from .theory.learning_maps import learning_map as learning_map
+    from .theory.linear_stability import convergence_rate as convergence_rate
+    from .theory.linear_stability import largest_learning_rate as largest_learning_rate
+    from .theory.linear_stability import saddle_stability as saddle_stability
+    from .theory.linear_stability import stability as stability
+    from .theory.linear_stability import write_stability as write_stability
+    from .theory.manifolds import fixed_points as fixed_points
+    from .theory.network_fixed_points import end_points as end_points
+    from .theory.network_fixed_points import error_transfer as error_transfer
+    from .theory.network_fixed_points import flow_jacobian as flow_jacobian
+    from .theory.network_fixed_points import stability_at as stability_at
+    from .theory.stable_window import wrong_branch_window as wrong_branch_window
+    from .trained.learned_rank import principal_angles as principal_angles
+    from .trained.learned_rank import rank as rank
+    from .trained.learned_rank import spectrum as spectrum
+    from .trained.learning_rates import learning_rate_limits as learning_rate_limits
+    from .trained.learning_rates import unit_rate as unit_rate
+    from .trained.letters import letters as letters
+    from .trained.prediction import predict_from_epoch as predict_from_epoch
+    from .trained.prediction import theory_error as theory_error
+    from .trained.sweep_statistics import convergence_fraction as convergence_fraction
+    from .trained.sweep_statistics import most_frequent as most_frequent
+    from .trained.sweep_statistics import outcome_fractions as outcome_fractions
+    from .trained.sweep_statistics import over_seeds as over_seeds
 
 if __name__ != "fastmodes.analysis":
     raise ImportError("the folder 'analysis' is imported as fastmodes.analysis; install the package and import that")
@@ -41,16 +76,17 @@ _HOME = {
 
 __all__ = sorted(_HOME)
 
+if not TYPE_CHECKING:
 
-def __getattr__(name):
-    if name in _HOME:
-        value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
-        globals()[name] = value
-        return value
-    if name == "figures":
-        return importlib.import_module(".figures", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in _HOME:
+            value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+            globals()[name] = value
+            return value
+        if name == "figures":
+            return importlib.import_module(".figures", __name__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*__all__, "figures", *(name for name in globals() if name.startswith("__"))})

@@ -6,7 +6,7 @@ feedback; w, a, b, r their entries for one mode; a star marks the teacher.
 
 import importlib
 import importlib.util
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if importlib.util.find_spec(f"{__name__}.kernels") is None:
     # Python looks into the current folder first, and a checkout's folder fastmodes holds a part of the package alone.
@@ -33,11 +33,9 @@ from .updates.many import expected_updates
 from .updates.one import Update, expected_update, sampled_update
 
 if TYPE_CHECKING:
-    from . import presets
+    from . import analysis, presets
     from .sweeps.run.runner import sweep
     from .sweeps.store.dataset import open_sweep
-
-    analysis: Any
 
 __all__ = [
     "InputFilter",

@@ -43,7 +43,7 @@ MODULES = sorted(module_name(path) for path in sources(*FOLDERS))
 
 
 def imported(path):
-    """(absolute module name, whether inside a function) of every import in a file."""
+    """(absolute module name, whether inside a function) of every import in a file but those for type checkers alone."""
     package = module_name(path) if path.name == "__init__.py" else module_name(path).rpartition(".")[0]
     module = tree(path)
     inside = {
@@ -52,7 +52,15 @@ def imported(path):
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
         for node in ast.walk(function)
     }
+    never = {
+        id(node)
+        for branch in ast.walk(module)
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+        for node in ast.walk(branch)
+    }
     for node in ast.walk(module):
+        if id(node) in never:
+            continue
         if isinstance(node, ast.Import):
             yield from ((alias.name, id(node) in inside) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

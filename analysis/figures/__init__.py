@@ -4,7 +4,16 @@
 parameters that show the effect and returns the finished Figure. It loads when it is asked for.
 """
 
+from __future__ import annotations
+
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.figure import Figure
+
 
 #: name: (number of the paper's figure or "", module, function)
 FIGURES = {
@@ -26,7 +35,7 @@ FIGURES = {
 }
 
 
-def standard_figure(name):
+def standard_figure(name: str) -> Callable[[], Figure]:
     """The function that makes a standard figure, by its name or by the paper's number.
 
     Parameters
@@ -45,4 +54,5 @@ def standard_figure(name):
         choices = ", ".join(f"{k} ({n})" if n else k for k, (n, _, _) in FIGURES.items())
         raise ValueError(f"figure must be one of {choices}; got {name!r}")
     _, module, function = FIGURES[key]
-    return getattr(importlib.import_module(f".{module}", __name__), function)
+    made: Callable[[], Figure] = getattr(importlib.import_module(f".{module}", __name__), function)
+    return made

@@ -1,15 +1,25 @@
 """Alignment of unaligned students with their teacher over training (Fig. 5B)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .bands import draw_band, note_lost, note_missing
 from .palette import NEUTRALS, rule_looks
 from .style import epoch_axis, figure_legend, legend, new_figure, plain, rule_labels
 
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
 _KINDS = ("recurrent", "readout", "input", "feedback")
 
 
-def alignments(dataset, rule, ax=None):
+def alignments(dataset: xr.Dataset, rule: str, ax: Axes | None = None) -> Axes:
     """The four alignments of one rule against epoch: median over seeds, band from the 10th to the 90th percentile.
 
     Parameters
@@ -40,7 +50,7 @@ def alignments(dataset, rule, ax=None):
     return ax
 
 
-def alignment_by_rule(dataset):
+def alignment_by_rule(dataset: xr.Dataset) -> Figure:
     """One panel for each kind of alignment, one curve for each rule.
 
     Parameters

@@ -6,11 +6,29 @@ ended (an arrowhead where that is outside of the panel). A rule without survivor
 far as surviving runs and initial values do, and a little further.
 """
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .style import plain
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+    from numpy.typing import NDArray
+
+    from fastmodes.typing import ArrayLike, FloatArray
+
+    BoolArray = NDArray[np.bool_]
+    IntArray = NDArray[np.integer[Any]]
+    Array = NDArray[Any]
+
 
 #: Share of the seeds inside a band.
 BAND = (0.1, 0.9)
@@ -21,7 +39,7 @@ _LOST = {"diverged": "diverged", "left_domain": "left the domain"}
 _STRIP, _NOTE, _MOST_NOTES = "runs left", "note", 5
 
 
-def lost_runs(dataset):
+def lost_runs(dataset: xr.Dataset) -> tuple[xr.DataArray | None, str]:
     """Runs that ended before their time, and the word for it.
 
     Parameters
@@ -43,7 +61,7 @@ def lost_runs(dataset):
     return status.isin(list(lost.values())), " or ".join(_LOST[meaning] for meaning in lost)
 
 
-def median_and_band(values):
+def median_and_band(values: FloatArray) -> FloatArray:
     """Low, middle and high quantile over runs (run, place) -> three (place); runs that are missing drop out.
 
     Where every run is missing, so are the quantiles.
@@ -56,7 +74,18 @@ def median_and_band(values):
         return np.nanquantile(values, [BAND[0], 0.5, BAND[1]], axis=0)
 
 
-def draw_band(ax, x, variable, *, label=None, dataset=None, floor=None, alone=False, linewidth=2, **style):
+def draw_band(
+    ax: Axes,
+    x: ArrayLike,
+    variable: xr.DataArray,
+    *,
+    label: str | None = None,
+    dataset: xr.Dataset | None = None,
+    floor: float | None = None,
+    alone: bool = False,
+    linewidth: float = 2,
+    **style: Any,
+) -> None:
     """Median line and band over seeds of a variable along one axis; nothing if no run has a value and none is lost.
 
     Set the axes' scale before.
@@ -79,8 +108,8 @@ def draw_band(ax, x, variable, *, label=None, dataset=None, floor=None, alone=Fa
     """
     x, values = np.asarray(x), variable.transpose("seed", ...).values.astype(float)
     values = np.where(np.isfinite(values), values, np.nan)
-    lost, word = (None, "") if dataset is None else lost_runs(dataset)
-    lost = np.zeros(len(values), bool) if lost is None else lost.values
+    gone, word = (None, "") if dataset is None else lost_runs(dataset)
+    lost = np.zeros(len(values), bool) if gone is None else gone.values
     counts = np.isfinite(values).sum(axis=0)
     if not counts.any() and not lost.any():
         return
@@ -90,21 +119,22 @@ def draw_band(ax, x, variable, *, label=None, dataset=None, floor=None, alone=Fa
     band = median_and_band(values)
     band[:, ~((band[1] >= low) & (band[1] <= high))] = np.nan
     label = _with_counts(label, counts, len(values), int(lost.sum()), word)
-    single = {"marker": "o", "markersize": 4} if np.isfinite(band[1]).sum() == 1 else {}
+    single: dict[str, Any] = {"marker": "o", "markersize": 4} if np.isfinite(band[1]).sum() == 1 else {}
     (line,) = ax.plot(x, band[1], label=label, linewidth=linewidth, **(single | style))
+    drawn: Any = line.get_color()
     below, above = np.clip(band[0], low, high), np.clip(band[2], low, high)
     if single:
         ax.vlines(x, below, above, color=line.get_color(), alpha=0.3, linewidth=3)
     elif x.size:
         ax.fill_between(x, below, above, color=line.get_color(), alpha=0.18, linewidth=0)
-    _mark_ends(ax, x, values[lost], (low, high), line.get_color())
+    _mark_ends(ax, x, values[lost], (low, high), drawn)
     if counts.size and counts.min() < len(values):
         _count_strip(ax, x, counts, len(values), line)
     if lost.all() and label is not None and not alone:
-        note(ax, label, line.get_color())
+        note(ax, label, drawn)
 
 
-def _reach(values, lost, logarithmic):
+def _reach(values: FloatArray, lost: BoolArray, logarithmic: bool) -> tuple[float, float]:
     """Lowest and highest value to show: what survivors and initial values span, and a little more for the lost."""
     kept = np.concatenate([values[~lost].ravel(), values[:, :1].ravel()])
     kept = kept[np.isfinite(kept)]
@@ -117,7 +147,7 @@ def _reach(values, lost, logarithmic):
     return low - room, high + room
 
 
-def _with_counts(label, counts, total, lost, word):
+def _with_counts(label: str | None, counts: IntArray, total: int, lost: int, word: str) -> str | None:
     """The legend's entry: how many runs the median holds at the end where those are not all."""
     if label is None or (counts.min(initial=total) == total and not lost):
         return label
@@ -127,7 +157,7 @@ def _with_counts(label, counts, total, lost, word):
     return f"{label} (median of {left} of {total}{f'; {lost} {word}' if lost else ''})"
 
 
-def _mark_ends(ax, x, values, limits, colour):
+def _mark_ends(ax: Axes, x: Array, values: FloatArray, limits: tuple[float, float], colour: str) -> None:
     """A cross at the last value of every lost run, an arrowhead at the edge where that value lies outside."""
     ended = [np.flatnonzero(np.isfinite(run))[-1] for run in values if np.isfinite(run).any()]
     ends = np.array([run[k] for run, k in zip(values[np.isfinite(values).any(axis=1)], ended, strict=True)])
@@ -138,9 +168,9 @@ def _mark_ends(ax, x, values, limits, colour):
     ax.scatter(places[inside], ends[inside], s=26, color=colour, marker="x", linewidths=1.4, zorder=4)
 
 
-def _count_strip(ax, x, counts, total, line):
+def _count_strip(ax: Axes, x: Array, counts: IntArray, total: int, line: Line2D) -> None:
     """Runs that are left against the panel's own axis, in a strip above it, made when first needed."""
-    strip = next((child for child in ax.child_axes if child.get_gid() == _STRIP), None)
+    strip: Any = next((child for child in ax.child_axes if child.get_gid() == _STRIP), None)
     if strip is None:
         strip = ax.inset_axes((0, 1.02, 1, 0.11), sharex=ax)
         strip.set_gid(_STRIP)
@@ -155,19 +185,19 @@ def _count_strip(ax, x, counts, total, line):
                linestyle=line.get_linestyle(), marker="_" if len(x) == 1 else None)  # fmt: skip
 
 
-def note(ax, text, colour="0.3"):
+def note(ax: Axes, text: str, colour: str = "0.3") -> None:
     """A line of text in a corner of the panel, above earlier ones; the first few only."""
     earlier = sum(entry.get_gid() == _NOTE for entry in ax.texts)
     if earlier >= _MOST_NOTES:
         return
     text = text if earlier < _MOST_NOTES - 1 else "... and more, see the legend"
     box = {"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1}
-    where = {"xycoords": "axes fraction", "textcoords": "offset points", "in_layout": False}
+    where: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "in_layout": False}
     place = (5, 5 + 11 * earlier)
     ax.annotate(text, (0, 0), place, fontsize=8, color=colour, zorder=6, gid=_NOTE, bbox=box, **where)
 
 
-def note_lost(ax, run):
+def note_lost(ax: Axes, run: xr.Dataset) -> None:
     """Say in the panel of one rule that some of its runs are lost, or all."""
     lost, word = lost_runs(run)
     if lost is not None and lost.any():
@@ -176,7 +206,7 @@ def note_lost(ax, run):
         note(ax, who + word)
 
 
-def note_missing(ax, variable):
+def note_missing(ax: Axes, variable: xr.DataArray) -> None:
     """Say in the panel that a variable has no value at all, and why if the dataset does."""
     if not np.isfinite(variable).any():
         reason = variable.attrs.get("comment", "")

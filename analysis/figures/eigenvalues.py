@@ -1,5 +1,9 @@
 """Eigenvalues of the flow along the optimal manifold."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -9,8 +13,14 @@ from ..theory.linear_stability import stability
 from .palette import rule_look, rule_looks, shades
 from .style import figure_legend, legend, new_figure, rule_labels
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def real_parts(dataset, ax, *, names=None, label=True):
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def real_parts(dataset: xr.Dataset, ax: Axes, *, names: Sequence[str] | None = None, label: bool = True) -> Axes:
     """Both real parts along the manifold, one colour per rule.
 
     Parameters
@@ -30,12 +40,12 @@ def real_parts(dataset, ax, *, names=None, label=True):
     return _lines(dataset, "stability_real", ax, names, label)
 
 
-def imaginary_parts(dataset, ax, *, names=None, label=False):
+def imaginary_parts(dataset: xr.Dataset, ax: Axes, *, names: Sequence[str] | None = None, label: bool = False) -> Axes:
     """Both imaginary parts along the manifold; arguments as :func:`real_parts`."""
     return _lines(dataset, "stability_imag", ax, names, label)
 
 
-def _lines(dataset, variable, ax, names, label):
+def _lines(dataset: xr.Dataset, variable: str, ax: Axes, names: Sequence[str] | None, label: bool) -> Axes:
     looks = rule_looks(dataset)
     labels = rule_labels(looks)
     s = dataset["position"].values
@@ -50,13 +60,13 @@ def _lines(dataset, variable, ax, names, label):
     return ax
 
 
-def _positions(largest=3.0):
+def _positions(largest: float = 3.0) -> xr.DataArray:
     half = np.linspace(0.02, largest, 700)
     s = np.concatenate([-half[::-1], half])
     return xr.DataArray(s, dims="position", coords={"position": s})
 
 
-def eigenvalues_along_the_manifold():
+def eigenvalues_along_the_manifold() -> Figure:
     """Weak feedback; strong feedback with little decay (RFLO oscillates); a small w*, where tBPTT is nearly BPTT."""
     settings = [
         ("A", {"teacher": 0.6, "feedback": 0.5, "decay": 0.5}),
@@ -83,7 +93,7 @@ def eigenvalues_along_the_manifold():
     return figure
 
 
-def eigenvalues_by_feedback_and_decay():
+def eigenvalues_by_feedback_and_decay() -> Figure:
     """RFLO's real parts on both branches: more feedback, or more decay, pushes them away from zero."""
     decays = (0.0, 0.3, 0.6, 0.9)
     by_decay = [rule_look(fm.rflo(decay)).line for decay in decays]

@@ -1,5 +1,9 @@
 """Vector fields of the rules in the plane of readout and input."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -7,8 +11,13 @@ import fastmodes as fm
 
 from .style import new_figure
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.collections import LineCollection
+    from matplotlib.figure import Figure
 
-def vector_field(velocity, product, ax):
+
+def vector_field(velocity: xr.Dataset, product: float, ax: Axes) -> LineCollection:
     """Streamlines in the plane (a, b), coloured by speed, with the optimal branches a b = p.
 
     Parameters
@@ -35,7 +44,7 @@ def vector_field(velocity, product, ax):
     return lines.lines
 
 
-def vector_fields():
+def vector_fields() -> Figure:
     """Flow in the plane w = w* = 0.6 for p = 1, r = 1: BPTT and tBPTT alike, random feedback without the saddle."""
     rules = [fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop()]
     grid = np.linspace(-2.5, 2.5, 61)

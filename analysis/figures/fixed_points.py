@@ -1,5 +1,9 @@
 """Fixed-point manifolds of one mode in the space of (w, a, b)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 import fastmodes as fm
@@ -9,12 +13,18 @@ from ..theory.manifolds import fixed_points
 from .palette import NEUTRALS
 from .style import figure_legend, new_figure
 
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+    from mpl_toolkits.mplot3d.axes3d import Axes3D
+
+
 _LOOKS = {
     "optimal, stable": NEUTRALS[0][0], "optimal, unstable": NEUTRALS[1][0], "non-optimal, saddle": NEUTRALS[2][0],
 }  # fmt: skip
 
 
-def manifolds(dataset, rule, ax, *, stable=None):
+def manifolds(dataset: xr.Dataset, rule: str, ax: Axes3D, *, stable: xr.DataArray | None = None) -> Axes3D:
     """Manifolds of fixed points of one rule, solid where stable, dashed where not, dotted where they are saddles.
 
     Parameters
@@ -45,7 +55,7 @@ def manifolds(dataset, rule, ax, *, stable=None):
                 w, a, b = (np.where(part, optimal[name], np.nan) for name in "wab")
                 ax.plot(a, b, w, linestyle=line, color=_LOOKS[label], linewidth=2.5, label=label)
     if bool(exists.sel(manifold="non_optimal")):
-        w, a, b = (dataset.sel(manifold="non_optimal")[name] for name in "wab")
+        w, a, b = (dataset.sel(manifold="non_optimal")[name].values for name in "wab")
         ax.plot(a, b, w, linestyle=":", color=_LOOKS["non-optimal, saddle"], linewidth=2.5, label="non-optimal, saddle")
     ax.set(xlabel="readout a", ylabel="input b", zlabel="recurrent w", zlim=(-1, 1))
     ax.set_box_aspect((1, 1, 0.85), zoom=0.88)
@@ -54,7 +64,7 @@ def manifolds(dataset, rule, ax, *, stable=None):
     return ax
 
 
-def fixed_point_manifolds():
+def fixed_point_manifolds() -> Figure:
     """Fixed points for w* = 0.6, p = 1: two branches of the optimum for every rule, a line of saddles for some."""
     rules = [fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop()]
     half = np.geomspace(1 / 3, 3, 200)

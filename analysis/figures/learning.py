@@ -1,16 +1,27 @@
 """Learning curves beside the modes that they come from."""
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 
 from .bands import draw_band, note_lost, note_missing
 from .palette import rule_looks, shades
 from .style import axis_label, epoch_axis, legend, new_figure, of_seeds, plain, rule_labels, shown, title_of
 
+if TYPE_CHECKING:
+    from typing import Any
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
 #: Losses below this are drawn at it: they are rounding.
 _SMALLEST_LOSS = 1e-30
 
 
-def learning_curves(dataset, ax=None, *, variable="loss"):
+def learning_curves(dataset: xr.Dataset, ax: Axes | None = None, *, variable: str = "loss") -> Axes:
     """Loss against epoch, one curve per rule: median over seeds, band from the 10th to the 90th percentile.
 
     Parameters
@@ -48,7 +59,14 @@ def learning_curves(dataset, ax=None, *, variable="loss"):
     return ax
 
 
-def mode_estimates(dataset, rule, ax=None, *, variable="mode_recurrent", target="teacher_recurrent"):
+def mode_estimates(
+    dataset: xr.Dataset,
+    rule: str,
+    ax: Axes | None = None,
+    *,
+    variable: str = "mode_recurrent",
+    target: str = "teacher_recurrent",
+) -> Axes:
     """Estimated entries of every mode against epoch under one rule, the teacher's values dashed.
 
     Parameters
@@ -78,7 +96,7 @@ def mode_estimates(dataset, rule, ax=None, *, variable="mode_recurrent", target=
     return ax
 
 
-def learning_summary(dataset):
+def learning_summary(dataset: xr.Dataset) -> Figure:
     """Learning curves of all rules beside the recurrent modes under each.
 
     Parameters
@@ -97,7 +115,8 @@ def learning_summary(dataset):
     rows = -(-len(names) // columns)
     widths = (5.4 if len(names) <= 6 else 8.0, 2.8 * columns)
     figure = Figure(figsize=(0.6 + sum(widths), max(4.6, 2.4 * rows)), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=widths)
+    halves: Any = figure.subfigures(1, 2, width_ratios=widths)
+    left, right = halves
     learning_curves(dataset, left.subplots())
     panels = right.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     titles = rule_labels(names, 24 if columns <= 2 else 18)

@@ -1,12 +1,20 @@
 """The largest stable learning rate, predicted and found in training."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .palette import rule_looks
 from .style import few_log_ticks, figure_legend, new_figure, rule_labels
 
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
 
-def learning_rate_limits(dataset):
+
+def learning_rate_limits(dataset: xr.Dataset) -> Figure:
     """Largest stable rate against 1 - w*^2: lines predicted, markers found; one unit left, whole networks right.
 
     Parameters

@@ -1,5 +1,9 @@
 """Maps of stability, of basins and of convergence rates."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -11,12 +15,22 @@ from ..theory.stable_window import wrong_branch_window
 from .palette import FILLS
 from .style import axis_label, new_figure
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
-def _axis(name, values, long_name):
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    from fastmodes.typing import FloatArray
+
+
+def _axis(name: str, values: FloatArray, long_name: str) -> xr.DataArray:
     return xr.DataArray(values, dims=name, coords={name: (name, values, {"long_name": long_name})})
 
 
-def flag_map(flags, ax, colours=FILLS):
+def flag_map(flags: xr.DataArray, ax: Axes, colours: Sequence[str] = FILLS) -> list[Patch]:
     """A map of labelled regions over the two dimensions of ``flags`` (the second one horizontal).
 
     Parameters
@@ -54,13 +68,13 @@ def flag_map(flags, ax, colours=FILLS):
     ]
 
 
-def stable_window():
+def stable_window() -> Figure:
     """RFLO's wrong branch: kinds of fixed points over |s| and decay, with the window's two ends.
 
     The window lies between |s|^3 = p^2/|r| and the Hopf point; it exists only for decays below w*.
     """
     figure, axes = new_figure(1, 2, figsize=(11.5, 4.8), sharey=True)
-    patches = {}
+    patches: dict[object, Patch] = {}
     for ax, r in zip(axes, (0.05, 0.2), strict=True):
         s = _axis("size", np.geomspace(0.5, 8, 500), "|s| on the branch with r s < 0")
         decay = _axis("decay", np.linspace(-0.95, 0.95, 400), "decay (fixed propagator)")
@@ -75,19 +89,19 @@ def stable_window():
         ax.set_xticks([0.5, 1, 2, 4, 8], ["0.5", "1", "2", "4", "8"])
         ax.minorticks_off()
     axes[1].set_ylabel("")
-    figure.legend(handles=patches.values(), loc="outside lower center", ncols=5, frameon=False)
+    figure.legend(handles=list(patches.values()), loc="outside lower center", ncols=5, frameon=False)
     figure.suptitle("RFLO's wrong branch (dashed: |s|³ = p²/|r|; solid: Hopf points)")
     return figure
 
 
-def basins_side_by_side():
+def basins_side_by_side() -> Figure:
     """Where learning goes from starts (a, b) at w = 0.2, for each of the four rules."""
     rules = [fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop()]
     a = _axis("start_a", np.linspace(-2.5, 2.5, 250), "start readout a")
     b = _axis("start_b", np.linspace(-2.5, 2.5, 250), "start input b")
     found = learning_map(rules, fm.Modes(0.2, a, b), fm.Modes(0.7, 1.0, 1.0), feedback=1.0, end=500.0, rtol=1e-5)
     figure, axes = new_figure(1, 4, figsize=(14, 4.4), sharey=True)
-    patches = {}
+    patches: dict[object, Patch] = {}
     for rule, ax in zip(rules, axes, strict=True):
         flags = found["basin"].sel(rule=rule.name).transpose("start_b", "start_a")
         patches |= {patch.get_label(): patch for patch in flag_map(flags, ax)}
@@ -103,7 +117,7 @@ def basins_side_by_side():
     return figure
 
 
-def convergence_rate_ratio():
+def convergence_rate_ratio() -> Figure:
     """Convergence rate of each rule over BPTT's, on the good branch; above 1 (brown), BPTT is not the fastest."""
     from matplotlib.colors import TwoSlopeNorm
 
@@ -113,7 +127,8 @@ def convergence_rate_ratio():
     rates = convergence_rate(rules, w, 1.0, s, feedback=1.0)
     figure, axes = new_figure(1, 3, figsize=(13, 4.4), sharey=True)
     for name, ax in zip(("tBPTT(1)", "RFLO", "e-prop"), axes, strict=True):
-        ratio = np.log10(rates.sel(rule=name) / rates.sel(rule="BPTT")).transpose("w_star", "position")
+        over: Any = rates.sel(rule=name) / rates.sel(rule="BPTT")
+        ratio = np.log10(over).transpose("w_star", "position")
         colours = ax.pcolormesh(
             s, w, ratio, cmap="PuOr_r", norm=TwoSlopeNorm(0.0, -1.5, 1.5), shading="nearest", rasterized=True
         )

@@ -1,10 +1,20 @@
 """Alignment that arises along the flow of whole networks, free of sampling noise."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .bands import draw_band, note_missing
 from .palette import rule_looks
 from .style import axis_label, new_figure, of_seeds, rule_labels, title_of
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 #: Losses below this are drawn at it: the integrator's tolerance.
 _SMALLEST_LOSS = 1e-14
@@ -19,7 +29,7 @@ _PANELS = (
 )
 
 
-def flow_loss(dataset, ax=None):
+def flow_loss(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Loss against flow time, one curve per rule: median over seeds, band from the 10th to the 90th percentile.
 
     Parameters
@@ -38,7 +48,7 @@ def flow_loss(dataset, ax=None):
     return ax
 
 
-def _draw_rules(dataset, variable, ax, floor):
+def _draw_rules(dataset: xr.Dataset, variable: xr.DataArray, ax: Axes, floor: float) -> None:
     ax.set_yscale("log")
     looks = rule_looks(dataset)
     for name, label in rule_labels(looks).items():
@@ -48,7 +58,7 @@ def _draw_rules(dataset, variable, ax, floor):
     ax.set_xlabel(axis_label(dataset["time"]))
 
 
-def flow_alignment(dataset, ax=None, *, variable="alignment_recurrent"):
+def flow_alignment(dataset: xr.Dataset, ax: Axes | None = None, *, variable: str = "alignment_recurrent") -> Axes:
     """Distance of an alignment from one against flow time, one curve per rule.
 
     Parameters
@@ -69,7 +79,7 @@ def flow_alignment(dataset, ax=None, *, variable="alignment_recurrent"):
     return ax
 
 
-def alignment_along_flow(dataset):
+def alignment_along_flow(dataset: xr.Dataset) -> Figure:
     """Loss and the four alignments along the flow of whole networks, all rules.
 
     Parameters
@@ -102,7 +112,7 @@ def alignment_along_flow(dataset):
     return figure
 
 
-def alignment_without_noise():
+def alignment_without_noise() -> Figure:
     """Four rules on the paper's four-mode teacher, eight unaligned students of eight units each."""
     import fastmodes as fm
     from fastmodes.presets import four_mode_teacher

@@ -8,15 +8,27 @@ Modes are shades of their rule's colour. Regions of maps, branches and stability
 that no colour of a rule has a second meaning. All this was measured as colour-blind readers see it.
 """
 
+from __future__ import annotations
+
 import json
 import math
 import re
 import zlib
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fastmodes.rules import parse_rule
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    import xarray as xr
+
+    from fastmodes.rules import LearningRule
+
+    AnyRule = LearningRule | str | dict[str, Any]
+
 
 _DASHES = (
     "-",
@@ -69,27 +81,27 @@ class Look(NamedTuple):
     marker: str
 
     @property
-    def line(self):
+    def line(self) -> dict[str, Any]:
         """Keyword arguments of ``Axes.plot``."""
         return {"color": self.color, "linestyle": self.linestyle}
 
 
-def mix(colour, other, share):
+def mix(colour: str, other: str, share: float) -> str:
     """``colour`` with a ``share`` from 0 to 1 of ``other``, both "#RRGGBB"."""
     return "#" + "".join(f"{round(x + share * (y - x)):02X}" for x, y in zip(_rgb(colour), _rgb(other), strict=True))
 
 
-def _rgb(colour):
+def _rgb(colour: str) -> list[int]:
     return [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
 
 
-def shades(colour, count):
+def shades(colour: str, count: int) -> list[str]:
     """``count`` shades of a colour from dark to light: modes by decreasing size, or values of one parameter."""
     places = np.linspace(-0.55, 0.62, count) if count > 1 else [0.0]
     return [mix(colour, "#000000" if p < 0 else "#FFFFFF", abs(p)) for p in places]
 
 
-def rule_look(rule):
+def rule_look(rule: AnyRule) -> Look:
     """Look of one rule, whatever stands beside it.
 
     Parameters
@@ -121,7 +133,7 @@ def rule_look(rule):
     return Look(colour, _DASHES[dash], _MARKERS[mark % len(_MARKERS)])
 
 
-def rule_looks(rules):
+def rule_looks(rules: xr.Dataset | xr.DataArray | Iterable[AnyRule]) -> dict[str, Look]:
     """Looks of all rules of a figure by name, no two of them the same.
 
     Parameters
@@ -129,11 +141,12 @@ def rule_looks(rules):
     rules : xarray.Dataset, xarray.DataArray, or sequence of LearningRule or str
         A dataset names its rules on ``rule``; their fields are taken from its configuration where they are there.
     """
+    given: Any = rules
     if hasattr(rules, "attrs"):
-        known = _configured(rules)
-        listed = [known.get(str(name), str(name)) for name in np.atleast_1d(rules["rule"].values)]
+        known = _configured(given)
+        listed = [known.get(str(name), str(name)) for name in np.atleast_1d(given["rule"].values)]
     else:
-        listed = list(rules)
+        listed = list(given)
     looks: dict[str, Look] = {}
     for rule in listed:
         name = rule["name"] if isinstance(rule, dict) else getattr(rule, "name", str(rule))
@@ -141,7 +154,7 @@ def rule_looks(rules):
     return looks
 
 
-def _apart(look, taken):
+def _apart(look: Look, taken: Collection[Look]) -> Look:
     """The look, or its hue with other dashes and another marker where one like it is taken."""
     for turn in range(len(_DASHES)):
         dash = _DASHES[(_DASHES.index(look.linestyle) + turn) % len(_DASHES)]
@@ -151,7 +164,7 @@ def _apart(look, taken):
     return look
 
 
-def _near(one, other):
+def _near(one: str, other: str) -> bool:
     return math.dist(_rgb(one), _rgb(other)) < 255 * _ALIKE
 
 
@@ -162,13 +175,13 @@ _REPR = re.compile(
 )
 
 
-def _configured(data):
+def _configured(data: xr.Dataset | xr.DataArray) -> dict[str, dict[str, Any]]:
     """The fields of every rule that a dataset's configuration describes, by name."""
     try:
         stored = json.loads(data.attrs.get("configuration", "{}"))
     except (TypeError, ValueError):
         return {}
-    found: dict[str, dict] = {}
+    found: dict[str, dict[str, Any]] = {}
     pending = [stored]
     while pending:
         value = pending.pop()
@@ -182,7 +195,7 @@ def _configured(data):
     return found
 
 
-def _fields(rule):
+def _fields(rule: AnyRule) -> tuple[str, str, int | None, Any] | None:
     """(feedback, propagator, horizon, decay) of a rule, or None where its name says nothing."""
     if isinstance(rule, str):
         try:

@@ -1,13 +1,27 @@
 """Performance against rank (Fig. 10), convergence, and how both depend on our choices."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .bands import note_missing
 from .palette import rule_looks
 from .style import few_log_ticks, figure_legend, new_figure, plain, rule_labels
 
+if TYPE_CHECKING:
+    from typing import Any
 
-def performance_and_rank(dataset):
+    import xarray as xr
+    from fastmodes.analysis.figures.palette import Look
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from fastmodes.typing import FloatArray
+
+
+def performance_and_rank(dataset: xr.Dataset) -> Figure:
     """Learning curves, and final validation loss against the rank of the change of W, one point per run (Fig. 10).
 
     Parameters
@@ -46,7 +60,7 @@ def performance_and_rank(dataset):
     return figure
 
 
-def convergence(dataset, ax=None):
+def convergence(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
     """Runs that do not diverge, by rule, with 95 % intervals.
 
     Parameters
@@ -85,14 +99,16 @@ def convergence(dataset, ax=None):
     return ax
 
 
-def _name_ticks(ax, labels):
+def _name_ticks(ax: Axes, labels: list[str]) -> None:
     """Names of rules along the horizontal axis, slanted where they would run into each other."""
     crowded = len(labels) > 6 or max(map(len, labels)) > 12
-    slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor", "fontsize": 8} if crowded else {}
+    slanted: dict[str, Any] = (
+        {"rotation": 40, "ha": "right", "rotation_mode": "anchor", "fontsize": 8} if crowded else {}
+    )
     ax.set_xticks(range(len(labels)), labels, **slanted)
 
 
-def choices(sweep, panels):
+def choices(sweep: xr.Dataset, panels: dict[str, xr.DataArray]) -> Figure:
     """One choice changed at a time: medians by rule in every variation.
 
     A hollow marker with numbers is a median over the runs that are left; a cross stands where none is.
@@ -127,35 +143,42 @@ def choices(sweep, panels):
     return figure
 
 
-def _logarithmic(ax):
+def _logarithmic(ax: Axes) -> None:
     """A logarithmic horizontal axis, if there is anything on it."""
     if np.isfinite(ax.dataLim.intervalx).all():
         ax.set_xscale("log")
         few_log_ticks(ax.xaxis)
 
 
-def _medians(ax, values, height, look, label, left):
+def _medians(ax: Axes, values: xr.DataArray, height: FloatArray, look: Look, label: str, left: bool) -> None:
     """Medians over seeds, filled where all runs are there, hollow with their number where some are lost."""
-    style = {"color": look.color, "marker": look.marker, "linestyle": "none", "markersize": 6}
+    style: dict[str, Any] = {"color": look.color, "marker": look.marker, "linestyle": "none", "markersize": 6}
     if "seed" not in values.dims:
         ax.plot(values, height, label=label, **style)
         return
     values = values.where(np.isfinite(values))
-    middle, counts = values.median("seed").values, np.isfinite(values).sum("seed").values
+    there: Any = np.isfinite(values)
+    middle, counts = values.median("seed").values, there.sum("seed").values
     whole, total = counts == values.sizes["seed"], values.sizes["seed"]
-    beside = {"textcoords": "offset points", "va": "center", "fontsize": 6, "color": look.color, "in_layout": False}
+    beside: dict[str, Any] = {
+        "textcoords": "offset points",
+        "va": "center",
+        "fontsize": 6,
+        "color": look.color,
+        "in_layout": False,
+    }
     ax.plot(np.where(whole, middle, np.nan), height, label=label, **style)
     ax.plot(np.where(whole, np.nan, middle), height, markerfacecolor="white", **style)
     for x, y, count in zip(middle, height, counts, strict=True):
         if 0 < count < total:
-            place = {"xytext": (-5, 0), "ha": "right"} if left else {"xytext": (5, 0), "ha": "left"}
+            place: dict[str, Any] = {"xytext": (-5, 0), "ha": "right"} if left else {"xytext": (5, 0), "ha": "left"}
             ax.annotate(f"{count} of {total}", (x, y), **place, **beside)
         if count == 0:
             ax.plot(0.015, y, "x", color=look.color, transform=ax.get_yaxis_transform(), markersize=6)
             ax.annotate(f"none of {total}", (0.015, y), (5, 0), xycoords=ax.get_yaxis_transform(), **beside)
 
 
-def theory_over_choices(sweep):
+def theory_over_choices(sweep: xr.Dataset) -> Figure:
     """Theory error of the two largest modes from both starts, over variations of our choices.
 
     Parameters
@@ -183,7 +206,7 @@ def theory_over_choices(sweep):
     return figure
 
 
-def rank_over_choices(sweep):
+def rank_over_choices(sweep: xr.Dataset) -> Figure:
     """Participation ratio, loss and diverged runs over variations of our choices.
 
     Parameters
@@ -207,6 +230,7 @@ def rank_over_choices(sweep):
         },
     )
     _logarithmic(figure.axes[1])
-    figure.axes[2].xaxis.get_major_locator().set_params(integer=True)
+    locator: Any = figure.axes[2].xaxis.get_major_locator()
+    locator.set_params(integer=True)
     figure.axes[2].set_xlim(-0.3, sweep.sizes["seed"] + 0.3)
     return figure

@@ -1,5 +1,9 @@
 """Theory against training of unaligned students (Figs. 5, 8, 9)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..trained.prediction import predict_from_epoch
@@ -8,11 +12,19 @@ from .bands import draw_band, note_lost, note_missing
 from .palette import rule_looks, shades
 from .style import axis_label, epoch_axis, legend, new_figure, plain
 
+if TYPE_CHECKING:
+    from typing import Any
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
 #: Errors below this are drawn at it: they are rounding.
 _SMALLEST = 1e-30
 
 
-def theory_errors(errors, rule, ax=None, *, training=None):
+def theory_errors(errors: xr.Dataset, rule: str, ax: Axes | None = None, *, training: xr.Dataset | None = None) -> Axes:
     """Theory error of every mode against the epoch the theory starts from (Fig. 5A), standing still dotted.
 
     Parameters
@@ -35,7 +47,7 @@ def theory_errors(errors, rule, ax=None, *, training=None):
     for place, (mode, colour) in enumerate(zip(run["mode"].values, colours, strict=True)):
         one = run.sel(mode=mode)
         label = f"mode {place + 1}, w* = {float(one['teacher_recurrent']):.3g}"
-        band = {"label": label, "dataset": trained, "floor": _SMALLEST, "alone": True, "color": colour}
+        band: dict[str, Any] = {"label": label, "dataset": trained, "floor": _SMALLEST, "alone": True, "color": colour}
         draw_band(ax, run["epoch"], one["theory_error"], **band)
         still = one["standstill_error"].median("seed").clip(_SMALLEST)
         ax.plot(run["epoch"], still, color=colour, linestyle=":", linewidth=1)
@@ -51,7 +63,7 @@ def theory_errors(errors, rule, ax=None, *, training=None):
     return ax
 
 
-def one_run(dataset, rule, start, seed=None, ax=None):
+def one_run(dataset: xr.Dataset, rule: str, start: int, seed: int | None = None, ax: Axes | None = None) -> Axes:
     """w of every mode in one run, and the theory from epoch ``start`` on, dashed (Fig. 5C).
 
     Parameters
@@ -94,7 +106,7 @@ def one_run(dataset, rule, start, seed=None, ax=None):
     return ax
 
 
-def typical_seed(run):
+def typical_seed(run: xr.Dataset) -> int:
     """Seed of the run whose final loss is the median of those that did not diverge."""
     loss = run["loss"].isel(epoch=-1).squeeze("rule").values
     order = np.argsort(loss)
@@ -102,7 +114,7 @@ def typical_seed(run):
     return int(run["seed"].values[finite[len(finite) // 2]]) if finite.size else int(run["seed"].values[0])
 
 
-def unaligned_students(dataset, errors, rule, start):
+def unaligned_students(dataset: xr.Dataset, errors: xr.Dataset, rule: str, start: int) -> Figure:
     """Theory error, alignments and one run under one rule (Fig. 5; Figs. 8, 9 for BPTT and tBPTT).
 
     Parameters

@@ -1,16 +1,29 @@
 """Spectra and rank of the learned changes (Fig. 6), and what in a rule limits the rank."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from .bands import draw_band, note_missing
 from .palette import NEUTRALS, rule_looks
 from .style import axis_label, epoch_axis, figure_legend, legend, new_figure, plain, rule_labels
 
+if TYPE_CHECKING:
+    from typing import Any, Literal
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
 _FLOOR = 1e-6
+_MATRICES: tuple[Literal["recurrent", "input"], ...] = ("recurrent", "input")
 _PROPAGATORS = {"scalar": "w_hat I", "diagonal": "fixed diagonal", "recurrent_diagonal": "diag(W)", "recurrent": "W"}
 
 
-def spectra(dataset):
+def spectra(dataset: xr.Dataset) -> Figure:
     """Normalised spectra of the change of W at the end, by rule (Fig. 6): moduli of eigenvalues, singular values.
 
     Parameters
@@ -48,7 +61,13 @@ def spectra(dataset):
     return figure
 
 
-def rank_over_training(dataset, ax=None, *, variable="participation_ratio", matrix="recurrent"):
+def rank_over_training(
+    dataset: xr.Dataset,
+    ax: Axes | None = None,
+    *,
+    variable: str = "participation_ratio",
+    matrix: Literal["recurrent", "input"] = "recurrent",
+) -> Axes:
     """A measure of rank against epoch, one curve per rule.
 
     Parameters
@@ -77,7 +96,7 @@ def rank_over_training(dataset, ax=None, *, variable="participation_ratio", matr
     return ax
 
 
-def rank_curves(dataset):
+def rank_curves(dataset: xr.Dataset) -> Figure:
     """Participation ratio and effective rank of the changes of W and B against epoch, every rule.
 
     Parameters
@@ -91,7 +110,7 @@ def rank_curves(dataset):
     """
     figure, axes = new_figure(2, 2, figsize=(9.5, 7), sharex=True)
     for row, variable in zip(axes, ("participation_ratio", "effective_rank"), strict=True):
-        for ax, matrix in zip(row, ("recurrent", "input"), strict=True):
+        for ax, matrix in zip(row, _MATRICES, strict=True):
             rank_over_training(dataset, ax, variable=variable, matrix=matrix)
             if ax.get_legend() is not None:
                 ax.get_legend().remove()
@@ -101,7 +120,7 @@ def rank_curves(dataset):
     return figure
 
 
-def what_limits_rank(dataset):
+def what_limits_rank(dataset: xr.Dataset) -> Figure:
     """Rank against epoch, and loss against rank, for every combination of feedback and propagator.
 
     Related colours tell the propagator, panels and markers the feedback: related curves lie together where the
@@ -117,7 +136,7 @@ def what_limits_rank(dataset):
     matplotlib Figure
     """
     from ..report.experiments import final_loss
-    from ..trained.prediction import training_rules
+    from ..trained.checks import training_rules
 
     figure, axes = new_figure(1, 3, figsize=(14, 4.2))
     ratio, loss = dataset["participation_ratio"].sel(matrix="recurrent"), final_loss(dataset)
@@ -152,7 +171,7 @@ def what_limits_rank(dataset):
     return figure
 
 
-def proposition(dataset):
+def proposition(dataset: xr.Dataset) -> Figure:
     """RFLO with two outputs: singular values of the change of W by optimiser, and what lies outside R^T Q.
 
     Parameters
@@ -170,7 +189,14 @@ def proposition(dataset):
         ax.set_yscale("log")
     for name, (colour, line), marker in zip(dataset["optimizer"].values, NEUTRALS, "os^D", strict=False):
         run = dataset.sel(optimizer=name).isel(rule=0)
-        look = {"dataset": run, "floor": 1e-17, "color": colour, "linestyle": line, "marker": marker, "markersize": 4}
+        look: dict[str, Any] = {
+            "dataset": run,
+            "floor": 1e-17,
+            "color": colour,
+            "linestyle": line,
+            "marker": marker,
+            "markersize": 4,
+        }
         singular = run["change_singular_value"].isel(epoch=-1)
         draw_band(axes[0], place, singular / singular.max("unit"), label=plain(name), **look)
         outside = run["outside_factors"].sel(matrix="recurrent").isel(epoch=slice(1, None))

@@ -5,16 +5,29 @@ conventions ask for. Figures of this package leave it out; ``dataset.loss.assign
 xarray's.
 """
 
+from __future__ import annotations
+
 import functools
 import io
 import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
 
 #: Letters of a name in a legend or a title before its middle is left out.
 _LONGEST = 34
 
 
 @functools.cache
-def _known_letters(families):
+def _known_letters(families: tuple[str, ...]) -> set[int]:
     """Code points that the fonts in use have."""
     from matplotlib import font_manager
 
@@ -28,7 +41,7 @@ def _known_letters(families):
     return known
 
 
-def plain(text, width=_LONGEST):
+def plain(text: object, width: int | None = _LONGEST) -> str:
     """Text of a user as matplotlib shows it letter by letter: no formula, no line breaks, no hidden label.
 
     A dollar sign begins a formula, which may be none; a label that begins with an underscore is left out of legends; a
@@ -45,7 +58,7 @@ def plain(text, width=_LONGEST):
     return (" " if text.startswith("_") else "") + text.replace("$", r"\$")
 
 
-def rule_labels(names, width=_LONGEST):
+def rule_labels(names: Iterable[str], width: int = _LONGEST) -> dict[str, str]:
     """What to write for every rule: its name as text, told apart by a number where shortening makes two equal."""
     labels: dict[str, str] = {}
     for name in names:
@@ -54,24 +67,24 @@ def rule_labels(names, width=_LONGEST):
     return labels
 
 
-def axis_label(variable):
+def axis_label(variable: xr.DataArray) -> str:
     """Axis label from a DataArray's ``long_name`` and ``units``; the unit "1" is left out."""
     label = plain(variable.attrs.get("long_name", variable.name), 80)
     units = plain(variable.attrs.get("units", "1"))
     return textwrap.fill(label if units == "1" else f"{label} ({units})", 46, break_on_hyphens=False)
 
 
-def title_of(dataset, otherwise=""):
+def title_of(dataset: xr.Dataset, otherwise: str = "") -> str:
     """Title of a dataset as text of a figure."""
     return plain(dataset.attrs.get("title", otherwise) or otherwise or "?", 90)
 
 
-def of_seeds(count):
+def of_seeds(count: int) -> str:
     """Words for what a band spans."""
     return f"median and 10-90 % of {count} seeds" if count > 1 else "one seed"
 
 
-def new_figure(*args, **kwargs):
+def new_figure(*args: Any, **kwargs: Any) -> tuple[Figure, Any]:
     """A matplotlib Figure and its axes that belong to no window system: ``subplots`` without pyplot's global state."""
     from matplotlib.figure import Figure
 
@@ -81,20 +94,20 @@ def new_figure(*args, **kwargs):
     return shown(figure), axes
 
 
-def shown(figure):
+def shown(figure: Figure) -> Figure:
     """Let a notebook show the figure, and the figure of each of its axes, without pyplot."""
     for part in (figure, *figure.axes):
-        part._repr_png_ = functools.partial(_png, figure)
+        part._repr_png_ = functools.partial(_png, figure)  # type: ignore[attr-defined]
     return figure
 
 
-def _png(figure):
+def _png(figure: Figure) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=100)
     return stream.getvalue()
 
 
-def epoch_axis(ax, variable, ticks=4):
+def epoch_axis(ax: Axes, variable: xr.DataArray, ticks: int = 4) -> None:
     """Label the horizontal axis by epochs, with few enough numbers, and short enough ones, for a small panel."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -107,7 +120,7 @@ def epoch_axis(ax, variable, ticks=4):
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / 1000:g}k" if large and x else f"{x:g}"))
 
 
-def few_log_ticks(axis):
+def few_log_ticks(axis: Axis) -> None:
     """A logarithmic axis over about a decade or less: a few plain numbers, no minor ones that run into each other."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
@@ -118,26 +131,28 @@ def few_log_ticks(axis):
     axis.set_minor_formatter(NullFormatter())
 
 
-def legend(ax, **options):
+def legend(ax: Axes, **options: Any) -> None:
     """A legend below the axes, or beside them if it is long, over no curve; inside where nobody makes room for it."""
     handles, labels = ax.get_legend_handles_labels()
     if not handles:
         return
-    if ax.get_figure().figure.get_layout_engine() is None:
+    whole: Any = ax.get_figure()
+    if whole.figure.get_layout_engine() is None:
         ax.legend(handles, labels, frameon=False, loc="best", **options)
         return
-    width, height = ax.get_window_extent().size * 72 / ax.get_figure().figure.dpi
+    extent: Any = ax.get_window_extent().size
+    width, height = extent * 72 / whole.figure.dpi
     fitting = _columns(labels, width)
     if -(-len(labels) // fitting["ncols"]) * fitting["fontsize"] > 0.22 * height:
-        where = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": 7, "handlelength": 2.6}
+        where: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "fontsize": 7, "handlelength": 2.6}
     else:
         where = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 4.5} | fitting
     ax.legend(handles, labels, frameon=False, **(where | options))
 
 
-def figure_legend(figure, *axes, **options):
+def figure_legend(figure: Figure, *axes: Axes, **options: Any) -> None:
     """One legend below all panels: every label of the axes once."""
-    entries: dict = {}
+    entries: dict[str, Any] = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
@@ -150,7 +165,7 @@ def figure_legend(figure, *axes, **options):
         figure.legend(entries.values(), entries.keys(), loc="outside lower center", frameon=False, **options)
 
 
-def _columns(labels, width):
+def _columns(labels: list[str], width: float) -> dict[str, Any]:
     """Columns of a legend that fit into ``width`` points, and its letters' size."""
     size = 10 if len(labels) <= 6 and sum(map(len, labels)) <= 40 else 8
     each = size * (4.2 + 0.54 * max(map(len, labels)))

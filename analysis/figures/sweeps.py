@@ -1,6 +1,8 @@
 """Pictures of sweeps: a map or a curve per rule, over whatever axes the sweep has."""
 
-import textwrap
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -10,6 +12,21 @@ from fastmodes.files.schema import flag_attributes
 
 from .palette import FILLS, rule_looks
 from .style import axis_label, legend, new_figure, plain, rule_labels, title_of
+from .sweep_axes import beside, cell_edges, label_along, place_ticks, positions_along
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+    from typing import Any, Literal
+
+    from fastmodes.analysis.figures.palette import Look
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    Array = NDArray[Any]
+    Scale = Literal["log", "linear"]
+
 
 #: Dims that belong to the results, not to the grid.
 _OWN = ("time", "epoch", "mode", "unit", "eigenvalue")
@@ -17,7 +34,7 @@ _OWN = ("time", "epoch", "mode", "unit", "eigenvalue")
 _LEARNED = 0.01
 
 
-def sweep_figure(dataset):
+def sweep_figure(dataset: xr.Dataset) -> Figure:
     """What a sweep found, as one picture fit for its job: a panel per rule, over the sweep's two longest axes.
 
     Training: fraction of seeds that converged. Flows: how each start ended. Stability: kind of the fixed point.
@@ -55,14 +72,14 @@ def sweep_figure(dataset):
     return _panels(values, kept, title)
 
 
-def _subject(dataset):
+def _subject(dataset: xr.Dataset) -> tuple[xr.DataArray, list[xr.DataArray]]:
     """The variable that a job is about, and a lower and upper bound where there are such."""
     if "convergence_rate" in dataset and "kind" in dataset:
         return dataset["kind"], []
     if "gradient_cosine" in dataset:
         cosine = dataset["gradient_cosine"].load()
         # Quantiles of nothing are nothing; NumPy would warn of it.
-        some = np.isfinite(cosine).any(_dims(dataset, "seed"))
+        some: Any = np.isfinite(cosine).any(_dims(dataset, "seed"))  # type: ignore[call-overload]
         quantiles = cosine.where(some, 0.0).quantile([0.25, 0.5, 0.75], dim=_dims(dataset, "seed")).where(some)
         quantiles.attrs = cosine.attrs
         return quantiles.sel(quantile=0.5), [quantiles.sel(quantile=q) for q in (0.25, 0.75)]
@@ -76,7 +93,7 @@ def _subject(dataset):
     return dataset[name].isel(last), []
 
 
-def _outcome(dataset):
+def _outcome(dataset: xr.Dataset) -> xr.DataArray:
     """How flows ended; one that had the time to arrive and one that had just not are alike where both have learned."""
     status = dataset["status"]
     meanings = status.attrs.get("flag_meanings", "").split()
@@ -85,21 +102,23 @@ def _outcome(dataset):
     first, last = (dataset["loss"].isel(time=place) for place in (0, -1))
     codes = {name: meanings.index(name) for name in ("optimal", "reached_end")}
     arrived = (status == codes["reached_end"]) & (last <= _LEARNED * first)
-    merged = xr.where(arrived, codes["optimal"], status).transpose(*status.dims)
+    merged: Any = xr.where(arrived, codes["optimal"], status).transpose(*status.dims)
     words = {"optimal": "learned", "reached_end": "not_learned_in_time"}
     label = {"long_name": f"outcome (learned: optimal, or a loss below {100 * _LEARNED:g} % of the first)"}
-    return merged.rename("status").assign_attrs(label | flag_attributes([words.get(name, name) for name in meanings]))
+    flags = flag_attributes([words.get(name, name) for name in meanings])
+    named: xr.DataArray = merged.rename("status").assign_attrs(label | flags)
+    return named
 
 
-def _dims(dataset, *names):
+def _dims(dataset: xr.Dataset, *names: str) -> list[str]:
     return [name for name in names if name in dataset.dims]
 
 
-def _flags(variable):
+def _flags(variable: xr.DataArray) -> bool:
     return "flag_meanings" in variable.attrs
 
 
-def _reduced(values, kept):
+def _reduced(values: xr.DataArray, kept: Sequence[Hashable]) -> xr.DataArray:
     """All dims but rule and ``kept`` reduced, in the order rule, kept."""
     others = [dim for dim in values.dims if dim not in (*kept, "rule")]
     if _flags(values):
@@ -111,7 +130,14 @@ def _reduced(values, kept):
     return values.transpose(*(d for d in ("rule", *kept) if d in values.dims))
 
 
-def sweep_curves(values, dim, ax=None, *, bounds=(), looks=None):
+def sweep_curves(
+    values: xr.DataArray,
+    dim: Hashable,
+    ax: Axes | None = None,
+    *,
+    bounds: Sequence[xr.DataArray] = (),
+    looks: dict[str, Look] | None = None,
+) -> Axes:
     """One curve per rule along ``dim``, with error bars between two ``bounds``.
 
     Parameters
@@ -129,12 +155,12 @@ def sweep_curves(values, dim, ax=None, *, bounds=(), looks=None):
     matplotlib Axes
     """
     ax = new_figure(figsize=(6, 4.2))[1] if ax is None else ax
-    axis, scale, labels = _axis(values, dim)
+    axis, scale, labels = positions_along(values, dim)
     looks = (rule_looks(values) if looks is None else looks) if "rule" in values.dims else {}
-    entries = rule_labels(looks) or {"": None}
+    entries: dict[str, Any] = rule_labels(looks) or {"": None}
     for place, (name, label) in enumerate(entries.items()):
         chosen = {"rule": name} if looks else {}
-        shifted = _beside(axis, scale, (place - (len(entries) - 1) / 2) * 0.006)
+        shifted = beside(axis, scale, (place - (len(entries) - 1) / 2) * 0.006)
         style = looks[name].line | {"marker": looks[name].marker} if looks else {"color": "black", "marker": "o"}
         middle = values.sel(chosen).values
         if len(bounds) == 2:
@@ -145,21 +171,20 @@ def sweep_curves(values, dim, ax=None, *, bounds=(), looks=None):
         else:
             ax.plot(shifted, middle, label=label, markersize=4, **style)
     ax.set_xscale(scale)
-    _ticks(ax.xaxis, axis, labels)
-    ax.set_xlabel(_label(values, dim))
+    place_ticks(ax.xaxis, axis, labels)
+    ax.set_xlabel(label_along(values, dim))
     ax.set_ylabel(axis_label(values))
     legend(ax)
     return ax
 
 
-def _beside(axis, scale, share):
-    """Positions moved by a share of the axis, so that error bars stand side by side."""
-    if scale == "log":
-        return axis * (axis[-1] / axis[0]) ** share
-    return axis + share * np.ptp(axis)
-
-
-def sweep_map(values, ax=None, *, limits=None, logarithmic=False):
+def sweep_map(
+    values: xr.DataArray,
+    ax: Axes | None = None,
+    *,
+    limits: tuple[float, float] | None = None,
+    logarithmic: bool = False,
+) -> tuple[Axes, ScalarMappable]:
     """Map of a variable over two axes: colours for numbers, one colour a flag for flags.
 
     Parameters
@@ -182,28 +207,28 @@ def sweep_map(values, ax=None, *, limits=None, logarithmic=False):
     if values.ndim == 1:
         values = values.expand_dims({"": [0]})
     down, across = values.dims
-    y, y_scale, y_labels = _axis(values, down)
-    x, x_scale, x_labels = _axis(values, across)
+    y, y_scale, y_labels = positions_along(values, down)
+    x, x_scale, x_labels = positions_along(values, across)
     if _flags(values):
         count = len(values.attrs["flag_meanings"].split())
-        colours = {
+        colours: dict[str, Any] = {
             "cmap": ListedColormap([FILLS[i % len(FILLS)] for i in range(count)]),
             "norm": BoundaryNorm(np.arange(count + 1) - 0.5, count),
         }
     else:
         low, high = _limits(values) if limits is None else limits
         colours = {"cmap": "viridis", "norm": (LogNorm if logarithmic else Normalize)(low, high)}
-    mesh = ax.pcolormesh(_edges(x, x_scale), _edges(y, y_scale), values.values, **colours, rasterized=True)
+    mesh = ax.pcolormesh(cell_edges(x, x_scale), cell_edges(y, y_scale), values.values, **colours, rasterized=True)
     ax.set_xscale(x_scale)
     ax.set_yscale(y_scale)
-    _ticks(ax.xaxis, x, x_labels)
-    _ticks(ax.yaxis, y, y_labels)
-    ax.set_xlabel(_label(values, across))
-    ax.set_ylabel(_label(values, down))
+    place_ticks(ax.xaxis, x, x_labels)
+    place_ticks(ax.yaxis, y, y_labels)
+    ax.set_xlabel(label_along(values, across))
+    ax.set_ylabel(label_along(values, down))
     return ax, mesh
 
 
-def _panels(values, kept, title):
+def _panels(values: xr.DataArray, kept: Sequence[Hashable], title: str) -> Figure:
     rules = values["rule"].values.tolist() if "rule" in values.dims else [None]
     columns = min(len(rules), 4) if len(rules) != 4 else 2
     rows = -(-len(rules) // columns)
@@ -230,7 +255,7 @@ def _panels(values, kept, title):
     return figure
 
 
-def _flag_legend(figure, values):
+def _flag_legend(figure: Figure, values: xr.DataArray) -> None:
     """Patches of the flags that occur."""
     from matplotlib.patches import Patch
 
@@ -244,66 +269,7 @@ def _flag_legend(figure, values):
         figure.legend(handles=patches, loc="outside lower center", ncols=min(len(patches), 4), frameon=False)
 
 
-def _limits(values):
+def _limits(values: xr.DataArray) -> tuple[float, float]:
     """Smallest and largest finite value."""
     finite = values.values[np.isfinite(values.values)]
     return (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
-
-
-def _ticks(axis, places, labels):
-    """Words or numbers at the cells, thinned out and slanted where they would run into each other."""
-    if labels is None:
-        return
-    step = -(-len(labels) // 24)
-    slanted = axis.axis_name == "x" and len(labels) * max(map(len, labels)) > 30
-    style = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
-    axis.set_ticks(places[::step], labels=labels[::step], minor=False, **style)
-
-
-def _axis(values, dim):
-    """Positions along a dim, the scale they ask for, and labels where they are words."""
-    size = values.sizes[dim]
-    if dim not in values.coords or values[dim].dtype.kind not in "fi":
-        return np.arange(size), "linear", _words(values, dim)
-    positions = values[dim].values.astype(float)
-    steps = np.diff(positions)
-    if size > 2 and (positions > 0).all() and (steps > 0).all():
-        ratios = np.diff(np.log(positions))
-        if np.ptp(ratios) < 1e-6 * ratios.max() < np.ptp(steps):
-            return positions, "log", None
-    return positions, "linear", [f"{value:g}" for value in positions] if size <= 6 else None
-
-
-def _along(values, dim):
-    """Names of the parameters that vary together along a dim without values of its own."""
-    return [name for name, coord in values.coords.items() if coord.dims == (dim,) and name != dim]
-
-
-def _words(values, dim):
-    """Labels of the places along a dim: its own words, or the values of all that varies along it."""
-    if dim in values.coords:
-        return [plain(label, 18) for label in values[dim].values]
-    columns = [values[name].values for name in _along(values, dim)]
-    if not columns:
-        return [str(place) if dim else "" for place in range(values.sizes[dim])]
-    rows = zip(*columns, strict=True)
-    return [", ".join(plain(f"{v:g}" if isinstance(v, float) else v, 18) for v in row) for row in rows]
-
-
-def _label(values, dim):
-    if dim in values.coords:
-        label = axis_label(values[dim])
-        return textwrap.fill(dim.replace("_", " ") if label == dim else label, 34)
-    along = ", ".join(plain(name).replace("_", " ") for name in _along(values, dim))
-    return textwrap.fill(plain(dim).replace("_", " ") + (f": {along}" if along else ""), 34)
-
-
-def _edges(centres, scale):
-    """Edges of the cells around ``centres``."""
-    points = np.log(centres) if scale == "log" else np.asarray(centres, dtype=float)
-    if len(points) == 1:
-        edges = points[0] + np.array([-0.5, 0.5])
-    else:
-        middle = (points[1:] + points[:-1]) / 2
-        edges = np.concatenate([[2 * points[0] - middle[0]], middle, [2 * points[-1] - middle[-1]]])
-    return np.exp(edges) if scale == "log" else edges

@@ -1,5 +1,9 @@
 """Trajectories of learning in the space of one mode, and their loss."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 import fastmodes as fm
@@ -7,8 +11,13 @@ import fastmodes as fm
 from .palette import rule_looks
 from .style import figure_legend, new_figure, rule_labels
 
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-def paths(dataset, ax):
+
+def paths(dataset: xr.Dataset, ax: Axes) -> Axes:
     """Paths in the plane (a, b), one per rule, from the start (circle) to the end (square).
 
     Parameters
@@ -31,7 +40,7 @@ def paths(dataset, ax):
     return ax
 
 
-def losses(dataset, ax):
+def losses(dataset: xr.Dataset, ax: Axes) -> Axes:
     """Loss against flow time, one curve per rule.
 
     Parameters
@@ -52,7 +61,7 @@ def losses(dataset, ax):
     return ax
 
 
-def detour_of_wrong_feedback():
+def detour_of_wrong_feedback() -> Figure:
     """From (a, b, w) = (1, 1, 0.6), near the positive branch, with r = -1: RFLO goes round to the opposite branch.
 
     The start is the paper's; w* = 0.7, p = 1, r = -1 and the decay 0.5 are ours.

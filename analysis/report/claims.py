@@ -1,11 +1,18 @@
 """The table of claims C1 to C10: what is claimed, what we measured, and the verdict."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from .claims_modes import mode_claims
 from .claims_rank import rank_of_changes
 from .claims_training import convergence_counts, learning_rate_claim, unaligned_students
 from .verdicts import Claim
+
+if TYPE_CHECKING:
+    from .experiments import Datasets
+
 
 _READ = (
     "unaligned", "prediction", "unaligned_sweep", "rank", "family", "proposition", "rank_sweep", "convergence",
@@ -13,7 +20,7 @@ _READ = (
 )  # fmt: skip
 
 
-def claims(datasets) -> list[Claim]:
+def claims(datasets: Datasets) -> list[Claim]:
     """All claims, judged.
 
     Parameters

@@ -1,5 +1,9 @@
 """Claims about single modes, which need no training: C1 to C4, C8, C9."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -10,15 +14,22 @@ from ..theory.manifolds import fixed_points
 from . import thresholds
 from .verdicts import Claim
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from fastmodes.typing import ArrayLike, FloatArray
+
+
 _RULES = (bptt(), tbptt(1), rflo(0.5), eprop())
 _TEACHER = Modes(0.7, 1.0, 1.0)
 
 
-def _size(update):
+def _size(update: Iterable[ArrayLike]) -> FloatArray:
     return np.sqrt(sum(np.asarray(part) ** 2 for part in update))
 
 
-def fixed_point_manifolds():
+def fixed_point_manifolds() -> Claim:
     """C1: the optimal manifold for all rules, the non-optimal line for readout feedback alone."""
     s = np.concatenate([-np.geomspace(0.2, 5, 40), np.geomspace(0.2, 5, 40)])
     goals, rows = np.array([0.3, 0.7, 0.9])[:, np.newaxis], {}
@@ -50,7 +61,7 @@ def fixed_point_manifolds():
     )
 
 
-def vector_fields():
+def vector_fields() -> Claim:
     """C2: BPTT and tBPTT flow alike, RFLO does not."""
     a, b, w = np.meshgrid(np.linspace(-1.5, 1.5, 31), np.linspace(-1.5, 1.5, 31), np.linspace(0, 0.9, 10))
     fields = {
@@ -58,10 +69,11 @@ def vector_fields():
         for rule in _RULES[:3]
     }
 
-    def cosine(one, other):
+    def cosine(one: str, other: str) -> FloatArray:
         product = (fields[one] * fields[other]).sum(axis=0)
         norms = np.linalg.norm(fields[one], axis=0) * np.linalg.norm(fields[other], axis=0)
-        return product[norms > 0] / norms[norms > 0]
+        cosines: FloatArray = product[norms > 0] / norms[norms > 0]
+        return cosines
 
     truncated, random = cosine("BPTT", "tBPTT(1)"), cosine("BPTT", "RFLO")
     near = (np.maximum(np.abs(a), np.abs(b)) < thresholds.NEAR_ZERO).ravel()
@@ -88,7 +100,7 @@ def vector_fields():
     )
 
 
-def eigenvalues_along_the_manifold():
+def eigenvalues_along_the_manifold() -> Claim:
     """C3: who is stable, who oscillates, who is fast, where on the optimal manifold."""
     s = np.concatenate([-np.geomspace(0.2, 4, 400)[::-1], np.geomspace(0.2, 4, 400)])
     position = xr.DataArray(s, dims="position", coords={"position": s})
@@ -104,7 +116,8 @@ def eigenvalues_along_the_manifold():
     oscillating, settled = (float(scan[name].mean()) for name in ("oscillatory", "stable"))
     somewhere = float(scan["oscillatory"].max("position").mean())
     rates = data["convergence_rate"]
-    close = np.abs(rates.sel(rule="tBPTT(1)") / rates.sel(rule="BPTT") - 1).median("position")
+    relative: Any = rates.sel(rule="tBPTT(1)") / rates.sel(rule="BPTT") - 1
+    close = np.abs(relative).median("position")
     fastest = rates.where(right, drop=True).argmax("rule")
     first = {rule.name: float((fastest == i).mean()) for i, rule in enumerate(rules)}
     slowest = abs(float(np.abs(s[int(rates.sel(rule="BPTT", goal=0.7).where(right).argmin("position"))])) - 1)
@@ -146,7 +159,7 @@ def eigenvalues_along_the_manifold():
     )
 
 
-def trajectories():
+def trajectories() -> Claim:
     """C4: a start near one branch; RFLO goes to the other one."""
     start, goal = Modes(0.6, 1.0, 1.0), Modes(0.7, 1.0, 1.0)
     strengths = np.array([-0.25, -0.5, -1.0, -2.0])
@@ -190,17 +203,18 @@ def trajectories():
     )
 
 
-def feedback_and_decay():
+def feedback_and_decay() -> Claim:
     """C8: more r or w_hat pushes the real parts away from zero."""
     s = np.geomspace(0.2, 4, 60)
     s = np.concatenate([-s[::-1], s])
     position = xr.DataArray(s, dims="position", coords={"position": s})
     shares = {}
-    for name, changes in (
-        ("r", {"feedback": xr.DataArray(np.linspace(0.25, 2, 15), dims="scan")}),
-        ("w_hat", {"decay": xr.DataArray(np.linspace(0, 0.9, 15), dims="scan")}),
-    ):
-        real = stability(rflo(0.5), 0.7, 1.0, position, **changes)["stability_real"].isel(rule=0)
+    scans: dict[str, dict[str, Any]] = {
+        "r": {"feedback": xr.DataArray(np.linspace(0.25, 2, 15), dims="scan")},
+        "w_hat": {"decay": xr.DataArray(np.linspace(0, 0.9, 15), dims="scan")},
+    }
+    for name, changes in scans.items():
+        real: Any = stability(rflo(0.5), 0.7, 1.0, position, **changes)["stability_real"].isel(rule=0)
         away = np.abs(real).diff("scan")
         good = position > 0
         shares[name] = (
@@ -227,7 +241,7 @@ def feedback_and_decay():
     )
 
 
-def sequence_loss():
+def sequence_loss() -> Claim:
     """C9: the sequence loss has the same updates in the limit of long sequences."""
     angle = np.linspace(0.3, 6.0, 50)
     modes = Modes(np.linspace(-0.8, 0.8, 50), 1.5 * np.cos(angle), 1.5 * np.sin(2 * angle))
@@ -261,7 +275,7 @@ def sequence_loss():
     )
 
 
-def mode_claims():
+def mode_claims() -> list[Claim]:
     """The claims about single modes, in order."""
     makers = (fixed_point_manifolds, vector_fields, eigenvalues_along_the_manifold, trajectories, feedback_and_decay)
     return [make() for make in (*makers, sequence_loss)]

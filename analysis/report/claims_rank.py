@@ -1,5 +1,9 @@
 """The claim about the rank of what is learned, C6."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..trained.checks import training_rules
@@ -9,8 +13,13 @@ from . import thresholds
 from .experiments import final_loss
 from .verdicts import Claim, spread
 
+if TYPE_CHECKING:
+    from typing import Any
 
-def rank_of_changes(rank, family, proposition, sweep):
+    import xarray as xr
+
+
+def rank_of_changes(rank: xr.Dataset, family: xr.Dataset, proposition: xr.Dataset, sweep: xr.Dataset) -> Claim:
     """C6: rank of the learned change by rule; does more rank go with better performance?"""
     measured, checks = [], {}
     at_end = rank.isel(epoch=-1).sel(matrix="recurrent")
@@ -79,12 +88,12 @@ def rank_of_changes(rank, family, proposition, sweep):
     )  # fmt: skip
 
 
-def _rank_and_loss(family):
+def _rank_and_loss(family: xr.Dataset) -> tuple[float, float]:
     from scipy.stats import spearmanr
 
     ratio = family["participation_ratio"].isel(epoch=-1).sel(matrix="recurrent")
     loss = final_loss(family)
-    kept = np.isfinite(ratio) & np.isfinite(loss)
+    kept: Any = np.isfinite(ratio) & np.isfinite(loss)
     overall = float(spearmanr(ratio.values[kept.values], loss.values[kept.values]).statistic)
     within = []
     for name in family["rule"].values:
@@ -95,7 +104,7 @@ def _rank_and_loss(family):
     return overall, float(np.median(within)) if within else np.nan
 
 
-def _what_limits(family):
+def _what_limits(family: xr.Dataset) -> tuple[dict[str, Any], str]:
     """Median participation ratio by feedback and propagator."""
     at_end = family.isel(epoch=-1).sel(matrix="recurrent")["participation_ratio"].median("seed")
     loss = final_loss(family).median("seed")
@@ -109,7 +118,7 @@ def _what_limits(family):
     )
 
 
-def _explained(family):
+def _explained(family: xr.Dataset) -> tuple[float, float]:
     """Shares of the variance of the median log ratio, over both feedbacks x four propagators, that each explains."""
     rules = [rule for rule in training_rules(family) if rule.horizon is None]
     at_end = family.isel(epoch=-1).sel(matrix="recurrent")["participation_ratio"].median("seed")
@@ -122,7 +131,7 @@ def _explained(family):
     return float(values.mean(axis=0).var() / whole), float(values.mean(axis=1).var() / whole)
 
 
-def _rank_over_choices(sweep):
+def _rank_over_choices(sweep: xr.Dataset) -> tuple[dict[str, int], str]:
     """Whether the order of the rules by rank holds in each variation."""
     ratio = rank_measures(sweep["change_singular_value"], dim="unit")["participation_ratio"].median("seed")
     get = {name: ratio.sel(rule=name) for name in ("BPTT", "tBPTT(1)", "RFLO", "e-prop")}

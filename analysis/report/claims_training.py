@@ -1,6 +1,9 @@
 """Claims about trained networks, from the datasets of the experiments: C5, C7, C10."""
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,15 +13,19 @@ from . import thresholds
 from .experiments import after_transient, final_loss, transient
 from .verdicts import Claim, spread
 
+if TYPE_CHECKING:
+    import xarray as xr
+
+
 _PAPER_RULES = ("BPTT", "tBPTT(1)", "RFLO")
 _ALIGNMENTS = ("recurrent", "readout", "input", "feedback")
 
 
-def _rule(dataset, name):
+def _rule(dataset: xr.Dataset, name: str) -> xr.Dataset:
     return dataset.sel(rule=name)
 
 
-def unaligned_students(training, errors, sweep):
+def unaligned_students(training: xr.Dataset, errors: xr.Dataset, sweep: xr.Dataset) -> Claim:
     """C5: theory fits unaligned students after a transient; networks align, feedback stays partly misaligned."""
     measured, numbers, checks = [], {}, {}
     rate = json.loads(training.attrs["configuration"])["learning_rate"]
@@ -80,7 +87,7 @@ def unaligned_students(training, errors, sweep):
     )
 
 
-def _overtaken(error):
+def _overtaken(error: xr.Dataset) -> str:
     """From which start epoch on the prediction that nothing changes is the better one, for most modes."""
     better = (error["theory_error"].median("seed") < error["standstill_error"].median("seed")).mean(
         "mode"
@@ -94,7 +101,7 @@ def _overtaken(error):
     )
 
 
-def _theory_over_choices(sweep):
+def _theory_over_choices(sweep: xr.Dataset) -> tuple[dict[str, tuple[int, int]], str]:
     """In how many variations of our choices the late theory error is below the early one, per rule."""
     kept = sweep["theory_error"].sel(mode=[0, 1]).mean("mode").median("seed")
     better = after_transient(kept) < kept.isel(start=0)
@@ -111,17 +118,17 @@ def _theory_over_choices(sweep):
     return rows, text + "."
 
 
-def _start_loss():
+def _start_loss() -> float:
     """Loss of the four-mode teacher against a silent student: 1/2 sum 1 / (1 - w*^2)."""
     from fastmodes.presets import FOUR_MODES
 
     return float(0.5 * (1 / (1 - np.array(FOUR_MODES) ** 2)).sum())
 
 
-def convergence_counts(convergence, rank, sweep):
+def convergence_counts(convergence: xr.Dataset, rank: xr.Dataset, sweep: xr.Dataset) -> Claim:
     """C7: how many runs converge."""
 
-    def counted(dataset):
+    def counted(dataset: xr.Dataset) -> dict[str, tuple[int, int]]:
         kept = dataset["status"] != 2
         return {str(n): (int(kept.sel(rule=n).sum()), dataset.sizes["seed"]) for n in dataset["rule"].values}
 
@@ -129,7 +136,7 @@ def convergence_counts(convergence, rank, sweep):
     low = final_loss(convergence) < thresholds.LEARNED * convergence["validation_loss"].isel(epoch=0)
     learned = {str(n): int(low.sel(rule=n).sum()) for n in convergence["rule"].values}
 
-    def words(counts):
+    def words(counts: dict[str, tuple[int, int]]) -> str:
         parts = []
         for name, (count, total) in counts.items():
             low, high = count_interval(count, total)
@@ -167,9 +174,9 @@ def convergence_counts(convergence, rank, sweep):
     )  # fmt: skip
 
 
-def learning_rate_claim(limits):
+def learning_rate_claim(limits: xr.Dataset) -> Claim:
     """C10: the largest stable learning rate follows mode theory."""
-    off = np.abs(limits["measured_rate"] / limits["predicted_rate"] - 1)
+    off: xr.DataArray = abs(limits["measured_rate"] / limits["predicted_rate"] - 1)
     worst = {str(n): float(off.sel(rule=n).max()) for n in limits["rule"].values}
     powers = {n: power_of_gap(limits, "measured_rate", n) for n in ("BPTT", "tBPTT(1)")}
     network = limits["network_measured_rate"] / limits["network_predicted_rate"]

@@ -1,11 +1,14 @@
 """The experiments behind the table of claims: what each computes, from presets, as one dataset each."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -17,6 +20,15 @@ from fastmodes.presets import CONVERGENCE, FAMILY, FIG6, PROPOSITION, UNALIGNED,
 from ..trained.learned_rank import principal_angles, rank
 from ..trained.learning_rates import learning_rate_limits
 from ..trained.prediction import theory_error
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fastmodes.presets import Preset
+
+    Datasets = Mapping[str, xr.Dataset]
+    Compute = Callable[["Size", Datasets, bool], xr.Dataset]
+
 
 _EIGENVALUES = (0.5, 0.7, 0.8, 0.9, 0.95)
 #: Flow times from which theory is started: at once, after the transient under random feedback, and after that under
@@ -32,12 +44,12 @@ _FINAL = (
 _ATTRIBUTES = {"long_name": "flow time from which the theory starts", "units": "1"}
 
 
-def transient(rule):
+def transient(rule: str) -> float:
     """Flow time after which the transient of an unaligned student is over, by the rule's name."""
     return STARTS[2] if rule.startswith(("BPTT", "tBPTT")) else STARTS[1]
 
 
-def after_transient(errors):
+def after_transient(errors: xr.DataArray) -> xr.DataArray:
     """Theory errors along ``start`` at the end of each rule's transient."""
     rules = errors["rule"].values
     return xr.concat(
@@ -52,7 +64,7 @@ class Size:
     seeds: int = 20
     share: float = 1.0
 
-    def changes(self, preset):
+    def changes(self, preset: Preset) -> dict[str, Any]:
         """Arguments that cut a preset down to this size."""
         settings = dict(preset.settings)
         epochs = max(20, int(settings["epochs"] * self.share))
@@ -78,11 +90,11 @@ class Experiment:
 
     name: str
     title: str
-    compute: Callable
+    compute: Compute
     settings: object = None
-    needs: tuple = ()
+    needs: tuple[str, ...] = ()
 
-    def fingerprint(self, size):
+    def fingerprint(self, size: Size) -> str:
         """Hash of everything the dataset depends on: settings, size, version, and the code that computes."""
         text = json.dumps([self.name, repr(self.settings), repr(size), __version__, _source_digest()])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -92,6 +104,7 @@ class Experiment:
 _COMPUTING = (
     "report/experiments.py",
     "theory/linear_stability.py",
+    "theory/stability_grids.py",
     "trained/learned_rank.py",
     "trained/learning_rates.py",
     "trained/prediction.py",
@@ -99,7 +112,7 @@ _COMPUTING = (
 
 
 @functools.cache
-def _source_digest():
+def _source_digest() -> str:
     """SHA-256 of the sources that numbers come from: figures and report may change without computing again."""
     import fastmodes
     from fastmodes import kernels
@@ -116,14 +129,14 @@ def _source_digest():
     return digest.hexdigest()
 
 
-def _train(preset):
-    def compute(size, datasets, progress):
+def _train(preset: Preset) -> Compute:
+    def compute(size: Size, datasets: Datasets, progress: bool) -> xr.Dataset:
         return preset.run(**size.changes(preset), progress=progress)
 
     return compute
 
 
-def without_weights(dataset):
+def without_weights(dataset: xr.Dataset) -> xr.Dataset:
     """A training dataset with its rank results instead of its weights."""
     ranks = rank(dataset)
     spectra = [name for name in dataset if str(name).startswith("change_")]
@@ -136,25 +149,25 @@ def without_weights(dataset):
     return merged
 
 
-def _train_and_rank(preset):
-    def compute(size, datasets, progress):
+def _train_and_rank(preset: Preset) -> Compute:
+    def compute(size: Size, datasets: Datasets, progress: bool) -> xr.Dataset:
         return without_weights(preset.run(**size.changes(preset), progress=progress))
 
     return compute
 
 
-def _prediction(size, datasets, progress):
+def _prediction(size: Size, datasets: Datasets, progress: bool) -> xr.Dataset:
     return theory_error(datasets["unaligned"])
 
 
-_OPTIMIZERS = {
+_OPTIMIZERS: dict[str, dict[str, Any]] = {
     "SGD": {},
     "SGD, clipped": {"clip_norm": 0.02},
     "Adam": {"optimizer": "adam", "learning_rate": 1e-3},
 }
 
 
-def _proposition(size, datasets, progress):
+def _proposition(size: Size, datasets: Datasets, progress: bool) -> xr.Dataset:
     parts = [
         without_weights(PROPOSITION.run(**size.changes(PROPOSITION), **changes, progress=progress))
         for changes in _OPTIMIZERS.values()
@@ -162,9 +175,9 @@ def _proposition(size, datasets, progress):
     return _side_by_side(parts, "optimizer", list(_OPTIMIZERS), "optimiser")
 
 
-def _side_by_side(parts, dim, labels, long_name):
+def _side_by_side(parts: list[xr.Dataset], dim: str, labels: list[str], long_name: str) -> xr.Dataset:
     """Datasets that differ in one choice as one, along a new dimension."""
-    joined = xr.concat(
+    joined: xr.Dataset = xr.concat(  # type: ignore[call-overload]
         parts, dim=xr.IndexVariable(dim, labels, {"long_name": long_name, "units": "1"}),
         data_vars="all", coords="minimal", compat="override", join="exact", combine_attrs="override",
     )  # fmt: skip
@@ -172,15 +185,15 @@ def _side_by_side(parts, dim, labels, long_name):
     return joined
 
 
-def _limits(size, datasets, progress):
+def _limits(size: Size, datasets: Datasets, progress: bool) -> xr.Dataset:
     eigenvalues = _EIGENVALUES if size == FULL else (0.5, 0.8)
     return learning_rate_limits((bptt(), tbptt(1), rflo(0.5), eprop()), eigenvalues, networks=size == FULL)
 
 
-def _sweep(preset, with_theory):
+def _sweep(preset: Preset, with_theory: bool) -> Compute:
     """A preset with expected updates, one choice changed at a time; only the ends of the runs are kept."""
 
-    def compute(size, datasets, progress):
+    def compute(size: Size, datasets: Datasets, progress: bool) -> xr.Dataset:
         settings, parts = dict(preset.settings), {}
         for label, changes in variations(preset).items():
             cut = size.changes(preset)
@@ -221,7 +234,7 @@ EXPERIMENTS = (
 )  # fmt: skip
 
 
-def final_loss(dataset):
+def final_loss(dataset: xr.Dataset) -> xr.DataArray:
     """Validation loss at the end, infinite for diverged runs."""
     last = dataset["validation_loss"]
     last = last.isel(epoch=-1) if "epoch" in last.dims else last

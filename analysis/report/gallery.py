@@ -1,9 +1,19 @@
 """The pictures of the report: what each shows, in words for those who cannot see it, and how it is drawn."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..figures import FIGURES, standard_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .experiments import Datasets
+
+    Draw = Callable[[Datasets], Figure]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,21 +36,21 @@ class Picture:
     title: str
     alt: str
     claim: str
-    draw: Callable
+    draw: Draw
 
 
-def _standard(name):
+def _standard(name: str) -> Draw:
     return lambda datasets: standard_figure(name)()
 
 
-def _of_modes(claim, name, title, alt):
+def _of_modes(claim: str, name: str, title: str, alt: str) -> Picture:
     number = FIGURES[name][0]
     file = f"figure-{number}-{name}" if number else name
     return Picture(file, f"Figure {number}: {title}" if number else title, alt, claim, _standard(name))
 
 
-def _unaligned(rule, start):
-    def draw(datasets):
+def _unaligned(rule: str, start: int) -> Draw:
+    def draw(datasets: Datasets) -> Figure:
         from ..figures.prediction import unaligned_students
 
         last = int(datasets["unaligned"]["epoch"].values[-2])
@@ -49,16 +59,17 @@ def _unaligned(rule, start):
     return draw
 
 
-def _drawn(module, function, *names):
+def _drawn(module: str, function: str, *names: str) -> Draw:
     """A figure function of a module, applied to the named datasets."""
 
-    def draw(datasets):
+    def draw(datasets: Datasets) -> Figure:
         import importlib
 
         made = getattr(importlib.import_module(f"..figures.{module}", __package__), function)(
             *(datasets[n] for n in names)
         )
-        return getattr(made, "figure", None) or made
+        figure: Figure = getattr(made, "figure", None) or made
+        return figure
 
     return draw
 

@@ -1,14 +1,27 @@
 """The report: one HTML file that holds everything, without scripts or outside resources."""
 
+from __future__ import annotations
+
 import base64
 import html
 import json
 import struct
+from typing import TYPE_CHECKING
 
 from fastmodes.presets import PRESETS
 
 from .thresholds import THRESHOLDS
 from .verdicts import QUICK_CAVEAT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .experiments import Datasets
+    from .gallery import Picture
+    from .verdicts import Claim
+
+    Pictures = list[tuple[Picture, Path]]
+
 
 _STYLE = """
 :root { color-scheme: light; }
@@ -38,7 +51,7 @@ figcaption { font-size: .9rem; color: #444; }
 _LOOKS = {"reproduced": "yes", "reproduced in part": "part", "not reproduced": "no"}
 
 
-def html_report(claims, pictures, datasets, *, quick=False):
+def html_report(claims: list[Claim], pictures: Pictures, datasets: Datasets, *, quick: bool = False) -> str:
     """The report as HTML text.
 
     Parameters
@@ -76,11 +89,11 @@ def html_report(claims, pictures, datasets, *, quick=False):
     )
 
 
-def _badge(verdict):
+def _badge(verdict: str) -> str:
     return f'<span class="verdict {_LOOKS[verdict]}">{verdict}</span>'
 
 
-def _summary(claims, quick):
+def _summary(claims: list[Claim], quick: bool) -> str:
     mark = " <b>quick run, not to be quoted</b>" if quick else ""
     rows = "".join(
         f'<tr><td><a href="#{claim.name}">{claim.name}</a></td>'
@@ -93,7 +106,7 @@ def _summary(claims, quick):
     )
 
 
-def _section(claim, pictures):
+def _section(claim: Claim, pictures: Pictures) -> str:
     measured = "".join(f"<li>{html.escape(text)}</li>" for text in claim.measured)
     checks = "".join(
         f"<li>{'holds' if holds else '<b>fails</b>'}: {html.escape(k)}</li>" for k, holds in claim.checks.items()
@@ -107,7 +120,7 @@ def _section(claim, pictures):
     )
 
 
-def _figure(picture, path):
+def _figure(picture: Picture, path: Path) -> str:
     content = path.read_bytes()
     image = base64.b64encode(content).decode("ascii")
     # Width and height stand at bytes 16 to 24 of every PNG; wide pictures scroll sideways on a phone.
@@ -120,7 +133,7 @@ def _figure(picture, path):
     )
 
 
-def _thresholds():
+def _thresholds() -> str:
     """What decides, number by number."""
     rows = "".join(
         f"<tr><td>{one.claim}</td><td>{html.escape(one.what)}</td><td>{one.value:g}</td>"
@@ -134,7 +147,7 @@ def _thresholds():
     )
 
 
-def _parameters():
+def _parameters() -> str:
     parts = []
     for preset in PRESETS.values():
         lists = "".join(
@@ -147,7 +160,7 @@ def _parameters():
     return "<h2>Parameters: which are the paper's, which are ours</h2>" + "".join(parts)
 
 
-def _origin(datasets):
+def _origin(datasets: Datasets) -> str:
     rows = "".join(
         f"<tr><td>{html.escape(name)}</td><td>{html.escape(data.attrs.get('title', ''))}</td>"
         f"<td>{html.escape(data.attrs.get('created_at', ''))}</td></tr>"

@@ -1,11 +1,14 @@
 """Every experiment, every figure and the table of claims, in one folder; what is there is not computed again."""
 
+from __future__ import annotations
+
 import dataclasses
 import io
 import json
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +21,17 @@ from .gallery import PICTURES
 from .html import html_report
 from .verdicts import QUICK_CAVEAT
 
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+    from typing import Any
+
+    import xarray as xr
+
+    from .experiments import Datasets, Experiment, Size
+    from .verdicts import Claim
+
+
 _HASH = "experiment_hash"
 
 
@@ -26,11 +40,11 @@ class Outcome:
     """What was made: the report's path, the judged claims, and the datasets by name."""
 
     report: Path
-    claims: list
-    datasets: dict
+    claims: list[Claim]
+    datasets: dict[str, xr.Dataset]
 
 
-def reproduce(out, *, quick=False, progress=True) -> Outcome:
+def reproduce(out: str | os.PathLike[str], *, quick: bool = False, progress: bool = True) -> Outcome:
     """Run everything, or what is missing, and write datasets, figures, the table of claims and a report.
 
     Each dataset is written complete or not at all, with a hash of its settings and of the code that computes it, and is
@@ -58,7 +72,7 @@ def reproduce(out, *, quick=False, progress=True) -> Outcome:
     data_folder, figure_folder = make_folder("out", folder / "datasets"), make_folder("out", folder / "figures")
     size, began = (QUICK if quick else FULL), time.perf_counter()
     say = _say if progress else (lambda message: None)
-    datasets: dict = {}
+    datasets: dict[str, xr.Dataset] = {}
     for place, experiment in enumerate(EXPERIMENTS, 1):
         say(f"[{place}/{len(EXPERIMENTS)}] {experiment.title}")
         datasets[experiment.name] = _dataset(experiment, size, datasets, data_folder, progress, say)
@@ -80,7 +94,9 @@ def reproduce(out, *, quick=False, progress=True) -> Outcome:
     return Outcome(report, rows, datasets)
 
 
-def _dataset(experiment, size, datasets, folder, progress, say):
+def _dataset(
+    experiment: Experiment, size: Size, datasets: Datasets, folder: Path, progress: bool, say: Callable[[str], None]
+) -> xr.Dataset:
     """The experiment's dataset: from its file where that is still right, computed and written otherwise."""
     path, wanted = folder / f"{experiment.name}.nc", experiment.fingerprint(size)
     if path.is_file():
@@ -100,14 +116,14 @@ def _dataset(experiment, size, datasets, folder, progress, say):
     return read_netcdf(path)
 
 
-def _write_text(path, text):
+def _write_text(path: Path, text: str) -> Path:
     write_bytes(path, text.encode())
     return path
 
 
-def _say(message):
+def _say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else np.asarray(value).tolist()

@@ -30,7 +30,7 @@ class Threshold(NamedTuple):
 THRESHOLDS: dict[str, Threshold] = {}
 
 
-def _named(name, value, claim, what, reason):
+def _named(name: str, value: float, claim: str, what: str, reason: str) -> float:
     THRESHOLDS[name] = Threshold(claim, what, value, reason)
     return value
 

@@ -1,6 +1,13 @@
 """A claim, what was measured, and a verdict that follows from the numbers."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Any
+
 
 REPRODUCED, IN_PART, NOT_REPRODUCED = "reproduced", "reproduced in part", "not reproduced"
 
@@ -35,24 +42,24 @@ class Claim:
 
     name: str
     statement: str
-    measured: tuple
-    checks: dict
+    measured: tuple[str, ...]
+    checks: dict[str, bool]
     source: str
-    numbers: dict = dataclasses.field(default_factory=dict)
+    numbers: dict[str, Any] = dataclasses.field(default_factory=dict)
     remark: str = ""
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """All parts hold: reproduced; some: in part; none: not reproduced."""
         holds = list(self.checks.values())
         return REPRODUCED if all(holds) else IN_PART if any(holds) else NOT_REPRODUCED
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """The row as plain values, for JSON."""
         return dataclasses.asdict(self) | {"verdict": self.verdict}
 
 
-def verdict_lines(claims, *, quick=False):
+def verdict_lines(claims: list[Claim], *, quick: bool = False) -> list[str]:
     """The table of verdicts as lines of text; a quick run says at both ends and in every line what they are worth.
 
     Parameters
@@ -69,7 +76,7 @@ def verdict_lines(claims, *, quick=False):
     return [*caveat, *rows, *caveat]
 
 
-def spread(values, digits=2):
+def spread(values: tuple[float, float, float], digits: int = 2) -> str:
     """The text "median [low, high]" of a median and its interval."""
     middle, low, high = values
     return f"{middle:.{digits}g} [{low:.{digits}g}, {high:.{digits}g}]"

@@ -1,5 +1,9 @@
 """Maps over starts and parameters: where learning goes, how far round it goes, and how long it takes."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 from fastmodes.kernels.flow.driver import LEFT_DOMAIN, NON_OPTIMAL, STATUSES
@@ -8,6 +12,17 @@ from fastmodes.files.schema import annotate, flag_attributes
 from fastmodes.modes.flow import flow_configuration, flow_grid, integrate, step_options
 from fastmodes.parallel import check_threads
 from fastmodes.validation import check_flag, check_number
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from fastmodes.networks.network import Modes
+    from fastmodes.typing import FloatArray, GridValue, Rules
+
+    BoolArray = NDArray[np.bool_]
+
 
 #: Where a trajectory goes: the branch of the optimal manifold with readout a > 0 or a < 0, the line a = b = 0, out of
 #: the domain, or nowhere within the time.
@@ -19,9 +34,21 @@ _RESULTS = (
 
 
 def learning_map(
-    rules, modes, teacher_modes, *, feedback=1.0, decay=None, horizon=None, end=1000.0, threshold=0.01,
-    rtol=1e-6, atol=1e-9, step_limit=100_000, threads=None, progress=True,
-) -> xr.Dataset:  # fmt: skip
+    rules: Rules,
+    modes: Modes,
+    teacher_modes: Modes,
+    *,
+    feedback: GridValue = 1.0,
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
+    end: float = 1000.0,
+    threshold: float = 0.01,
+    rtol: float = 1e-6,
+    atol: float = 1e-9,
+    step_limit: int = 100_000,
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
     """Follow every point of a grid to the end, and measure where and how it went.
 
     Parameters
@@ -80,14 +107,14 @@ def learning_map(
     return annotate(dataset, title="Learning of modes, from start to end", configuration=configuration)
 
 
-def _basin(a, status, learnt):
+def _basin(a: FloatArray, status: NDArray[np.integer[Any]], learnt: BoolArray) -> NDArray[np.int8]:
     branch = np.where(a > 0, 0, 1)
     basin = np.where((status == 1) | learnt, branch, 4)
     basin = np.where(status == NON_OPTIMAL, 2, basin)
     return np.where(status == LEFT_DOMAIN, 3, basin).astype(np.int8)
 
 
-def basins(rules, modes, teacher_modes, **options) -> xr.DataArray:
+def basins(rules: Rules, modes: Modes, teacher_modes: Modes, **options: Any) -> xr.DataArray:
     """Where learning goes from each start: which branch, out of the domain, or nowhere within the time.
 
     Parameters

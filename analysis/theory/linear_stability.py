@@ -1,78 +1,45 @@
 """Linear stability of the fixed points of one mode, in closed form, on parameter grids (Eqs. 27-31, 107-123)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
-from fastmodes.kernels.modes.stability import KINDS, optimal_stability
+from fastmodes.kernels.modes.stability import KINDS
 
 from fastmodes.files.large_grids import SLAB_POINTS, write_slabs
 from fastmodes.files.schema import annotate, flag_attributes
-from fastmodes.modes.grid import check_non_zero
 from fastmodes.modes.update import rule_grid
-from fastmodes.parallel import check_threads, run_blocks
-from fastmodes.progress import progress_bar
-from fastmodes.rule_codes import kernel_rule, moves
+from fastmodes.rule_codes import moves
 from fastmodes.rules import check_rules
-from fastmodes.validation import check_flag
 
 from .horizon_sums import horizon_sums
+from .stability_grids import RESULTS, entries_of, evaluate, recorded, shaped, stability_grid, stable_rate
 
-_BLOCK = 1 << 17
+if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+    from typing import Any
+
+    from fastmodes.typing import GridValue, Rules
+
+
 _SLAB_BY_SLAB = "write_stability computes and writes it slab by slab"
-# Points whose results stay in the cache until what follows from them has been derived.
-_PIECE = 1 << 14
-
-
-def _entries(teacher_recurrent, teacher_product, feedback, **more):
-    return {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "feedback": feedback} | more
-
-
-# No dimension of a parameter may have the name of what a result holds.
-_RESULTS = (
-    "rule", "eigenvalue", "stability_real", "stability_imag", "kind", "stable", "oscillatory", "convergence_rate",
-    "largest_learning_rate",
-)  # fmt: skip
-_PARAMETERS = ("teacher_recurrent", "teacher_product", "position")
-
-
-def _evaluate(rules, grid, values, kinds, derive=None, threads=None, progress=True):
-    """Kernel results of every rule, into ``values`` (rule, part, point) and ``kinds`` (rule, point).
-
-    ``derive(i, piece)`` is called for each piece of rule i, while its results are in the cache.
-    """
-    threads = check_threads(threads)
-    with progress_bar(len(rules) * grid.size, "points", check_flag("progress", progress)) as bar:
-        for i, rule in enumerate(rules):
-            layout = grid.layout((*_PARAMETERS, f"r {i}", f"decay {i}", f"horizon {i}"))
-            in_kernel = kernel_rule(rule)
-
-            def work(block, i=i, layout=layout, in_kernel=in_kernel):
-                for start in range(*block, _PIECE):
-                    piece = slice(start, min(start + _PIECE, block[1]))
-                    optimal_stability(*layout, start, in_kernel, values[i, :, piece], kinds[i, piece])
-                    if derive is not None:
-                        derive(i, piece)
-
-            blocks = grid.blocks(_BLOCK, threads)
-            run_blocks(work, blocks, threads, on_done=lambda block: bar.update(block[1] - block[0]))
-
-
-def _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon):
-    entries = _entries(teacher_recurrent, teacher_product, feedback, position=position)
-    grid = rule_grid(rules, entries, decay, horizon, _RESULTS)
-    check_non_zero(grid, "position")
-    return grid
-
-
-def _shaped(grid, array, leading):
-    """DataArray (leading dims, grid's dims) from an array (leading, point)."""
-    shape = array.shape[: len(leading)] + grid.shape
-    return xr.DataArray(array.reshape(shape), dims=(*leading, *grid.dims), coords=grid.coords)
 
 
 def stability(
-    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None, threads=None,
-    progress=True,
-) -> xr.Dataset:  # fmt: skip
+    rules: Rules,
+    teacher_recurrent: GridValue,
+    teacher_product: GridValue,
+    position: GridValue,
+    *,
+    feedback: GridValue = 1.0,
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
     """Both non-zero eigenvalues of the flow on the optimal manifold (w, a, b) = (w*, s, p/s), s != 0.
 
     Parameters
@@ -105,32 +72,32 @@ def stability(
         For a parameter outside its range.
     """
     rules = check_rules(rules)
-    grid = _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
+    grid = stability_grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
     grid.check_memory(7 * len(rules), _SLAB_BY_SLAB)
     count = (len(rules), grid.size)
     # The smaller and the larger real part, the imaginary parts.
     values, numbers, flags = np.empty((count[0], 4, count[1])), np.empty((2, *count)), np.empty((3, *count), np.int8)
     (rate, limit), (kinds, stable, oscillatory) = numbers, flags
 
-    def derive(i, piece):
+    def derive(i: int, piece: slice) -> None:
         (low, high, negative, imaginary), place = values[i, :, piece], (i, piece)
         imaginary[:] = negative
         np.negative(imaginary, out=negative)
         np.negative(high, out=rate[place])
         np.less(high, 0, out=stable[place].view(bool))
         np.greater(imaginary, 0, out=oscillatory[place].view(bool))
-        _stable_rate(low, high, imaginary, limit[place])
+        stable_rate(low, high, imaginary, limit[place])
 
-    _evaluate(rules, grid, values[:, :3], kinds, derive, threads, progress)
+    evaluate(rules, grid, values[:, :3], kinds, derive, threads, progress)
     dataset = xr.Dataset(
         {
-            "stability_real": _shaped(grid, values[:, :2], ("rule", "eigenvalue")),
-            "stability_imag": _shaped(grid, values[:, 2:], ("rule", "eigenvalue")),
-            "kind": _shaped(grid, kinds, ("rule",)),
-            "stable": _shaped(grid, stable, ("rule",)),
-            "oscillatory": _shaped(grid, oscillatory, ("rule",)),
-            "convergence_rate": _shaped(grid, rate, ("rule",)),
-            "largest_learning_rate": _shaped(grid, limit, ("rule",)),
+            "stability_real": shaped(grid, values[:, :2], ("rule", "eigenvalue")),
+            "stability_imag": shaped(grid, values[:, 2:], ("rule", "eigenvalue")),
+            "kind": shaped(grid, kinds, ("rule",)),
+            "stable": shaped(grid, stable, ("rule",)),
+            "oscillatory": shaped(grid, oscillatory, ("rule",)),
+            "convergence_rate": shaped(grid, rate, ("rule",)),
+            "largest_learning_rate": shaped(grid, limit, ("rule",)),
         },
         coords={"rule": [rule.name for rule in rules], "eigenvalue": [0, 1]},
     )
@@ -140,14 +107,24 @@ def stability(
     return annotate(
         dataset,
         title="Linear stability on the optimal manifold",
-        configuration={"rules": [repr(rule) for rule in rules]} | _recorded(locals()),
+        configuration={"rules": [repr(rule) for rule in rules]} | recorded(locals()),
     )
 
 
 def write_stability(
-    path, rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None,
-    slab_points=SLAB_POINTS, threads=None, progress=True,
-):  # fmt: skip
+    path: str | os.PathLike[str],
+    rules: Rules,
+    teacher_recurrent: GridValue,
+    teacher_product: GridValue,
+    position: GridValue,
+    *,
+    feedback: GridValue = 1.0,
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
+    slab_points: int = SLAB_POINTS,
+    threads: int | None = None,
+    progress: bool = True,
+) -> Path:
     """As :func:`stability`, written slab by slab: the memory needed does not grow with the grid.
 
     Parameters
@@ -174,37 +151,27 @@ def write_stability(
     OSError
         If the file cannot be written.
     """
-    grid = _entries(teacher_recurrent, teacher_product, feedback, position=position)
+    grid = entries_of(teacher_recurrent, teacher_product, feedback, position=position)
     grid |= {name: value for name, value in (("decay", decay), ("horizon", horizon)) if value is not None}
 
-    def compute(**parameters):
+    def compute(**parameters: Any) -> xr.Dataset:
         return stability(rules, **parameters, threads=threads, progress=False)
 
     return write_slabs(path, compute, grid, slab_points=slab_points, progress=progress)
 
 
-_RECORDED = ("teacher_recurrent", "teacher_product", "position", "feedback", "decay", "horizon", "recurrent")
-
-
-def _recorded(values):
-    """The parameters that are single numbers; grids are in the coordinates."""
-    return {k: values[k] for k in _RECORDED if k in values and values[k] is not None and np.ndim(values[k]) == 0}
-
-
-def _stable_rate(low, high, imaginary, limit):
-    """Largest eta with |1 + eta lambda| < 1 for both eigenvalues, -2 Re / |lambda|^2, or 0, into ``limit``."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        np.divide(-2, low, out=limit)
-        spiral = imaginary > 0
-        if spiral.any():
-            np.divide(-2 * low, low**2 + imaginary**2, out=limit, where=spiral)
-    np.copyto(limit, 0.0, where=~(high < 0))
-
-
 def convergence_rate(
-    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None, threads=None,
-    progress=True,
-) -> xr.DataArray:  # fmt: skip
+    rules: Rules,
+    teacher_recurrent: GridValue,
+    teacher_product: GridValue,
+    position: GridValue,
+    *,
+    feedback: GridValue = 1.0,
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.DataArray:
     """Minus the larger real part of the two eigenvalues on the optimal manifold; negative where it is unstable.
 
     Parameters
@@ -223,12 +190,12 @@ def convergence_rate(
         For a parameter outside its range.
     """
     rules = check_rules(rules)
-    grid = _grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
+    grid = stability_grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
     grid.check_memory(len(rules), _SLAB_BY_SLAB)
     rates, kinds = np.empty((len(rules), 1, grid.size)), np.empty((len(rules), grid.size), np.int8)
-    _evaluate(rules, grid, rates, kinds, threads=threads, progress=progress)
+    evaluate(rules, grid, rates, kinds, threads=threads, progress=progress)
     dataset = xr.Dataset(
-        {"convergence_rate": _shaped(grid, rates[:, 0], ("rule",)), "kind": _shaped(grid, kinds, ("rule",))},
+        {"convergence_rate": shaped(grid, rates[:, 0], ("rule",)), "kind": shaped(grid, kinds, ("rule",))},
         coords={"rule": [rule.name for rule in rules]},
     )
     dataset["kind"].attrs = flag_attributes(KINDS)
@@ -237,9 +204,17 @@ def convergence_rate(
 
 
 def largest_learning_rate(
-    rules, teacher_recurrent, teacher_product, position, *, feedback=1.0, decay=None, horizon=None, threads=None,
-    progress=True,
-) -> xr.DataArray:  # fmt: skip
+    rules: Rules,
+    teacher_recurrent: GridValue,
+    teacher_product: GridValue,
+    position: GridValue,
+    *,
+    feedback: GridValue = 1.0,
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.DataArray:
     """Largest learning rate eta at which the discrete map is stable: |1 + eta lambda| < 1 for both eigenvalues.
 
     Parameters
@@ -257,11 +232,25 @@ def largest_learning_rate(
     TypeError, ValueError
         For a parameter outside its range.
     """
-    options = {"feedback": feedback, "decay": decay, "horizon": horizon, "threads": threads, "progress": progress}
+    options: dict[str, Any] = {
+        "feedback": feedback,
+        "decay": decay,
+        "horizon": horizon,
+        "threads": threads,
+        "progress": progress,
+    }
     return stability(rules, teacher_recurrent, teacher_product, position, **options)["largest_learning_rate"]
 
 
-def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, decay=None, horizon=None) -> xr.Dataset:
+def saddle_stability(
+    rules: Rules,
+    teacher_recurrent: GridValue,
+    teacher_product: GridValue,
+    recurrent: GridValue,
+    *,
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
+) -> xr.Dataset:
     """The two non-zero eigenvalues on the non-optimal manifold a = b = 0, w free: real, of opposite sign.
 
     ``+- p sqrt(alpha beta)`` with alpha = 1/(1 - w w*), beta = g_tau(pi w*): +-p/(1 - w w*) for BPTT and
@@ -291,7 +280,7 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
         if rule.feedback != "readout":
             raise ValueError(f"rules must have readout feedback to rest on a = b = 0; got {rule.name!r}")
     entries = {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "recurrent": recurrent}
-    grid = rule_grid(rules, entries, decay, horizon, _RESULTS)
+    grid = rule_grid(rules, entries, decay, horizon, RESULTS)
     goal, product, w = (grid.values[name] for name in entries)
     sizes = np.empty((len(rules), grid.size))
     for i, rule in enumerate(rules):
@@ -302,9 +291,9 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
     real = np.stack([-sizes, sizes], axis=1)
     dataset = xr.Dataset(
         {
-            "stability_real": _shaped(grid, real, ("rule", "eigenvalue")),
-            "stability_imag": _shaped(grid, np.zeros_like(real), ("rule", "eigenvalue")),
-            "kind": _shaped(grid, np.where(sizes > 0, 2, 5).astype(np.int8), ("rule",)),
+            "stability_real": shaped(grid, real, ("rule", "eigenvalue")),
+            "stability_imag": shaped(grid, np.zeros_like(real), ("rule", "eigenvalue")),
+            "kind": shaped(grid, np.where(sizes > 0, 2, 5).astype(np.int8), ("rule",)),
         },
         coords={"rule": [rule.name for rule in rules], "eigenvalue": [0, 1]},
     )
@@ -312,5 +301,5 @@ def saddle_stability(rules, teacher_recurrent, teacher_product, recurrent, *, de
     return annotate(
         dataset,
         title="Linear stability on the non-optimal manifold",
-        configuration={"rules": [repr(rule) for rule in rules]} | _recorded(locals()),
+        configuration={"rules": [repr(rule) for rule in rules]} | recorded(locals()),
     )

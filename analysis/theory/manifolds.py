@@ -1,5 +1,9 @@
 """The two manifolds of fixed points of one mode, and which rule rests on which (Sec. 3.1; theory section 6)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -7,10 +11,16 @@ from fastmodes.files.schema import annotate, flag_attributes
 from fastmodes.modes.grid import broadcast, check_non_zero, check_range
 from fastmodes.rules import check_rules
 
+if TYPE_CHECKING:
+    from fastmodes.typing import GridValue, Rules
+
+
 MANIFOLDS = ("optimal", "non_optimal")
 
 
-def fixed_points(rules, teacher_recurrent, teacher_product, position) -> xr.Dataset:
+def fixed_points(
+    rules: Rules, teacher_recurrent: GridValue, teacher_product: GridValue, position: GridValue
+) -> xr.Dataset:
     """Fixed points of one mode: the optimal manifold and, under readout feedback, the line a = b = 0.
 
     Parameters

@@ -14,7 +14,9 @@ outputs than hidden units at least (n - n_out) n_in dimensions of fixed points r
 and at the student's own eigenvalues only. e-prop has as many conditions as parameters.
 """
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import scipy.sparse.linalg
@@ -27,6 +29,15 @@ from ...updates.feedback import check_feedback
 from ...updates.infinite import Slope, spectral_radius
 from ...updates.loss import error_loss, joint_system, power_loss
 from ...validation import check_number
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from numpy.typing import NDArray
+
+    from fastmodes.rules import LearningRule
+    from fastmodes.typing import ArrayLike, FloatArray, Rules
+
 
 #: An end point is optimal if its loss is below this share of the teacher's output power.
 OPTIMAL = 1e-8
@@ -51,7 +62,7 @@ class Stability(NamedTuple):
     stable: bool
 
 
-def error_transfer(network, teacher, z) -> np.ndarray:
+def error_transfer(network: LinearRNN, teacher: LinearRNN, z: complex) -> np.ndarray:
     """E(z) = Ab (I - z Wb)^{-1} Bb = sum_k z^k M_k, shape (n_out, n_in).
 
     Parameters
@@ -67,10 +78,13 @@ def error_transfer(network, teacher, z) -> np.ndarray:
     """
     check_pair(network, teacher)
     a, w, b = joint_system(network, teacher)
-    return a @ np.linalg.solve(np.eye(len(w)) - z * w, b)
+    transfer: np.ndarray = a @ np.linalg.solve(np.eye(len(w)) - z * w, b)
+    return transfer
 
 
-def flow_jacobian(rule, network, teacher, *, feedback=None) -> scipy.sparse.linalg.LinearOperator:
+def flow_jacobian(
+    rule: LearningRule | str, network: LinearRNN, teacher: LinearRNN, *, feedback: ArrayLike | None = None
+) -> scipy.sparse.linalg.LinearOperator:
     """Jacobian of d theta / ds = -Delta theta at a network, theta = (A, W, B) row by row, without its matrix.
 
     A product with a vector costs four updates: differences of fourth order, right to about 1e-10 of the largest entry.
@@ -98,7 +112,7 @@ def flow_jacobian(rule, network, teacher, *, feedback=None) -> scipy.sparse.lina
     weights = np.concatenate([network.readout.ravel(), network.recurrent.ravel(), network.input.ravel()])
     length = _DIFFERENCE * min(max(np.abs(weights).max(), 1e-3), 1.0) * (1.0 - radius)
 
-    def product(direction):
+    def product(direction: FloatArray) -> FloatArray:
         direction = np.ravel(direction)
         size = np.abs(direction).max()
         if size == 0.0:
@@ -106,12 +120,15 @@ def flow_jacobian(rule, network, teacher, *, feedback=None) -> scipy.sparse.lina
         step = direction * (length / size)
         near = slope(weights + step) - slope(weights - step)
         far = slope(weights + 2.0 * step) - slope(weights - 2.0 * step)
-        return (8.0 * near - far) / 12.0 * (size / length)
+        slopes: FloatArray = (8.0 * near - far) / 12.0 * (size / length)
+        return slopes
 
     return scipy.sparse.linalg.LinearOperator((len(weights), len(weights)), matvec=product, dtype=float)
 
 
-def stability_at(rule, network, teacher, *, feedback=None) -> Stability:
+def stability_at(
+    rule: LearningRule | str, network: LinearRNN, teacher: LinearRNN, *, feedback: ArrayLike | None = None
+) -> Stability:
     """Stability of a fixed point of the flow, by Arnoldi's method (ARPACK) on :func:`flow_jacobian`.
 
     Optimal networks form manifolds (any change of basis of the hidden space), along which eigenvalues are zero.
@@ -137,19 +154,20 @@ def stability_at(rule, network, teacher, *, feedback=None) -> Stability:
     return Stability(growth, fastest, growth <= _ZERO * fastest)
 
 
-def _extreme(jacobian, which):
+def _extreme(jacobian: scipy.sparse.linalg.LinearOperator, which: Literal["LM", "LR"]) -> NDArray[np.complex128]:
     """A few eigenvalues of largest modulus ("LM") or real part ("LR"), from a fixed start."""
     count = jacobian.shape[0]
     start = np.cos(np.arange(count))
     try:
-        return scipy.sparse.linalg.eigs(
+        found: NDArray[np.complex128] = scipy.sparse.linalg.eigs(
             jacobian, k=4, which=which, v0=start, ncv=min(count, 48), tol=1e-8, return_eigenvectors=False
         )
     except scipy.sparse.linalg.ArpackNoConvergence as partial:
-        return partial.eigenvalues
+        found = partial.eigenvalues
+    return found
 
 
-def end_points(flow, rules, teacher, *, at_rest=1e-4) -> xr.Dataset:
+def end_points(flow: xr.Dataset, rules: Rules, teacher: LinearRNN, *, at_rest: float = 1e-4) -> xr.Dataset:
     """Where a flow of whole networks has ended: at rest, optimal, stable?
 
     Parameters

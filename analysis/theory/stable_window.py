@@ -1,5 +1,9 @@
 """The stable window on the branch with r s < 0, and the Hopf point that ends it (beyond the paper)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -11,12 +15,22 @@ from fastmodes.rules import check_rules
 
 from .horizon_sums import horizon_sums
 
+if TYPE_CHECKING:
+    from fastmodes.typing import FloatArray, GridValue, Rules
+
+
 #: Beyond this ratio of the terms the third one changes no digit.
 _EXTREME = 1e60
 
 
 def wrong_branch_window(
-    rules, teacher_recurrent, teacher_product, *, feedback=1.0, decay=None, horizon=None
+    rules: Rules,
+    teacher_recurrent: GridValue,
+    teacher_product: GridValue,
+    *,
+    feedback: GridValue = 1.0,
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
 ) -> xr.Dataset:
     """Where, on the branch of the optimal manifold with r s < 0, the fixed points are stable.
 
@@ -85,7 +99,7 @@ def wrong_branch_window(
     )
 
 
-def _positive_root(cubic, linear, constant):
+def _positive_root(cubic: FloatArray, linear: FloatArray, constant: FloatArray) -> FloatArray:
     """The positive root of ``cubic x^3 + linear x - constant``, cubic and constant > 0, by Newton from above.
 
     Where the linear term is that large, two of the three terms alone make the root.

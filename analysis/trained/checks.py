@@ -1,6 +1,9 @@
 """What the functions of this folder ask of a dataset, checked in one place."""
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -8,11 +11,18 @@ import xarray as xr
 from fastmodes.rules import LearningRule
 from fastmodes.validation import shown
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+
 #: Imaginary parts above this share of the largest modulus are not rounding.
 _REAL = 1e-9
 
 
-def check_dataset(dataset, variables=(), dims=(), *, source="fastmodes.train"):
+def check_dataset(
+    dataset: xr.Dataset, variables: Sequence[str] = (), dims: Sequence[str] = (), *, source: str = "fastmodes.train"
+) -> xr.Dataset:
     """Return ``dataset`` if it is one that holds these variables and dimensions.
 
     Raises
@@ -41,12 +51,14 @@ def check_dataset(dataset, variables=(), dims=(), *, source="fastmodes.train"):
     return dataset
 
 
-def _list(dataset):
+def _list(dataset: xr.Dataset) -> str:
     names = [str(name) for name in dataset.data_vars]
     return ", ".join(names[:8]) + (" .." if len(names) > 8 else "") if names else "no variables"
 
 
-def check_training(dataset, variables=(), dims=("rule", "seed", "epoch")):
+def check_training(
+    dataset: xr.Dataset, variables: Sequence[str] = (), dims: Sequence[str] = ("rule", "seed", "epoch")
+) -> dict[str, Any]:
     """As :func:`check_dataset`, and return its configuration: it must be a dataset of :func:`fastmodes.train`.
 
     Raises
@@ -64,7 +76,7 @@ def check_training(dataset, variables=(), dims=("rule", "seed", "epoch")):
     return configuration
 
 
-def training_rules(dataset):
+def training_rules(dataset: xr.Dataset) -> tuple[LearningRule, ...]:
     """The learning rules on a training dataset's ``rule`` axis, which may be a part of those trained, as values.
 
     Raises
@@ -84,7 +96,7 @@ def training_rules(dataset):
     return tuple(by_name[name] for name in names)
 
 
-def check_real_teacher(dataset):
+def check_real_teacher(dataset: xr.Dataset) -> None:
     """Refuse a teacher with modes that rotate: the flow of modes follows real numbers.
 
     Raises

@@ -1,13 +1,21 @@
 """Intervals for counts and for medians over seeds."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from fastmodes.typing import ArrayLike
+
 
 #: Confidence of all intervals.
 CONFIDENCE = 0.95
 _RESAMPLES = 2000
 
 
-def count_interval(successes, total):
+def count_interval(successes: int, total: int) -> tuple[float, float]:
     """Wilson's interval for a proportion.
 
     Parameters
@@ -25,7 +33,7 @@ def count_interval(successes, total):
     return float(interval.low), float(interval.high)
 
 
-def median_interval(values):
+def median_interval(values: ArrayLike) -> tuple[float, float, float]:
     """Median over seeds with its bootstrap interval; missing values drop out.
 
     Parameters
@@ -39,14 +47,14 @@ def median_interval(values):
     """
     from scipy.stats import bootstrap
 
-    values = np.asarray(values, dtype=float)
-    values = values[np.isfinite(values)]
-    if values.size == 0:
+    numbers = np.asarray(values, dtype=float)
+    numbers = numbers[np.isfinite(numbers)]
+    if numbers.size == 0:
         return (np.nan,) * 3
-    middle = float(np.median(values))
-    if values.size == 1 or np.ptp(values) == 0:
+    middle = float(np.median(numbers))
+    if numbers.size == 1 or np.ptp(numbers) == 0:
         return middle, middle, middle
     result = bootstrap(
-        (values,), np.median, confidence_level=CONFIDENCE, n_resamples=_RESAMPLES, method="percentile", rng=1
+        (numbers,), np.median, confidence_level=CONFIDENCE, n_resamples=_RESAMPLES, method="percentile", rng=1
     )
     return middle, float(result.confidence_interval.low), float(result.confidence_interval.high)

@@ -16,6 +16,10 @@ elementwise optimiser does not: Adam raises the rank of RFLO's change as soon as
 rank 1, up to its epsilon, because every gradient is r_i q_j and Adam divides it by |r_i| sqrt(V_j).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -24,12 +28,20 @@ from fastmodes.validation import check_integer, check_number
 
 from .checks import check_dataset, check_training, training_rules
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from fastmodes.rules import LearningRule
+    from fastmodes.typing import FloatArray
+
+
 MATRICES = ("recurrent", "input")
 MEASURES = ("numeric_rank", "participation_ratio", "stable_rank", "effective_rank")
 _SHARES = {"share_in_feedback_rows": "feedback", "share_in_readout_rows": "readout"}
 
 
-def rank(dataset, *, tolerance=1e-6) -> xr.Dataset:
+def rank(dataset: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     """Spectra, rank measures, shares and RFLO's factors at every recorded epoch.
 
     Parameters
@@ -57,7 +69,7 @@ def rank(dataset, *, tolerance=1e-6) -> xr.Dataset:
     weights = _weights(dataset)
     configuration = check_training(dataset, ("feedback_weights",))
     tolerance = check_number("tolerance", tolerance, 0.0, below=1.0)
-    out = {name: dataset[name] for name in dataset if str(name).startswith("change_")}
+    out: dict[Any, Any] = {name: dataset[name] for name in dataset if str(name).startswith("change_")}
     parts = [_measures(weights[f"{matrix}_weights"], tolerance) for matrix in MATRICES]
     for name in MEASURES:
         out[name] = _by_matrix([part[name] for part in parts])
@@ -73,33 +85,36 @@ def rank(dataset, *, tolerance=1e-6) -> xr.Dataset:
     )
 
 
-def _weights(dataset):
+def _weights(dataset: xr.Dataset) -> dict[str, xr.DataArray]:
     names = ("readout_weights", "recurrent_weights", "input_weights")
     check_dataset(dataset, names, ("rule", "seed", "epoch", "output"))
     return {name: dataset[name].transpose("rule", "seed", "epoch", ...) for name in names}
 
 
-def change(weights):
+def change(weights: xr.DataArray) -> xr.DataArray:
     """Change of a weight matrix since the first record, (.., epoch, row, column)."""
     return weights - weights.isel(epoch=0)
 
 
-def _by_matrix(arrays):
-    return xr.concat(arrays, dim=xr.IndexVariable("matrix", list(MATRICES))).transpose(..., "matrix")
+def _by_matrix(arrays: list[xr.DataArray]) -> xr.DataArray:
+    along: Any = xr.IndexVariable("matrix", list(MATRICES))
+    return xr.concat(arrays, dim=along).transpose(..., "matrix")
 
 
-def _measures(weights, tolerance):
+def _measures(weights: xr.DataArray, tolerance: float) -> dict[str, xr.DataArray]:
     values = change(weights)
-    finite = np.isfinite(values).all(values.dims[-2:])
-    singular = np.linalg.svd(np.where(np.isfinite(values), values, 0.0), compute_uv=False)
-    singular = xr.DataArray(singular, dims=("rule", "seed", "epoch", "place")).assign_coords(finite.coords)
+    finite: xr.DataArray = np.isfinite(values).all(values.dims[-2:])  # type: ignore[arg-type, assignment]
+    sizes = np.linalg.svd(np.where(np.isfinite(values), values, 0.0), compute_uv=False)
+    singular = xr.DataArray(sizes, dims=("rule", "seed", "epoch", "place")).assign_coords(finite.coords)
     return {"singular": singular.where(finite)} | {
         name: value.where(finite & (singular.isel(place=0) > 0))
         for name, value in rank_measures(singular, tolerance).items()
     }
 
 
-def rank_measures(singular_values, tolerance=1e-6, dim="place"):
+def rank_measures(
+    singular_values: xr.DataArray, tolerance: float = 1e-6, dim: str = "place"
+) -> dict[str, xr.DataArray]:
     """The four measures of rank from singular values.
 
     Parameters
@@ -120,7 +135,7 @@ def rank_measures(singular_values, tolerance=1e-6, dim="place"):
     entropy = -(q * np.log(q.where(q > 0, 1.0))).sum(dim)
     # Sums leave out what is missing: without this, a run without values had a rank of 0.
     there = largest.notnull()
-    measures = {
+    measures: dict[str, Any] = {
         "numeric_rank": (s > tolerance).sum(dim).astype(float),
         "participation_ratio": squares**2 / (s**4).sum(dim).where(largest > 0, 1.0),
         "stable_rank": squares,
@@ -129,11 +144,11 @@ def rank_measures(singular_values, tolerance=1e-6, dim="place"):
     return {name: value.where(there) for name, value in measures.items()}
 
 
-def _inside(dataset, weights, rules):
+def _inside(dataset: xr.Dataset, weights: dict[str, xr.DataArray], rules: Sequence[LearningRule]) -> dict[str, Any]:
     """Shares inside the row spaces of R and A, and the factors of rules whose credit is R^T Q."""
     reads_feedback = np.array([rule.reads_feedback for rule in rules])
     factored = reads_feedback & np.array([rule.propagator == "scalar" for rule in rules])
-    by_name = {name: [] for name in (*_SHARES, "outside_factors")}
+    by_name: dict[str, list[xr.DataArray]] = {name: [] for name in (*_SHARES, "outside_factors")}
     factors = {}
     r = dataset["feedback_weights"].values[np.newaxis, :, np.newaxis]
     a = weights["readout_weights"].values
@@ -161,11 +176,12 @@ def _inside(dataset, weights, rules):
     return {name: _by_matrix(arrays) for name, arrays in by_name.items()} | factors
 
 
-def _energy(matrices):
-    return (matrices**2).sum((-2, -1))
+def _energy(matrices: FloatArray) -> FloatArray:
+    energy: FloatArray = (matrices**2).sum((-2, -1))
+    return energy
 
 
-def spectrum(dataset, epoch=None) -> xr.Dataset:
+def spectrum(dataset: xr.Dataset, epoch: int | None = None) -> xr.Dataset:
     """Spectra of the change of W as Fig. 6 shows them: divided by the largest modulus of the run.
 
     Parameters
@@ -190,6 +206,7 @@ def spectrum(dataset, epoch=None) -> xr.Dataset:
     check_dataset(dataset, names, ("rule", "seed", "epoch", "unit"))
     epoch = None if epoch is None else check_integer("epoch", epoch, 0)
     at = dataset.isel(epoch=-1) if epoch is None else dataset.sel(epoch=epoch, method="nearest")
+    imaginary: Any
     real, imaginary = at["change_eigenvalue_real"], at["change_eigenvalue_imag"]
     modulus = np.hypot(real, imaginary)
     ordered = xr.apply_ufunc(
@@ -207,7 +224,7 @@ def spectrum(dataset, epoch=None) -> xr.Dataset:
     return annotate(out, title="Normalised spectra of the change of W", configuration={"command": "spectrum"})
 
 
-def principal_angles(dataset, *, dimensions=None) -> xr.Dataset:
+def principal_angles(dataset: xr.Dataset, *, dimensions: int | None = None) -> xr.Dataset:
     """Angles between the subspaces in which two rules change W, at the last epoch.
 
     Parameters

@@ -5,7 +5,10 @@ stable up to eta = 2/|lambda|. For BPTT the largest |lambda| grows like 1/(1 - w
 1/(1 - w*^2)^2: the limit falls with these powers.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -17,6 +20,17 @@ from fastmodes.rules import check_rules
 from fastmodes.training.train import train
 from fastmodes.validation import check_array, check_flag, check_integer, check_number
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from fastmodes.rules import LearningRule
+    from fastmodes.typing import ArrayLike, Rules
+
+    BoolArray = NDArray[np.bool_]
+
+
 #: Displacement of (w, a, b) from the optimal point, small enough for the linear map.
 _DISPLACEMENT = np.array([1e-5, -2e-5, 1e-5])
 #: Other modes of a whole network's teacher, relative to its largest eigenvalue.
@@ -26,12 +40,12 @@ _NETWORK_SEEDS = tuple(range(8))
 _FLOW_TIME, _LEARNED, _LONGEST = 40.0, 1e-4, 20_000
 
 
-def _steps(w, precision):
+def _steps(w: float, precision: float) -> int:
     """Time steps after which w^(2 T) has fallen to ``precision``: T = infinity for this purpose."""
     return max(4, math.ceil(math.log(precision) / (2 * math.log(w))))
 
 
-def _bisect(stable, low, high, relative):
+def _bisect(stable: Callable[[float], bool], low: float, high: float, relative: float) -> float:
     """Largest stable rate between ``low`` and ``high``, halving the interval of its logarithm."""
     while stable(high):
         low, high = high, 2 * high
@@ -45,7 +59,7 @@ def _bisect(stable, low, high, relative):
     return math.sqrt(low * high)
 
 
-def unit_rate(rule, w, *, feedback=1.0, epochs=3000):
+def unit_rate(rule: LearningRule | str, w: float, *, feedback: float = 1.0, epochs: int = 3000) -> float:
     """Largest learning rate at which a single hidden unit near (w*, 1, 1) comes to rest there, by bisection.
 
     Parameters
@@ -75,12 +89,12 @@ def unit_rate(rule, w, *, feedback=1.0, epochs=3000):
     w = check_number("w", w, above=0.0, below=1.0)
     feedback = check_number("feedback", feedback)
     epochs = check_integer("epochs", epochs)
-    teacher = LinearRNN([[1.0]], [[w]], [[1.0]])
+    teacher = LinearRNN(*(np.array([[value]]) for value in (1.0, w, 1.0)))
     dw, da, db = _DISPLACEMENT * (1 - w**2)
-    student = LinearRNN([[1.0 + da]], [[w + dw]], [[1.0 + db]])
+    student = LinearRNN(*(np.array([[value]]) for value in (1.0 + da, w + dw, 1.0 + db)))
     steps = _steps(w, 1e-9)
 
-    def stable(rate):
+    def stable(rate: float) -> bool:
         run = train(
             rule, teacher, seeds=[0], epochs=epochs, learning_rate=rate, steps=steps, updates="expected",
             students=student, feedbacks=[[feedback]], record_every=epochs, validation_size=1, threads=1,
@@ -93,7 +107,7 @@ def unit_rate(rule, w, *, feedback=1.0, epochs=3000):
     return _bisect(stable, guess / 2, guess * 2, 0.003)
 
 
-def _network_rate(rule, w):
+def _network_rate(rule: LearningRule, w: float) -> tuple[float, float]:
     """Predicted and measured largest rate of whole networks from small random weights (median over eight seeds).
 
     The prediction reads s and r of every mode from the runs at a small rate: the smallest limit of the modes.
@@ -103,15 +117,16 @@ def _network_rate(rule, w):
     teacher = aligned_teacher(Modes(w * _SPREAD, 1.0, 1.0))
     steps = _steps(w, 1e-4)
 
-    def run(rate):
+    def run(rate: float) -> xr.Dataset:
         epochs = min(math.ceil(_FLOW_TIME / rate), _LONGEST)
         return train(
             rule, teacher, hidden=4, seeds=_NETWORK_SEEDS, epochs=epochs, learning_rate=rate, steps=steps,
             updates="expected", init_scale=0.1, record_every=epochs, validation_size=1, threads=1, progress=False,
         )  # fmt: skip
 
-    def learned(data):
-        return (data["loss"].isel(epoch=-1) < _LEARNED * data["loss"].isel(epoch=0)).values[0]
+    def learned(data: xr.Dataset) -> BoolArray:
+        low: BoolArray = (data["loss"].isel(epoch=-1) < _LEARNED * data["loss"].isel(epoch=0)).values[0]
+        return low
 
     rough = 2 * (1 - w**2) ** 3 / (1 + w**2)
     if _FLOW_TIME / (rough / 3) > _LONGEST:
@@ -133,7 +148,9 @@ def _network_rate(rule, w):
     return predicted, measured
 
 
-def learning_rate_limits(rules, eigenvalues, *, networks=True, threads=None) -> xr.Dataset:
+def learning_rate_limits(
+    rules: Rules, eigenvalues: ArrayLike, *, networks: bool = True, threads: int | None = None
+) -> xr.Dataset:
     """Largest stable learning rate of every rule and teacher eigenvalue, predicted and found in training.
 
     Parameters
@@ -168,7 +185,7 @@ def learning_rate_limits(rules, eigenvalues, *, networks=True, threads=None) -> 
     names = ("measured_rate", "network_predicted_rate", "network_measured_rate")
     out = {name: np.full(shape, np.nan) for name in names}
 
-    def work(place):
+    def work(place: tuple[int, ...]) -> None:
         rule, w = rules[place[0]], float(goals[place[1]])
         out["measured_rate"][place] = unit_rate(rule, w)
         if networks:
@@ -188,7 +205,7 @@ def learning_rate_limits(rules, eigenvalues, *, networks=True, threads=None) -> 
     )
 
 
-def power_of_gap(dataset, variable, rule, above=0.75):
+def power_of_gap(dataset: xr.Dataset, variable: str, rule: str, above: float = 0.75) -> float:
     """Exponent k of a limit that falls like (1 - w*^2)^k, by least squares over the eigenvalues from ``above`` on.
 
     NaN for fewer than two eigenvalues.

@@ -1,10 +1,18 @@
 """Modes of training under the letters of the flow, to lay one over the other."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
 #: Names of a training's modes, and the flow's for the same quantities.
 LETTERS = {"mode_recurrent": "w", "mode_readout": "a", "mode_input": "b", "mode_feedback": "r"}
 
 
-def letters(dataset):
+def letters(dataset: xr.Dataset) -> xr.Dataset:
     """The same dataset with the modes of training or of a prediction called w, a, b, r, as :func:`fastmodes.flow` does.
 
     Parameters

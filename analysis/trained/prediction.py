@@ -3,6 +3,10 @@
 The flow of the modes starts from the student's estimated modes at epoch k; its time is s = eta (epoch - k).
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -12,6 +16,16 @@ from fastmodes.validation import check_array, check_integer, check_number, shown
 
 from .checks import check_real_teacher, check_training, training_rules
 
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from fastmodes.rules import LearningRule
+    from fastmodes.typing import ArrayLike, FloatArray
+
+
 ENTRIES = ("recurrent", "readout", "input")
 #: Values of ``prediction_status``.
 STATUS = ("followed", "left_domain", "no_start")
@@ -20,7 +34,7 @@ _READ = (
 )  # fmt: skip
 
 
-def _clock(dataset):
+def _clock(dataset: xr.Dataset) -> float:
     """Flow time of one epoch; the flow describes plain gradient descent alone."""
     configuration = check_training(dataset, _READ, ("rule", "seed", "epoch", "mode"))
     check_real_teacher(dataset)
@@ -32,10 +46,18 @@ def _clock(dataset):
     for rule in training_rules(dataset):
         if rule.propagator == "diagonal":
             raise ValueError(f"dataset must hold rules that have modes; {rule.name!r} has a fixed diagonal propagator")
-    return configuration["learning_rate"]
+    return float(configuration["learning_rate"])
 
 
-def predict_from_epoch(dataset, epoch, *, rtol=1e-7, atol=1e-9, step_limit=100_000, threads=None) -> xr.Dataset:
+def predict_from_epoch(
+    dataset: xr.Dataset,
+    epoch: int,
+    *,
+    rtol: float = 1e-7,
+    atol: float = 1e-9,
+    step_limit: int = 100_000,
+    threads: int | None = None,
+) -> xr.Dataset:
     """Start the mode flow from the student's estimated modes at one epoch and follow it to the end of training.
 
     The flow is the one of T = infinity. Imaginary parts of the estimates are dropped (they are in the dataset beside).
@@ -74,7 +96,7 @@ def predict_from_epoch(dataset, epoch, *, rtol=1e-7, atol=1e-9, step_limit=100_0
     shape = tuple(dataset.sizes[d] for d in ("rule", "seed", "epoch", "mode"))
     predicted = {name: np.full(shape, np.nan) for name in ENTRIES}
     status = np.full((shape[0], shape[1], shape[3]), STATUS.index("no_start"), dtype=np.int8)
-    options = {"rtol": rtol, "atol": atol, "step_limit": step_limit, "threads": threads}
+    options: dict[str, Any] = {"rtol": rtol, "atol": atol, "step_limit": step_limit, "threads": threads}
     times = rate * (epochs[place:] - epochs[place]).astype(float)
     for i, rule in enumerate(training_rules(dataset)):
         start = dataset.isel(rule=i, epoch=place).transpose("seed", "mode", ...)
@@ -100,13 +122,15 @@ def predict_from_epoch(dataset, epoch, *, rtol=1e-7, atol=1e-9, step_limit=100_0
     )
 
 
-def _coordinates(dataset):
+def _coordinates(dataset: xr.Dataset) -> dict[Hashable, xr.DataArray]:
     return {
         name: dataset[name] for name in dataset.coords if set(dataset[name].dims) <= {"rule", "seed", "epoch", "mode"}
     }
 
 
-def _flow(rule, start, times, options):
+def _flow(
+    rule: LearningRule, start: xr.Dataset, times: FloatArray, options: dict[str, Any]
+) -> tuple[dict[str, FloatArray], NDArray[np.int8]]:
     """Curves (seed, time, mode) of each entry from one record of the training, and their status (seed, mode)."""
     import fastmodes as fm
 
@@ -132,7 +156,15 @@ def _flow(rule, start, times, options):
     return curves, status
 
 
-def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9, step_limit=100_000, threads=None) -> xr.Dataset:
+def theory_error(
+    dataset: xr.Dataset,
+    epochs: ArrayLike | None = None,
+    *,
+    rtol: float = 1e-7,
+    atol: float = 1e-9,
+    step_limit: int = 100_000,
+    threads: int | None = None,
+) -> xr.Dataset:
     """Distance of theory from training against the epoch the theory starts from (Fig. 5A).
 
     For each start, the norm of the difference between predicted and measured (w, a, b) of each mode, averaged over the
@@ -175,7 +207,7 @@ def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9, step_limit=100_0
     places = np.unique(np.abs(dataset["epoch"].values - np.atleast_1d(starts)[:, np.newaxis]).argmin(axis=1))
     measured = np.stack([dataset[f"mode_{name}"].transpose("rule", "seed", "epoch", "mode") for name in ENTRIES])
     shape = (*measured.shape[1:3], len(places), measured.shape[4])
-    options = {"rtol": rtol, "atol": atol, "step_limit": step_limit, "threads": threads}
+    options: dict[str, Any] = {"rtol": rtol, "atol": atol, "step_limit": step_limit, "threads": threads}
     errors, standstill, status = np.empty(shape), np.empty(shape), np.empty(shape, dtype=np.int8)
     for k, place in enumerate(places):
         prediction = predict_from_epoch(dataset, int(dataset["epoch"].values[place]), **options)
@@ -199,6 +231,7 @@ def theory_error(dataset, epochs=None, *, rtol=1e-7, atol=1e-9, step_limit=100_0
     )
 
 
-def _distance(theory, measured):
+def _distance(theory: FloatArray, measured: FloatArray) -> FloatArray:
     """Norm over (w, a, b), averaged over epochs; NaN if a value is missing."""
-    return np.sqrt(((theory - measured) ** 2).sum(axis=0)).mean(axis=2)
+    mean: FloatArray = np.sqrt(((theory - measured) ** 2).sum(axis=0)).mean(axis=2)
+    return mean

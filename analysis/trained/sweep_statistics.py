@@ -1,6 +1,9 @@
 """Reduce sweep datasets over seeds: medians and quantiles, how runs ended, the fraction that converged."""
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -10,8 +13,11 @@ from fastmodes.validation import check_number, check_sequence
 
 from .checks import check_dataset
 
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
 
-def over_seeds(dataset, quantiles=(0.25, 0.5, 0.75)) -> xr.Dataset:
+
+def over_seeds(dataset: xr.Dataset, quantiles: Sequence[float] = (0.25, 0.5, 0.75)) -> xr.Dataset:
     """Quantiles over seeds of every real-valued variable; runs without a value (NaN) drop out.
 
     Parameters
@@ -48,7 +54,7 @@ def over_seeds(dataset, quantiles=(0.25, 0.5, 0.75)) -> xr.Dataset:
     return result.assign_attrs(dataset.attrs)
 
 
-def outcome_fractions(dataset) -> xr.Dataset:
+def outcome_fractions(dataset: xr.Dataset) -> xr.Dataset:
     """Share of the seeds that ended in each status.
 
     Parameters
@@ -79,7 +85,7 @@ def outcome_fractions(dataset) -> xr.Dataset:
     )
 
 
-def convergence_fraction(dataset, *, threshold=1e-2, confidence=0.95) -> xr.Dataset:
+def convergence_fraction(dataset: xr.Dataset, *, threshold: float = 1e-2, confidence: float = 0.95) -> xr.Dataset:
     """Fraction of the seeds whose training converged, with the exact (Clopper-Pearson) binomial interval.
 
     A run has converged if its status says so, or if its last loss is at most ``threshold`` times its first.
@@ -125,7 +131,7 @@ def convergence_fraction(dataset, *, threshold=1e-2, confidence=0.95) -> xr.Data
     )
 
 
-def most_frequent(dataset, variable, dims) -> xr.DataArray:
+def most_frequent(dataset: xr.Dataset, variable: Hashable, dims: Sequence[Hashable]) -> xr.DataArray:
     """The most frequent flag of a flag variable over ``dims``, the smaller one where two are equally frequent.
 
     Parameters
@@ -142,4 +148,7 @@ def most_frequent(dataset, variable, dims) -> xr.DataArray:
     chosen = counts.argmax("flag")
     attributes = flag_attributes(flags.attrs["flag_meanings"].split())
     result = xr.apply_ufunc(lambda index: codes[index].astype(np.int8), chosen)
-    return result.assign_attrs({k: v for k, v in flags.attrs.items() if k in ("long_name", "units")} | attributes)
+    labelled: xr.DataArray = result.assign_attrs(
+        {k: v for k, v in flags.attrs.items() if k in ("long_name", "units")} | attributes
+    )
+    return labelled
