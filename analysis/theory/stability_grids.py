@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from fastmodes.typing import FloatArray, GridValue
     from numpy.typing import NDArray
 
     from fastmodes.modes.grid import Grid
     from fastmodes.rules import LearningRule
+    from fastmodes.typing import FloatArray, GridValue
 
 
 _BLOCK = 1 << 17
