@@ -8,6 +8,8 @@ import contextlib
 import os
 import shutil
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
@@ -37,7 +39,7 @@ _HELP = {
 
 @click.group(context_settings=_HELP)
 @click.version_option(__version__, prog_name="fastmodes")
-def commands():
+def commands() -> None:
     """How learning rules shape a linear recurrent network, exactly and fast.
 
     Shell completion: eval "$(_FASTMODES_COMPLETE=bash_source fastmodes)", or zsh_source, fish_source.
@@ -48,7 +50,7 @@ for _command in (demo, train, flow, figures, doctor, reproduce, plan, run_sweep,
     commands.add_command(_command)
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
     code = run(arguments)
     if code == 130:
@@ -60,7 +62,7 @@ def main(arguments=None):
     sys.exit(code)
 
 
-def run(arguments=None):
+def run(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code instead of exiting."""
     try:
         with termination_as_interrupt():
@@ -89,7 +91,7 @@ def run(arguments=None):
         return 4
 
 
-def _plain(error):
+def _plain(error: OSError) -> str:
     """What went wrong and where, without the system's number for it."""
     if error.strerror is None:
         return str(error)

@@ -12,6 +12,8 @@ from .memory import memory_size
 
 #: Largest size of one axis: anything bigger is a slip of the keyboard, and would fail later, in the allocator.
 LARGEST_SIZE = 10**9
+#: Bytes that are there wherever the package could be imported: looking at the limits takes a millisecond or two.
+_ALWAYS_THERE = 2.0**24
 #: Largest scale of random weights, squares of which still are finite numbers.
 LARGEST_SCALE = 1e100
 #: Names that the axes of labelled arrays go by, beside the documented ones: those of result datasets.
@@ -249,6 +251,8 @@ def check_memory(needed, instead="", of="", **sizes):
     ValueError
         If they do not.
     """
+    if needed <= _ALWAYS_THERE:
+        return
     room = memory_size()
     if needed > room:
         given = ", ".join(f"{name}={shown(value)}" for name, value in sizes.items())

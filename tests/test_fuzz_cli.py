@@ -126,7 +126,7 @@ def spoilt_line(rng):
             arguments += [option.opts[0]] if option.is_flag else [option.opts[0], text]
         elif kind < 0.8:
             arguments.insert(int(rng.integers(1, len(arguments) + 1)), text)
-        elif kind < 0.9:
+        elif kind < 0.9 and len(arguments) > 1:
             arguments[int(rng.integers(1, len(arguments)))] = text
         else:
             del arguments[int(rng.integers(0, len(arguments)))]

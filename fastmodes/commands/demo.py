@@ -14,7 +14,7 @@ from .pictures import draw_learning
 )
 @click.option("--seeds", default=8, type=click.IntRange(1, 10**6), show_default=True, help="Random starts per rule.")
 @click.option("--epochs", default=6000, type=click.IntRange(1), show_default=True, help="Parameter updates.")
-def demo(out, seeds, epochs):
+def demo(out: str, seeds: int, epochs: int) -> None:
     """Train four rules on the paper's four-mode teacher; save a dataset and a picture.
 
     BPTT, tBPTT(1), RFLO and e-prop learn a teacher with recurrent eigenvalues 0.9, 0.7, 0.5, 0.3 from small random

@@ -2,14 +2,17 @@
 
 import os
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..files.netcdf import read_netcdf, write_netcdf
 from ..files.schema import versions
 from ..kernels.code_cache import cache_folder, cache_problem, sealed
-from ..networks.network import random_feedback, random_student
+from ..networks.network import LinearRNN, random_feedback, random_student
 from ..parallel import thread_count
 from ..presets import four_mode_teacher
 from ..rules import bptt, eprop, rflo, tbptt
@@ -21,7 +24,7 @@ _TOLERANCE = 1e-12
 _STEPS = 6
 
 
-def diagnose():
+def diagnose() -> Iterator[tuple[str, str, bool]]:
     """Yield (what, finding, whether it is as it should be) for every check."""
     for name, version in versions().items():
         yield name, version, True
@@ -31,14 +34,14 @@ def diagnose():
     yield _checked("kernels", _kernels_agree)
 
 
-def _checked(name, check):
+def _checked(name: str, check: Callable[[], str]) -> tuple[str, str, bool]:
     try:
         return name, check(), True
     except Exception as error:
         return name, f"{type(error).__name__}: {error}", False
 
 
-def _compiled_code():
+def _compiled_code() -> str:
     """The folder of compiled code, which others must not be able to write to."""
     folder, problem = cache_folder(), cache_problem()
     if folder is None:
@@ -49,7 +52,7 @@ def _compiled_code():
     return "; ".join([str(folder), *notes, *([f"new code is not kept: {problem}"] if problem else [])])
 
 
-def _write_and_read():
+def _write_and_read() -> str:
     teacher = four_mode_teacher()
     dataset = alignment(random_student(4, teacher, scale=0.5, seed=0), teacher)
     with tempfile.TemporaryDirectory() as folder:
@@ -58,7 +61,7 @@ def _write_and_read():
     return "a dataset written and read back is identical"
 
 
-def _kernels_agree():
+def _kernels_agree() -> str:
     """Expected and sampled updates against sums in plain NumPy, every rule, both layouts of memory."""
     teacher, worst = four_mode_teacher(), 0.0
     impulses = np.eye(_STEPS * teacher.n_in).reshape(-1, _STEPS, teacher.n_in)
@@ -82,7 +85,9 @@ def _kernels_agree():
     return f"expected and sampled updates agree with sums in plain NumPy to {worst:.1e}"
 
 
-def _plain_update(student, teacher, feedback, propagator, horizon):
+def _plain_update(
+    student: LinearRNN, teacher: LinearRNN, feedback: NDArray[np.float64], propagator: NDArray[np.float64], horizon: int
+) -> tuple[Any, NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """(loss, Delta A, Delta W, Delta B) term by term (theory section 3), using nothing of the package."""
     a, w, b = student.readout, student.recurrent, student.input
     powers = [np.linalg.matrix_power(w, k) for k in range(_STEPS)]

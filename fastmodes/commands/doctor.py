@@ -4,7 +4,7 @@ import click
 
 
 @click.command()
-def doctor():
+def doctor() -> None:
     """Check this installation: versions, threads, compiled code, files, and the kernels against a self-check."""
     from .diagnosis import diagnose
 

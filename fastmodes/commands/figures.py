@@ -1,5 +1,7 @@
 """``fastmodes figures``: the paper's figures and ours, or a sweep's."""
 
+from pathlib import Path
+
 import click
 
 from .pictures import save
@@ -11,7 +13,7 @@ from .pictures import save
     "-o", "--out", help="Folder for the pictures, made if missing, or the sweep's picture.  [default: figures]"
 )
 @click.option("--format", "kind", type=click.Choice(["png", "pdf", "svg"]), default="png", show_default=True)
-def figures(names, out, kind):
+def figures(names: tuple[str, ...], out: str | None, kind: str) -> None:
     """Draw the paper's figures, by number or name, and our own; default all. A wrong name lists them.
 
     fastmodes figures sweep DIR draws what a finished sweep found, into DIR/figure.png unless --out says otherwise.
@@ -29,7 +31,7 @@ def figures(names, out, kind):
         click.echo(save(make(), path, kind))
 
 
-def _draw_sweep(folders, out, kind):
+def _draw_sweep(folders: tuple[str, ...], out: str | None, kind: str) -> Path:
     from fastmodes.analysis.figures.sweeps import sweep_figure
 
     from ..files.netcdf import check_writable, local_path

@@ -1,5 +1,7 @@
 """``fastmodes flow``: mode trajectories over a grid, to a file."""
 
+from typing import Any
+
 import click
 
 from .options import axis_of, progress_option, rule_option
@@ -22,7 +24,18 @@ from .options import axis_of, progress_option, rule_option
 @click.option("--threads", type=int, help="Threads to use.  [default: all cores]")
 @progress_option
 @click.option("-o", "--out", default="flow.nc", show_default=True, help="netCDF file, complete or absent.")
-def flow(rules, start_w, start_a, start_b, teacher, product, feedback, times, out, **options):
+def flow(
+    rules: tuple[str, ...],
+    start_w: Any,
+    start_a: Any,
+    start_b: Any,
+    teacher: Any,
+    product: Any,
+    feedback: Any,
+    times: Any,
+    out: str,
+    **options: Any,
+) -> None:
     """Follow modes along the flow of several rules, over a grid.
 
     A parameter is a number, a list 0.1,0.5 or a range FROM:TO:COUNT; every parameter with several values is a

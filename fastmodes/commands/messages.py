@@ -1,14 +1,21 @@
 """Messages for people, on stderr."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import click
 
+if TYPE_CHECKING:
+    import xarray as xr
 
-def say(message):
+
+def say(message: str) -> None:
     """A message for people, on stderr."""
     click.echo(message, err=True)
 
 
-def print_outcome(dataset):
+def print_outcome(dataset: xr.Dataset) -> None:
     """A line per rule: how its runs ended and where their modes are."""
     last = dataset.isel(epoch=-1)
     teacher = ", ".join(f"{value:.3f}" for value in dataset["teacher_recurrent"].values)

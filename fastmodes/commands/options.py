@@ -1,12 +1,22 @@
 """Options of the command line: how numbers, lists and grids are written in one word."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+if TYPE_CHECKING:
+    import xarray as xr
 
-def whole_numbers(context, parameter, value):
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def whole_numbers(context: click.Context, parameter: click.Parameter, value: str) -> Sequence[int]:
     """Option callback: "8" means 0 .. 7, "3,5,9" means these, "10:20" means 10 .. 19."""
+    numbers: Sequence[int]
     try:
         if ":" in value:
             first, last = value.split(":")
@@ -21,7 +31,7 @@ def whole_numbers(context, parameter, value):
     return numbers
 
 
-def numbers_of(context, parameter, value):
+def numbers_of(context: click.Context, parameter: click.Parameter, value: str) -> list[float]:
     """Option callback: numbers separated by commas."""
     try:
         return [float(part) for part in value.split(",")]
@@ -29,7 +39,7 @@ def numbers_of(context, parameter, value):
         raise click.BadParameter(f"must be numbers separated by commas; got {value!r}") from None
 
 
-def steps_of(context, parameter, value):
+def steps_of(context: click.Context, parameter: click.Parameter, value: str) -> float:
     """Option callback: a whole number, or "inf" for the limit of infinitely many steps."""
     try:
         return math.inf if value == "inf" else int(value)
@@ -37,7 +47,7 @@ def steps_of(context, parameter, value):
         raise click.BadParameter(f"must be a whole number or inf; got {value!r}") from None
 
 
-def pair_of(context, parameter, value):
+def pair_of(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     """Option callback: two numbers separated by a comma."""
     if not isinstance(value, str):
         return value
@@ -47,7 +57,7 @@ def pair_of(context, parameter, value):
     return tuple(numbers)
 
 
-def axis_of(context, parameter, value):
+def axis_of(context: click.Context, parameter: Any, value: str | None) -> float | xr.DataArray | None:
     """Option callback: "0.5", "0.1,0.5" or "FROM:TO:COUNT"; several values are a dimension named as the option."""
     import numpy as np
     import xarray as xr
@@ -72,16 +82,17 @@ def axis_of(context, parameter, value):
     return xr.DataArray(values, dims=name, coords={name: (name, values, {"long_name": parameter.help.split(".")[0]})})
 
 
-def option_of(*names):
+def option_of(*names: str) -> Callable[[_Command], _Command]:
     """Decorator that adds the options of parameters of :func:`fastmodes.train`, as its settings model has them."""
     from ..training import parameters as settings
 
     callbacks = {settings.Steps: steps_of, settings.Betas: pair_of}
     types = {settings.Whole: int, settings.Real: float}
 
-    def option(name):
+    def option(name: str) -> Callable[[_Command], _Command]:
         parameter = settings.TRAIN[name]
-        kind, default, flag = parameter.kind, parameter.elsewhere, f"--{name.replace('_', '-')}"
+        kind: Any = parameter.kind
+        default, flag = parameter.elsewhere, f"--{name.replace('_', '-')}"
         if isinstance(kind, settings.Flag):
             return click.option(flag, is_flag=True, default=default, help=parameter.help)
         words = isinstance(kind, settings.Choice | settings.OptimizerName)
@@ -95,7 +106,7 @@ def option_of(*names):
             help=parameter.help,
         )
 
-    def decorate(command):
+    def decorate(command: _Command) -> _Command:
         for name in reversed(names):
             command = option(name)(command)
         return command

@@ -1,9 +1,19 @@
 """Pictures of the command line: where they may go, and how they get there, complete or not at all."""
 
+from __future__ import annotations
+
 import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from ..files.paths import PathLike
 
 
-def check_picture(name, value, other):
+def check_picture(name: str, value: PathLike, other: Path) -> Path:
     """Path of a picture, checked before computing: its folder, its format, and that it is not the data's."""
     from matplotlib.backend_bases import FigureCanvasBase
 
@@ -19,14 +29,14 @@ def check_picture(name, value, other):
     return path
 
 
-def draw_learning(dataset, path):
+def draw_learning(dataset: xr.Dataset, path: Path) -> Path:
     """Draw the learning curves; return the picture's path."""
     from fastmodes.analysis.figures.learning import learning_summary
 
     return save(learning_summary(dataset), path, path.suffix[1:].lower() or "png")
 
 
-def save(figure, path, kind):
+def save(figure: Figure, path: Path, kind: str) -> Path:
     """Write a picture, complete or absent; return its path."""
     from ..files.disk import write_bytes
 

@@ -1,5 +1,8 @@
 """``fastmodes plan``: what a sweep will take."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from .wording import byte_count, duration
@@ -8,7 +11,7 @@ from .wording import byte_count, duration
 @click.command()
 @click.argument("file", metavar="PLAN.toml", type=click.Path())
 @click.option("--threads", type=click.IntRange(1, 10_000), help="Threads to count on.  [default: all cores]")
-def plan(file, threads):
+def plan(file: str, threads: int | None) -> None:
     """Show what a sweep will take, without running it: points, blocks, bytes, memory, time."""
     from ..sweeps import Plan
     from ..sweeps.run.estimate import estimate
@@ -33,10 +36,10 @@ def plan(file, threads):
         click.echo(f"{name + ':':<13}{value}")
 
 
-def _point(values):
+def _point(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{k}={getattr(v, 'name', None) or _short(v)}" for k, v in values.items() if v is not None)
 
 
-def _short(value):
+def _short(value: object) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
@@ -21,7 +23,9 @@ from .options import progress_option
 @click.option("--shard", metavar="I/N", help="Compute every N-th block from the I-th on (for job arrays).")
 @click.option("--scheduler", metavar="ADDRESS", help="Compute on the Dask cluster whose scheduler is there.")
 @progress_option
-def run(file, out, processes, threads, shard, scheduler, progress):
+def run(
+    file: str, out: str, processes: int, threads: int | None, shard: str | None, scheduler: str | None, progress: bool
+) -> None:
     """Run a sweep, or what is missing of it. Stop it in any way and run it again."""
     from ..sweeps import Plan, sweep
 
@@ -41,7 +45,7 @@ def run(file, out, processes, threads, shard, scheduler, progress):
 
 
 @contextlib.contextmanager
-def _client(scheduler):
+def _client(scheduler: str | None) -> Iterator[Any]:
     if scheduler is None:
         yield None
         return

@@ -7,7 +7,7 @@ from .wording import byte_count, listed_blocks
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path())
-def status(folder):
+def status(folder: str) -> int:
     """Show how far a sweep is. Exit code 0 if it is complete, 3 if not."""
     from ..sweeps import status as look
 

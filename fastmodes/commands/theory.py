@@ -8,6 +8,6 @@ from ..theory import text
 
 @click.command()
 @click.argument("section", required=False, type=int)
-def theory(section):
+def theory(section: int | None) -> None:
     """Print the theory that docstrings cite, or one SECTION of it."""
     click.echo(text() if section is None else section_text(section), nl=False)

@@ -1,5 +1,7 @@
 """``fastmodes train``: its options are those of :func:`fastmodes.train`, and a teacher in words."""
 
+from typing import Any
+
 import click
 
 from .messages import print_outcome
@@ -23,7 +25,15 @@ from .pictures import check_picture, draw_learning
 @progress_option
 @click.option("--figure", type=click.Path(dir_okay=False), help="Also draw the learning curves.")
 @click.option("-o", "--out", default="training.nc", show_default=True, help="netCDF file, complete or absent.")
-def train(rules, teacher, teacher_basis, teacher_seed, figure, out, **parameters):
+def train(
+    rules: tuple[str, ...],
+    teacher: list[float],
+    teacher_basis: str,
+    teacher_seed: int,
+    figure: str | None,
+    out: str,
+    **parameters: Any,
+) -> None:
     """Train students under several rules and write one dataset."""
     from .. import Modes, aligned_teacher, write_netcdf
     from .. import train as train_students

@@ -10,7 +10,7 @@ from .wording import listed_blocks
 @click.argument("folder", metavar="DIR", type=click.Path())
 @click.option("--recompute", default=0, type=click.IntRange(0), help="Compute so many blocks again and compare bits.")
 @progress_option
-def verify(folder, recompute, progress):
+def verify(folder: str, recompute: int, progress: bool) -> int:
     """Check every block: checksum, plan, place, values. Exit code 0 if all are right, 3 if not."""
     from ..sweeps import verify as check
 

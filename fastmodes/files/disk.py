@@ -1,5 +1,7 @@
 """Plain files: read whole, written complete or absent, sealed; temporary ones told from stray ones."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import fcntl
@@ -9,7 +11,14 @@ import secrets
 import shutil
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .paths import PathLike
+
+    Bytes = bytes | memoryview
 
 _SEAL = b"fastmodes sha256 "
 #: Bytes of a seal.
@@ -20,11 +29,11 @@ _DAY = 86400.0
 class Damaged(OSError):
     """A file that is not what was written."""
 
-    def __init__(self, path, reason):
+    def __init__(self, path: PathLike, reason: str | None) -> None:
         super().__init__(errno.EIO, reason, str(path))
 
 
-def read_bytes(path, most=-1, *, follow=False):
+def read_bytes(path: PathLike, most: int = -1, *, follow: bool = False) -> bytes:
     """The first ``most`` bytes of a regular file (default all).
 
     A pipe, a device or a folder is refused at once, and so is a symbolic link unless ``follow``.
@@ -40,7 +49,7 @@ def read_bytes(path, most=-1, *, follow=False):
         os.close(descriptor)
 
 
-def write_bytes(path, *pieces, needed=None):
+def write_bytes(path: PathLike, *pieces: Bytes, needed: int | None = None) -> None:
     """Write a file that is complete or absent.
 
     Parameters
@@ -62,7 +71,7 @@ def write_bytes(path, *pieces, needed=None):
             write_all(descriptor, view)
 
 
-def write_all(descriptor, content):
+def write_all(descriptor: int, content: Bytes) -> None:
     """Write all of ``content``, however little the system takes at once."""
     view = memoryview(content)
     while view:
@@ -70,7 +79,7 @@ def write_all(descriptor, content):
 
 
 @contextlib.contextmanager
-def replacing(path, needed):
+def replacing(path: PathLike, needed: int) -> Iterator[tuple[int, Path]]:
     """Give a temporary file beside ``path``; sync and rename it on success, remove it on any failure.
 
     The file is new and nobody else's, and stays locked while its writer lives, which tells it from a stray one.
@@ -103,7 +112,7 @@ def replacing(path, needed):
     except OSError as error:
         raise explained(error, path, needed) from error
     finally:
-        if descriptor is not None:
+        if descriptor is not None and temporary is not None:
             # After success there is nothing left under this name.
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
@@ -111,7 +120,7 @@ def replacing(path, needed):
     sync_folder(path.parent)
 
 
-def _temporary(path):
+def _temporary(path: Path) -> tuple[int, Path]:
     """A new file beside ``path``, locked where the file system knows locks; there, strays are told by their age."""
     while True:
         temporary = path.with_name(f".{os.getpid()}.{secrets.token_hex(8)}{_ending(path)}")
@@ -129,13 +138,14 @@ def _temporary(path):
         os.close(descriptor)
 
 
-def _ending(path):
+def _ending(path: Path) -> str:
     """How the names of a file's temporaries end: they are told apart, and never too long."""
     return f".{digest(os.fsencode(path.name))[:16]}.part"
 
 
-def explained(error, path, needed):
+def explained(error: OSError, path: Path, needed: int) -> OSError:
     """The same kind of OSError, its message completed by the path, the bytes needed and the bytes free."""
+    free: int | str
     try:
         free = shutil.disk_usage(path.parent).free
     except OSError:
@@ -146,7 +156,7 @@ def explained(error, path, needed):
     )
 
 
-def sync_folder(path):
+def sync_folder(path: PathLike) -> None:
     """Make the names in a folder durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -155,17 +165,17 @@ def sync_folder(path):
         os.close(descriptor)
 
 
-def digest(content):
+def digest(content: Bytes) -> str:
     """SHA-256 as 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
 
-def seal(content):
+def seal(content: Bytes) -> bytes:
     """What stands after the end of a sealed file: the SHA-256 of all bytes before."""
     return _SEAL + digest(content).encode()
 
 
-def seal_file(descriptor):
+def seal_file(descriptor: int) -> None:
     """Seal a file written in pieces."""
     with open(os.dup(descriptor), "rb") as handle:
         handle.seek(0)
@@ -174,7 +184,7 @@ def seal_file(descriptor):
     write_all(descriptor, _SEAL + found.encode())
 
 
-def check_seal(path, content):
+def check_seal(path: PathLike, content: Bytes) -> None:
     """Compare a file's content with the seal at its end, if it has one.
 
     Raises
@@ -189,7 +199,7 @@ def check_seal(path, content):
         raise Damaged(path, "damaged: the file differs from its own checksum")
 
 
-def remove_strays_of(path):
+def remove_strays_of(path: PathLike) -> None:
     """Remove temporary files that a killed writer of the same file has left."""
     path = Path(path).absolute()
     for name in os.listdir(path.parent):
@@ -197,7 +207,7 @@ def remove_strays_of(path):
             remove_stray(path.with_name(name))
 
 
-def remove_stray(path):
+def remove_stray(path: Path) -> bool:
     """Remove a temporary file unless its writer holds its lock; True if it was removed."""
     with unheld(path) as free:
         if free:
@@ -208,7 +218,7 @@ def remove_stray(path):
 
 
 @contextlib.contextmanager
-def unheld(path):
+def unheld(path: Path) -> Iterator[bool]:
     """Whether no living process holds a file; where there are no locks, whether it is older than a day."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)

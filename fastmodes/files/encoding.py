@@ -1,5 +1,7 @@
 """How a dataset becomes the bytes of a netCDF4 file, and back: the one place that encodes, chunks and compresses."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import os
@@ -8,6 +10,8 @@ import shutil
 import tempfile
 import threading
 import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import netCDF4
 import numpy as np
@@ -27,7 +31,7 @@ _RESERVED = frozenset(
 )  # fmt: skip
 
 
-def chunks(shape):
+def chunks(shape: Sequence[int]) -> list[int]:
     """Chunk shape whose chunks follow each other in the array's own order: whole inner axes, one of each outer one."""
     sizes, room = [], CHUNK
     for extent in reversed(shape):
@@ -37,7 +41,7 @@ def chunks(shape):
     return sizes[::-1]
 
 
-def encode(dataset, pieces=()):
+def encode(dataset: xr.Dataset, pieces: Mapping[Any, tuple[int, ...]] | tuple[()] = ()) -> bytes:
     """Bytes of the netCDF4 file of a dataset: zlib level 1, shuffle and fletcher32 on every number.
 
     Parameters
@@ -71,7 +75,7 @@ def encode(dataset, pieces=()):
             return scratch.read()
 
 
-def scratch_folder(dataset):
+def scratch_folder(dataset: xr.Dataset) -> str | None:
     """A folder, in memory where there is such, that surely has room for a dataset's file; None if there is none.
 
     The netCDF library cannot cope with a full disk, nor with the system's limit on the size of files.
@@ -90,7 +94,7 @@ def scratch_folder(dataset):
 
 
 @contextlib.contextmanager
-def _created(path):
+def _created(path: str) -> Iterator[netCDF4.Dataset]:
     """A new netCDF file without a name: a process that is killed leaves nothing in memory."""
     try:
         file = netCDF4.Dataset(path, "w", format="NETCDF4")
@@ -101,7 +105,7 @@ def _created(path):
 
 
 @contextlib.contextmanager
-def _named(what):
+def _named(what: str) -> Iterator[None]:
     """Nothing can fail on the way to memory but by what is stored there."""
     try:
         yield
@@ -111,7 +115,7 @@ def _named(what):
         raise ValueError(f"{what} cannot be stored in a netCDF file: {error}") from error
 
 
-def _put(file, name, variable, shape, whole):
+def _put(file: Any, name: str, variable: xr.Variable, shape: tuple[int, ...], whole: bool) -> None:
     dims = variable.dims
     variable = encoded(variable)
     # Texts of fixed length have one axis more.
@@ -134,7 +138,7 @@ def _put(file, name, variable, shape, whole):
         written[...] = variable.values
 
 
-def _put_attributes(target, attributes, owner):
+def _put_attributes(target: Any, attributes: Mapping[Any, Any], owner: str) -> None:
     for name, value in attributes.items():
         with _named(f"attribute {name!r} of {owner}"):
             if name in _RESERVED:
@@ -142,7 +146,7 @@ def _put_attributes(target, attributes, owner):
             target.setncattr(name, value)
 
 
-def encoded(variable):
+def encoded(variable: xr.Variable) -> xr.Variable:
     """A variable in numbers, characters or texts, with the attributes by which xarray finds out what they mean."""
     kind, values = variable.dtype.kind, variable.values
     if kind == "b":
@@ -159,7 +163,7 @@ def encoded(variable):
 
 
 @contextlib.contextmanager
-def decoding(content):
+def decoding(content: bytes) -> Iterator[xr.Dataset]:
     """The lazy dataset of a netCDF file's bytes, inside the ``with`` only."""
     with NETCDF_LOCK, contextlib.ExitStack() as opened:
         # HDF5 takes an empty image for a wrong argument.

@@ -1,6 +1,11 @@
 """Grids too large for memory: computed and written slab by slab along one dimension, the file complete or absent."""
 
+from __future__ import annotations
+
 import itertools
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -9,14 +14,21 @@ from ..modes.grid import POINT
 from ..progress import progress_bar
 from ..validation import check_integer
 from .netcdf import write_netcdf
-from .paths import check_writable
+from .paths import PathLike, check_writable
 from .pieces import write_pieces
 
 #: Values of one variable in a slab.
 SLAB_POINTS = 1 << 21
 
 
-def write_slabs(path, compute, parameters, *, slab_points=SLAB_POINTS, progress=True):
+def write_slabs(
+    path: PathLike,
+    compute: Callable[..., xr.Dataset],
+    parameters: Mapping[str, Any],
+    *,
+    slab_points: int = SLAB_POINTS,
+    progress: bool = True,
+) -> Path:
     """Compute a dataset over a grid in slabs and write it as one netCDF4 file.
 
     Parameters
@@ -42,7 +54,7 @@ def write_slabs(path, compute, parameters, *, slab_points=SLAB_POINTS, progress=
     path = check_writable("path", path)
     slab_points = check_integer("slab_points", slab_points)
     named = {name: _named(value) for name, value in parameters.items()}
-    sizes = {}
+    sizes: dict[Hashable, int] = {}
     for array in _arrays(named.values()):
         sizes |= dict(array.sizes)
     if not sizes:
@@ -57,7 +69,7 @@ def write_slabs(path, compute, parameters, *, slab_points=SLAB_POINTS, progress=
     pieces = [slice(start, min(start + thickness, length)) for start in range(0, length, thickness)]
     with progress_bar(length * layer, "points", progress) as bar:
 
-        def slab(piece):
+        def slab(piece: slice) -> xr.Dataset:
             dataset = compute(**{name: _cut(value, dim, piece) for name, value in named.items()})
             bar.update((piece.stop - piece.start) * layer)
             return dataset
@@ -75,14 +87,16 @@ def write_slabs(path, compute, parameters, *, slab_points=SLAB_POINTS, progress=
     return path
 
 
-def _cut_up(slabs, dim, pieces):
+def _cut_up(
+    slabs: Iterable[xr.Dataset], dim: Hashable, pieces: list[slice]
+) -> Iterator[tuple[Hashable, list[int], xr.Variable]]:
     for dataset, piece in zip(slabs, pieces, strict=True):
         for name, variable in dataset.variables.items():
             if dim in variable.dims:
                 yield name, [piece.start if d == dim else 0 for d in variable.dims], variable
 
 
-def _named(value):
+def _named(value: Any) -> Any:
     """Plain arrays get the dimension "point" that they would have in the result."""
     if isinstance(value, tuple):
         parts = [_named(part) for part in value]
@@ -94,7 +108,7 @@ def _named(value):
     return xr.DataArray(np.asarray(value), dims=POINT)
 
 
-def _arrays(values):
+def _arrays(values: Iterable[Any]) -> Iterator[xr.DataArray]:
     for value in values:
         if isinstance(value, tuple):
             yield from _arrays(value)
@@ -102,7 +116,7 @@ def _arrays(values):
             yield value
 
 
-def _cut(value, dim, piece):
+def _cut(value: Any, dim: Hashable, piece: slice) -> Any:
     if isinstance(value, tuple):
         parts = [_cut(part, dim, piece) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)

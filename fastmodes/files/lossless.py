@@ -1,10 +1,15 @@
 """What differs between a dataset and the one read back from its file, as far as netCDF can tell things apart."""
 
+from __future__ import annotations
+
 import contextlib
 import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from .encoding import decoding, encode
 
@@ -12,7 +17,7 @@ from .encoding import decoding, encode
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RuntimeError, OSError, TypeError, ValueError, Warning)
 
 
-def check_lossless(dataset, content=None):
+def check_lossless(dataset: xr.Dataset, content: bytes | None = None) -> None:
     """Raise a ValueError that names what is not the same when ``dataset`` is read back from its file's ``content``."""
     content = encode(dataset) if content is None else content
     try:
@@ -25,7 +30,7 @@ def check_lossless(dataset, content=None):
 
 
 @contextlib.contextmanager
-def _decoding_without_doubt(content):
+def _decoding_without_doubt(content: bytes) -> Iterator[xr.Dataset]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", xr.SerializationWarning)
@@ -33,7 +38,7 @@ def _decoding_without_doubt(content):
             yield again
 
 
-def _unreadable(dataset):
+def _unreadable(dataset: xr.Dataset) -> str:
     """The name of a variable that cannot even be opened again."""
     for name, variable in dataset.variables.items():
         try:
@@ -44,7 +49,7 @@ def _unreadable(dataset):
     return "dataset"
 
 
-def difference(before, after):
+def difference(before: xr.Dataset, after: xr.Dataset) -> str | None:
     """What changed, in words; None if nothing did.
 
     Texts may become objects, arrays of one entry in attributes scalars, and the order of bytes the machine's.
@@ -64,7 +69,7 @@ def difference(before, after):
     return _attribute_difference("the dataset", before.attrs, after.attrs)
 
 
-def _variable_difference(owner, before, after):
+def _variable_difference(owner: str, before: xr.Variable, after: xr.Variable) -> str | None:
     changed = _attribute_difference(owner, before.attrs, after.attrs)
     if changed:
         return changed
@@ -77,18 +82,18 @@ def _variable_difference(owner, before, after):
     return None
 
 
-def _kind(dtype):
+def _kind(dtype: np.dtype[Any]) -> str | np.dtype[Any]:
     """What netCDF tells apart: texts of any kind; numbers by their kind and size; times."""
     if dtype.kind in "UO":
         return "text"
     return dtype.kind if dtype.kind in "mMS" else dtype.newbyteorder("=")
 
 
-def _equal(before, after):
+def _equal(before: NDArray[Any], after: NDArray[Any]) -> bool:
     return np.array_equal(before, after, equal_nan=before.dtype.kind in "fmM")
 
 
-def _attribute_difference(owner, before, after):
+def _attribute_difference(owner: str, before: Mapping[Any, Any], after: Mapping[Any, Any]) -> str | None:
     for name in (*before, *after):
         if name not in after:
             return f"the attribute {name!r} of {owner} would be lost, or tell readers to change its values"
@@ -99,7 +104,7 @@ def _attribute_difference(owner, before, after):
     return None
 
 
-def _same_attribute(before, after):
+def _same_attribute(before: Any, after: Any) -> bool:
     if isinstance(before, str):
         return isinstance(after, str) and before == after
     # NumPy cuts texts at their trailing zeros.

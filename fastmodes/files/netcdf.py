@@ -5,6 +5,7 @@ that a full disk cannot harm it, and what it would change is found before anythi
 """
 
 import errno
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -13,13 +14,13 @@ from ..validation import shown
 from .disk import check_seal, read_bytes, remove_strays_of, seal, write_bytes
 from .encoding import decoding, encode, scratch_folder
 from .lossless import check_lossless
-from .paths import check_writable, local_path, make_folder
+from .paths import PathLike, check_writable, local_path, make_folder
 from .pieces import write_pieces
 
 __all__ = ["check_writable", "local_path", "make_folder", "read_netcdf", "write_netcdf"]
 
 
-def write_netcdf(dataset, path):
+def write_netcdf(dataset: xr.Dataset, path: PathLike) -> Path:
     """Write a dataset as netCDF4, compressed and with checksums: the file is complete or absent.
 
     What :func:`read_netcdf` gives is what was written: values, kinds of numbers, dims, coordinates and attributes.
@@ -63,14 +64,14 @@ def write_netcdf(dataset, path):
     return path
 
 
-def _write_large(dataset, path):
+def _write_large(dataset: xr.Dataset, path: Path) -> None:
     """Write what has no room in memory twice: arrays of numbers go through a pipe, one after the other."""
     arrays = {name: v for name, v in dataset.variables.items() if v.dtype.kind in "fiub" and v.ndim}
     shapes = {name: variable.shape for name, variable in arrays.items()}
     write_pieces(path, dataset, shapes, ((name, [0] * array.ndim, array) for name, array in arrays.items()))
 
 
-def _check_storable(dataset):
+def _check_storable(dataset: xr.Dataset) -> None:
     for name, variable in dataset.variables.items():
         strings = variable.dtype.kind == "O" and all(isinstance(entry, str) for entry in variable.values.flat)
         if variable.dtype.kind not in "fiubUSMm" and not strings:
@@ -86,7 +87,7 @@ def _check_storable(dataset):
                 )
 
 
-def read_netcdf(path):
+def read_netcdf(path: PathLike) -> xr.Dataset:
     """Read a whole dataset written by :func:`write_netcdf` into memory; checksums are verified on the way.
 
     Raises

@@ -4,14 +4,17 @@ import errno
 import os
 import sys
 from pathlib import Path
+from typing import TypeAlias
 
 from ..validation import shown
 
+#: What is taken for a path.
+PathLike: TypeAlias = str | os.PathLike[str]
 #: File systems allow 255 bytes.
 _LONGEST_NAME = 255
 
 
-def local_path(name, value):
+def local_path(name: str, value: PathLike) -> Path:
     """Return ``value`` as a local Path.
 
     Raises
@@ -36,7 +39,7 @@ def local_path(name, value):
     return Path(text)
 
 
-def check_writable(name, value):
+def check_writable(name: str, value: PathLike) -> Path:
     """Return ``value`` as a Path whose folder exists and can be written: to be called before computing.
 
     Raises
@@ -68,7 +71,7 @@ def check_writable(name, value):
     return path
 
 
-def make_folder(name, value):
+def make_folder(name: str, value: PathLike) -> Path:
     """Return ``value`` as the Path of a folder that exists and can be written; it is made if missing.
 
     Raises

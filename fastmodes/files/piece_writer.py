@@ -8,12 +8,13 @@ import errno
 import json
 import os
 import sys
+from typing import BinaryIO
 
 import netCDF4
 import numpy as np
 
 
-def write(file, stdin):
+def write(file: netCDF4.Dataset, stdin: BinaryIO) -> bool:
     """Write the pieces; True if all have come."""
     for variable in file.variables.values():
         variable.set_auto_maskandscale(False)
@@ -31,7 +32,7 @@ def write(file, stdin):
     return False
 
 
-def reason(name, error):
+def reason(name: str, error: Exception) -> tuple[int | None, str | None]:
     """Number and words of what went wrong: the library does not say, so the same is tried without it."""
     try:
         descriptor = os.open(name, os.O_WRONLY | os.O_APPEND)
@@ -44,11 +45,12 @@ def reason(name, error):
     return getattr(error, "errno", None) or errno.EIO, getattr(error, "strerror", None) or str(error)
 
 
-def main():
+def main() -> None:
     folder, name = sys.argv[1:]
     # A bare name of letters and digits: the library cannot take it for an address.
     os.chdir(folder)
-    complete, answer = True, (0, "")
+    complete = True
+    answer: tuple[int | None, str | None] = (0, "")
     try:
         file = netCDF4.Dataset(name, "a")
         complete = write(file, sys.stdin.buffer)

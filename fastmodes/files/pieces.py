@@ -4,6 +4,8 @@ A process of its own writes them, because the netCDF library is of no use any mo
 full. It knows nothing but netCDF, gets the pieces through a pipe, and ends when the pipe does: with its parent.
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import json
@@ -11,16 +13,25 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
 
 from .disk import remove_strays_of, replacing, seal_file, write_all
 from .encoding import encode, encoded
 from .lossless import check_lossless
 
 
-def write_pieces(path, dataset, shapes, pieces):
+def write_pieces(
+    path: Path,
+    dataset: xr.Dataset,
+    shapes: Mapping[Any, tuple[int, ...]],
+    pieces: Iterable[tuple[Hashable, Sequence[int], xr.Variable]],
+) -> None:
     """Write a netCDF4 file whose variables come in pieces.
 
     Parameters
@@ -54,7 +65,7 @@ def write_pieces(path, dataset, shapes, pieces):
         seal_file(descriptor)
 
 
-def _send(pipe, name, corner, values):
+def _send(pipe: IO[bytes], name: Hashable, corner: Sequence[int], values: NDArray[Any]) -> None:
     text = values.dtype == object
     flat = np.ascontiguousarray(values).reshape(-1)
     content = _texts(name, flat.tolist()) if text else flat.view(np.uint8).data
@@ -66,7 +77,7 @@ def _send(pipe, name, corner, values):
     pipe.write(content)
 
 
-def _texts(name, texts):
+def _texts(name: Hashable, texts: list[str]) -> bytes:
     for entry in texts:
         if "\0" in entry or entry != entry.encode(errors="replace").decode():
             raise ValueError(
@@ -76,7 +87,7 @@ def _texts(name, texts):
 
 
 @contextlib.contextmanager
-def _writer(temporary):
+def _writer(temporary: Path) -> Iterator[IO[bytes]]:
     """The pipe to a process that writes into ``temporary``; at the end, whatever went wrong there is raised."""
     # The working folder is not searched for modules; locks of HDF5 would meet our own and fail on clusters.
     search = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
@@ -87,6 +98,8 @@ def _writer(temporary):
         [sys.executable, "-P", str(script), str(temporary.parent), temporary.name],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True,
     )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
         # A pipe that broke has an answer which says why.
         with contextlib.suppress(BrokenPipeError):

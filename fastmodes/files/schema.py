@@ -4,9 +4,13 @@ Each variable is named once, here. :func:`annotate` checks names, kinds of value
 lists and writes the attributes.
 """
 
+from __future__ import annotations
+
 import datetime
 import json
 import platform
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numba
 import numpy as np
@@ -171,7 +175,7 @@ DIMS = {
 }
 
 
-def flag_attributes(names):
+def flag_attributes(names: Sequence[str]) -> dict[str, Any]:
     """CF attributes of a status variable whose value i means ``names[i]``.
 
     Parameters
@@ -182,7 +186,9 @@ def flag_attributes(names):
     return {"flag_values": np.arange(len(names), dtype=np.int8), "flag_meanings": " ".join(names)}
 
 
-def annotate(dataset, *, title, configuration, seeds=()):
+def annotate(
+    dataset: xr.Dataset, *, title: str, configuration: Mapping[str, Any], seeds: Iterable[int] = ()
+) -> xr.Dataset:
     """Give every variable its ``long_name`` and ``units`` and the dataset its provenance; return the dataset.
 
     Parameters
@@ -229,7 +235,7 @@ def annotate(dataset, *, title, configuration, seeds=()):
     return dataset
 
 
-def _check_form(name, variable, coordinate):
+def _check_form(name: Hashable, variable: xr.Variable, coordinate: bool) -> None:
     if coordinate:
         # The axes of a user's grid are numbers or labels.
         kinds, wanted = "fiubUO", "numbers or texts"
@@ -243,7 +249,7 @@ def _check_form(name, variable, coordinate):
         raise ValueError(f"{name!r} must have the dim {DIMS[name]!r}; got {variable.dims}")
 
 
-def versions():
+def versions() -> dict[str, str]:
     """Versions of the package and of what its numbers depend on."""
     from .. import __version__
 
@@ -256,7 +262,7 @@ def versions():
     }
 
 
-def _plain(value):
+def _plain(value: object) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

@@ -232,14 +232,14 @@ def per_point(rules, grid, values):
 
 def trajectories(rules, grid, states, axis, threads):
     """The trajectories, and their loss."""
-    name, values = axis
-    read, losses = grid.reader(TEACHER), np.empty(states.shape[1:])
+    (name, values), read, losses = axis, grid.reader(TEACHER), np.empty(states.shape[1:])
 
     def work(block):
         i, (start, stop) = block
         mode_losses(tuple(states[:, i, start:stop]), read(start, stop), losses[i, start:stop])
 
-    run_blocks(work, [(i, block) for i in range(len(rules)) for block in grid.blocks(BLOCK, threads)], threads)
+    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(BLOCK, threads)]
+    run_blocks(work, blocks, threads, quick=grid.size <= BLOCK)
     dims, shape = ("rule", *grid.dims, name), (len(rules), *grid.shape, len(values))
     variables = dict(zip(("w", "a", "b", "loss"), (*states, losses), strict=True))
     return xr.Dataset(

@@ -16,14 +16,22 @@ the last epoch; "crossing", the step to the next recorded epoch is not decided b
 may have been exchanged there; "missing", there is no such unit or the weights are not finite.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import xarray as xr
 
 from ..files.schema import flag_attributes
-from ..networks.network import check_pair
-from ..networks.teacher_modes import mode_coordinates, teacher_modes
+from ..networks.network import LinearRNN, check_pair
+from ..networks.teacher_modes import TeacherModes, mode_coordinates, teacher_modes
 from ..validation import check_array
 from .tracks import follow, follow_phases
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 #: An imaginary part above this share of the modulus (or of the largest entry) is flagged.
 IMAGINARY_SHARE = 1e-3
@@ -33,7 +41,13 @@ MATCHES = ("clear", "degenerate", "uncertain", "crossing", "missing")
 _DEGENERATE = 1e-6
 
 
-def history_estimates(readout, recurrent, input_, teacher, feedback=None):
+def history_estimates(
+    readout: NDArray[Any],
+    recurrent: NDArray[Any],
+    input_: NDArray[Any],
+    teacher: TeacherModes,
+    feedback: NDArray[Any] | None = None,
+) -> dict[str, NDArray[Any]]:
     """Mode estimates, alignments and spectra along a history of weights.
 
     Parameters
@@ -98,7 +112,7 @@ def history_estimates(readout, recurrent, input_, teacher, feedback=None):
     return out
 
 
-def change_spectra(recurrent):
+def change_spectra(recurrent: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Singular values and eigenvalues of W - W_0 along a history (epoch, n_hidden, n_hidden), the first entry W_0."""
     change = recurrent - recurrent[0]
     valid = np.isfinite(change).all((1, 2))
@@ -119,8 +133,8 @@ MODE_FLAGS = ("mode_is_complex", "mode_match")
 ALIGNMENTS = ("alignment_recurrent", "alignment_readout", "alignment_input", "alignment_feedback")
 
 
-def _empty_results(epochs, n_modes, n):
-    out = {name: np.full((epochs, n_modes), np.nan) for name in MODE_VARIABLES}
+def _empty_results(epochs: int, n_modes: int, n: int) -> dict[str, NDArray[Any]]:
+    out: dict[str, NDArray[Any]] = {name: np.full((epochs, n_modes), np.nan) for name in MODE_VARIABLES}
     out["mode_is_complex"] = np.zeros((epochs, n_modes), dtype=np.int8)
     out["mode_match"] = np.full((epochs, n_modes), MATCHES.index("missing"), dtype=np.int8)
     out |= {name: np.full(epochs, np.nan) for name in ALIGNMENTS}
@@ -128,7 +142,7 @@ def _empty_results(epochs, n_modes, n):
     return out
 
 
-def _dominant(teacher_values, n):
+def _dominant(teacher_values: NDArray[Any], n: int) -> NDArray[Any]:
     """Places of the student's eigenvalues (decreasing) in the order of the teacher's modes, the others after them."""
     shown = min(n, len(teacher_values))
     negative = int(np.sum(np.real(teacher_values)[:shown] < 0))
@@ -136,14 +150,14 @@ def _dominant(teacher_values, n):
     return np.concatenate([top, bottom, np.arange(shown - negative, n - negative)])
 
 
-def _inverses(p):
+def _inverses(p: NDArray[Any]) -> NDArray[Any]:
     try:
         return np.linalg.inv(p)
     except np.linalg.LinAlgError:
         return np.linalg.pinv(p)
 
 
-def _match_flags(last_values, doubtful, teacher_values):
+def _match_flags(last_values: NDArray[Any], doubtful: NDArray[Any], teacher_values: NDArray[Any]) -> NDArray[np.int8]:
     """``mode_match`` (epoch, mode) of a followed history."""
     shown = len(teacher_values)
     flags = np.zeros(doubtful.shape, dtype=np.int8)
@@ -157,15 +171,15 @@ def _match_flags(last_values, doubtful, teacher_values):
     return flags
 
 
-def _is_complex(estimates):
-    flag = False
+def _is_complex(estimates: Mapping[str, NDArray[Any]]) -> Any:
+    flag: Any = False
     for numbers in estimates.values():
         size = np.abs(numbers)
         flag = flag | (np.abs(numbers.imag) > IMAGINARY_SHARE * np.maximum(size, 1e-300))
     return flag
 
 
-def _diagonal_energy(matrices):
+def _diagonal_energy(matrices: NDArray[Any]) -> NDArray[Any]:
     """d(X) = sum_i |X_ii|^2 / sum_ij |X_ij|^2 of each matrix; NaN where X is zero."""
     size = np.abs(matrices)
     largest = size.max((1, 2), keepdims=True)
@@ -175,20 +189,21 @@ def _diagonal_energy(matrices):
     return np.where(whole > 0, share / np.where(whole > 0, whole, 1.0), np.nan)
 
 
-def _of_one_network(network, teacher, feedback):
+def _of_one_network(network: LinearRNN, teacher: LinearRNN, feedback: ArrayLike | None) -> dict[str, NDArray[Any]]:
     check_pair(network, teacher)
+    checked: NDArray[Any] | None = None
     if feedback is not None:
-        feedback = check_array("feedback", feedback, network.readout.shape, dims=("n_out", "n_hidden"))
+        checked = check_array("feedback", feedback, network.readout.shape, dims=("n_out", "n_hidden"))
     return history_estimates(
         network.readout[np.newaxis],
         network.recurrent[np.newaxis],
         network.input[np.newaxis],
         teacher_modes(teacher),
-        feedback,
+        checked,
     )
 
 
-def estimate_modes(network, teacher, *, feedback=None) -> xr.Dataset:
+def estimate_modes(network: LinearRNN, teacher: LinearRNN, *, feedback: ArrayLike | None = None) -> xr.Dataset:
     """Estimate the modes of a network that need not be aligned (Eq. 23).
 
     Parameters
@@ -218,7 +233,7 @@ def estimate_modes(network, teacher, *, feedback=None) -> xr.Dataset:
     return annotate(dataset, title="Mode estimates of one network", configuration={})
 
 
-def alignment(network, teacher, *, feedback=None) -> xr.Dataset:
+def alignment(network: LinearRNN, teacher: LinearRNN, *, feedback: ArrayLike | None = None) -> xr.Dataset:
     """How well a network's bases align with the teacher's (Eqs. 24-26), each in [0, 1], 1 for perfect alignment.
 
     The measure is the diagonal energy d(X) = sum_i |X_ii|^2 / sum_ij |X_ij|^2, with n the teacher's number of modes:
@@ -248,7 +263,7 @@ def alignment(network, teacher, *, feedback=None) -> xr.Dataset:
     return annotate(dataset, title="Alignment of one network with its teacher", configuration={})
 
 
-def put_flags(dataset):
+def put_flags(dataset: xr.Dataset) -> None:
     """Give the flag variables of mode estimates their CF attributes."""
     dataset["mode_is_complex"].attrs = flag_attributes(("real", "complex"))
     dataset["mode_match"].attrs = flag_attributes(MATCHES)

@@ -1,7 +1,11 @@
 """Learning of whole unaligned networks as a flow: no sampling noise, no number of steps (beyond the paper)."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -11,17 +15,23 @@ from ..interrupts import halting
 from ..kernels.flow import networks as kernels
 from ..kernels.updates.doubling import INPUT, READOUT, RECURRENT
 from ..networks.network import LinearRNN, check_network
+from ..networks.teacher_modes import mode_coordinates, teacher_modes
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
 from ..renamed import renamed
 from ..rule_codes import kernel_rule, unit_decay
-from ..rules import check_rules
+from ..rules import LearningRule, check_rules
 from ..updates import infinite
 from ..updates.loss import error_loss, power_loss
 from ..validation import check_array, check_integer, check_memory, check_number
 from . import settings as jobs
-from .estimates import ALIGNMENTS, MODE_VARIABLES, history_estimates, mode_coordinates, teacher_modes
+from .estimates import ALIGNMENTS, MODE_VARIABLES, history_estimates
 from .parameters import check_parameters
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from .parameters import Rules, Seeds
 
 _WEIGHTS = {
     "readout_weights": ("output", "unit"),
@@ -33,23 +43,23 @@ _SPECTRA = ("eigenvalue_real", "eigenvalue_imag", "singular_value")
 
 @renamed(most_steps="step_limit")
 def matrix_flow(
-    rules,
-    teacher,
+    rules: Rules,
+    teacher: LinearRNN,
     *,
-    seeds,
-    times,
-    hidden=None,
-    students=None,
-    feedbacks=None,
-    init_scale=0.1,
-    feedback_scale=1.0,
-    rtol=1e-8,
-    atol=1e-10,
-    settled=1e-7,
-    step_limit=100_000,
-    keep_weights=False,
-    threads=None,
-    progress=True,
+    seeds: Seeds,
+    times: ArrayLike,
+    hidden: int | None = None,
+    students: LinearRNN | Sequence[LinearRNN] | None = None,
+    feedbacks: ArrayLike | Sequence[ArrayLike] | None = None,
+    init_scale: float = 0.1,
+    feedback_scale: float = 1.0,
+    rtol: float = 1e-8,
+    atol: float = 1e-10,
+    settled: float = 1e-7,
+    step_limit: int = 100_000,
+    keep_weights: bool = False,
+    threads: int | None = None,
+    progress: bool = True,
 ) -> xr.Dataset:
     """Flow of learning of whole networks in the limit of infinitely many steps: d theta / ds = -Delta theta.
 
@@ -142,25 +152,25 @@ def matrix_flow(
     return _dataset(rules, teacher, seeds, times, students, feedbacks, found, keep_weights, configuration)
 
 
-def _check_times(times):
-    times = check_array("times", np.atleast_1d(times), (None,), dims=("time",))
-    if times[0] < 0 or (np.diff(times) <= 0).any():
-        raise ValueError(f"times must be >= 0 and increasing; got {times[:8]}")
-    return times
+def _check_times(times: ArrayLike) -> NDArray[np.float64]:
+    checked: NDArray[np.float64] = check_array("times", np.atleast_1d(times), (None,), dims=("time",))
+    if checked[0] < 0 or (np.diff(checked) <= 0).any():
+        raise ValueError(f"times must be >= 0 and increasing; got {checked[:8]}")
+    return checked
 
 
 @dataclasses.dataclass(frozen=True)
 class _Task:
     """Integrates one (rule, seed) and reads its history."""
 
-    rules: tuple
+    rules: tuple[LearningRule, ...]
     teacher: LinearRNN
-    students: list
-    feedbacks: list
-    times: np.ndarray
+    students: Sequence[LinearRNN]
+    feedbacks: Sequence[NDArray[np.float64]]
+    times: NDArray[np.float64]
     control: kernels.Control
 
-    def __call__(self, run):
+    def __call__(self, run: tuple[int, int]) -> dict[str, Any]:
         rule, student = self.rules[run[0]], self.students[run[1]]
         feedback = self.feedbacks[run[1]] if rule.reads_feedback else None
         m = infinite.work_space(rule, student, self.teacher, feedback)
@@ -175,10 +185,12 @@ class _Task:
             "loss": self._losses(outcome.losses, history),
             "spectral_radius": infinite.spectral_radius(final.recurrent),
             "history": history, "final": final,
-            "estimates": history_estimates(*history, teacher_modes(self.teacher), feedback),
+            "estimates": history_estimates(
+                history[0], history[1], history[2], teacher_modes(self.teacher), feedback
+            ),
         }  # fmt: skip
 
-    def _history(self, m, student, states):
+    def _history(self, m: Any, student: LinearRNN, states: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """(A, W, B) at all times, without padding."""
         parts = []
         for code, shape in zip((READOUT, RECURRENT, INPUT), _shapes(student), strict=True):
@@ -187,7 +199,7 @@ class _Task:
             parts.append(np.ascontiguousarray(whole[:, : shape[0], : shape[1]]))
         return parts
 
-    def _losses(self, losses, history):
+    def _losses(self, losses: NDArray[np.float64], history: list[NDArray[np.float64]]) -> NDArray[np.float64]:
         """Losses with the teacher's part; where they cancel, computed again by a factor of the covariance."""
         whole = power_loss(self.teacher, math.inf)
         losses = losses + whole
@@ -200,28 +212,39 @@ class _Task:
         return losses
 
 
-def _shapes(student):
+def _shapes(student: LinearRNN) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     return student.readout.shape, student.recurrent.shape, student.input.shape
 
 
-def _network(m, student):
+def _network(m: Any, student: LinearRNN) -> LinearRNN:
     return LinearRNN(
         *(infinite.get(m, c, s) for c, s in zip((READOUT, RECURRENT, INPUT), _shapes(student), strict=True))
     )
 
 
-def _dataset(rules, teacher, seeds, times, students, feedbacks, found, keep_weights, configuration):
+def _dataset(
+    rules: tuple[LearningRule, ...],
+    teacher: LinearRNN,
+    seeds: tuple[int, ...],
+    times: NDArray[np.float64],
+    students: Sequence[LinearRNN],
+    feedbacks: Sequence[NDArray[np.float64]],
+    found: list[dict[str, Any]],
+    keep_weights: bool,
+    configuration: dict[str, Any],
+) -> xr.Dataset:
     shape = (len(rules), len(seeds))
 
-    def stack(values):
-        values = [np.asarray(value) for value in values]
-        return np.stack(values).reshape(*shape, *values[0].shape)
+    def stack(values: Sequence[Any]) -> NDArray[Any]:
+        arrays = [np.asarray(value) for value in values]
+        return np.stack(arrays).reshape(*shape, *arrays[0].shape)
 
-    variables = {"status": (("rule", "seed"), stack([run["status"] for run in found]).astype(np.int8))}
+    variables: dict[str, Any] = {"status": (("rule", "seed"), stack([run["status"] for run in found]).astype(np.int8))}
     variables["integration_steps"] = (("rule", "seed"), stack([run["integration_steps"] for run in found]))
     for name in ("time_reached", "spectral_radius"):
         variables[name] = (("rule", "seed"), stack([run[name] for run in found]))
     variables["loss"] = (("rule", "seed", "time"), stack([run["loss"] for run in found]))
+    dims: tuple[str, ...]
     for names, dims in (((*MODE_VARIABLES, "mode_is_complex"), ("mode",)), (ALIGNMENTS, ()), (_SPECTRA, ("unit",))):
         for name in names:
             variables[name] = (("rule", "seed", "time", *dims), stack([run["estimates"][name] for run in found]))

@@ -1,7 +1,10 @@
 """Optimisers as values: :func:`sgd` and :func:`adam`, and what ``train`` makes of one."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 from ..kernels.training import optimizers as kernels
@@ -32,7 +35,7 @@ class Optimizer:
     betas: tuple[float, float] | None = None
     epsilon: float | None = None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         fields = dataclasses.asdict(self)
         given = ", ".join(f"{k}={v!r}" for k, v in fields.items() if k != "name" and v is not None)
         return f"{self.name}({given})"
@@ -102,15 +105,22 @@ def adam(
 
 
 #: What makes an optimiser, by the word that stands for it.
-OPTIMIZERS = {"sgd": sgd, "adam": adam}
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": sgd, "adam": adam}
 
 
-def _shared(learning_rate, clip_norm):
+def _shared(learning_rate: float | None, clip_norm: float | None) -> tuple[float | None, float | None]:
     given = {"learning_rate": learning_rate, "clip_norm": clip_norm}
-    return tuple(None if value is None else _POSITIVE.check(name, value) for name, value in given.items())
+    rate, norm = (None if value is None else _POSITIVE.check(name, value) for name, value in given.items())
+    return rate, norm
 
 
-def complete_optimizer(optimizer, learning_rate, clip_norm, adam_betas, adam_epsilon) -> Optimizer:
+def complete_optimizer(
+    optimizer: str | Optimizer,
+    learning_rate: float | None,
+    clip_norm: float | None,
+    adam_betas: tuple[float, float],
+    adam_epsilon: float,
+) -> Optimizer:
     """An optimiser with its learning rate, from what ``train`` is given, each checked by itself already.
 
     A word takes everything from the keywords beside it. A value has its own numbers; a keyword may only repeat them, or
@@ -134,7 +144,8 @@ def complete_optimizer(optimizer, learning_rate, clip_norm, adam_betas, adam_eps
         if field in ("betas", "epsilon") and (keyword == TRAIN[name].default or own is None):
             continue
         if own is None:
-            optimizer = dataclasses.replace(optimizer, **{field: keyword})
+            change: dict[str, Any] = {field: keyword}
+            optimizer = dataclasses.replace(optimizer, **change)
         elif keyword is not None and keyword != own:
             raise ValueError(
                 f"{name} must be given once, or be the optimizer's own; got {name}={keyword} and optimizer={optimizer}"
@@ -144,8 +155,9 @@ def complete_optimizer(optimizer, learning_rate, clip_norm, adam_betas, adam_eps
     return optimizer
 
 
-def in_kernel(optimizer) -> kernels.Optimizer:
+def in_kernel(optimizer: Optimizer) -> kernels.Optimizer:
     """A complete optimiser as the kernels read it."""
+    assert optimizer.learning_rate is not None
     beta_1, beta_2 = optimizer.betas or (0.0, 0.0)
     return kernels.Optimizer(
         kind=kernels.SGD if optimizer.name == "sgd" else kernels.ADAM,

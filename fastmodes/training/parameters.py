@@ -8,7 +8,8 @@ this), the checks before anything is computed, the configuration stored with a d
 
 import dataclasses
 import math
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..updates.one import LOSSES
 from ..validation import (
@@ -21,6 +22,20 @@ from ..validation import (
     check_steps,
     shown,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..rules import LearningRule
+
+    Rules = LearningRule | str | Sequence[LearningRule | str]
+    Seeds = int | Sequence[int] | NDArray[np.integer[Any]]
+    LossName = Literal["final", "sequence"]
+    UpdatesName = Literal["sampled", "expected"]
+    OptimizerWord = Literal["sgd", "adam"]
 
 
 class Kind(Protocol):
@@ -37,7 +52,7 @@ class Whole:
     low: int = 1
     high: int = LARGEST_SIZE
 
-    def check(self, name, value):
+    def check(self, name: str, value: Any) -> int:
         """As an int in range."""
         return check_integer(name, value, self.low, self.high)
 
@@ -50,7 +65,7 @@ class Real:
     high: float = math.inf
     above: float | None = None
 
-    def check(self, name, value):
+    def check(self, name: str, value: Any) -> float:
         """As a float in range."""
         return check_number(name, value, self.low, self.high, above=self.above)
 
@@ -61,7 +76,7 @@ class Choice:
 
     words: tuple[str, ...]
 
-    def check(self, name, value):
+    def check(self, name: str, value: Any) -> str:
         """One of the words."""
         return check_choice(name, value, self.words)
 
@@ -70,7 +85,7 @@ class Choice:
 class Flag:
     """True or False."""
 
-    def check(self, name, value):
+    def check(self, name: str, value: Any) -> bool:
         """As a bool."""
         return check_flag(name, value)
 
@@ -79,7 +94,7 @@ class Flag:
 class Steps:
     """A number of time steps, or ``math.inf``."""
 
-    def check(self, name, value):
+    def check(self, name: str, value: Any) -> float:
         """As an int or inf."""
         return check_steps(name, value, infinite=True)
 
@@ -88,7 +103,7 @@ class Steps:
 class Betas:
     """Adam's two rates of forgetting, in [0, 1)."""
 
-    def check(self, name, value):
+    def check(self, name: str, value: Any) -> tuple[float, float]:
         """As a pair of floats."""
         try:
             first, second = value
@@ -109,7 +124,7 @@ class OptimizerName:
 
         return tuple(OPTIMIZERS)
 
-    def check(self, name, value):
+    def check(self, name: str, value: Any) -> Any:
         """A word is checked; values are checked already, and anything else together with the learning rate."""
         return check_choice(name, value, self.words) if isinstance(value, str) else value
 
@@ -118,7 +133,7 @@ class OptimizerName:
 class Given:
     """Networks, rules, seeds, arrays: they depend on each other and are checked together."""
 
-    def check(self, name, value):
+    def check(self, name: str, value: Any) -> Any:
         """As it is."""
         return value
 
@@ -158,12 +173,12 @@ class Parameter:
     option: bool = True
     stored: bool = True
 
-    def check(self, name, value):
+    def check(self, name: str, value: Any) -> Any:
         """The value as it is used; TypeError or ValueError if it is out of range."""
         return None if value is None and self.default is None else self.kind.check(name, value)
 
     @property
-    def elsewhere(self):
+    def elsewhere(self) -> Any:
         """Default in plans and on the command line: Python's, or ``start`` where there is none."""
         return self.start if self.default in (None, REQUIRED) else self.default
 
@@ -200,7 +215,7 @@ TRAIN: dict[str, Parameter] = {
 }
 
 
-def check_parameters(given) -> dict[str, Any]:
+def check_parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     """Values of :data:`TRAIN`'s parameters, each checked by itself.
 
     Raises

@@ -1,11 +1,21 @@
 """The dataset of a training job, filled run by run."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import xarray as xr
 
 from ..files.schema import annotate, flag_attributes
 from ..networks.teacher_modes import mode_coordinates, teacher_modes
 from .estimates import ALIGNMENTS, MODE_FLAGS, MODE_VARIABLES, change_spectra, history_estimates, put_flags
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .settings import Job
 
 STATUS = ("running", "converged", "diverged")
 
@@ -19,7 +29,7 @@ _WEIGHTS = {
 }
 
 
-def divergence_sentence(dataset):
+def divergence_sentence(dataset: xr.Dataset) -> str:
     """How many runs of a training dataset diverged, by rule, as one sentence; empty if none did.
 
     Parameters
@@ -45,7 +55,7 @@ class Results:
     job : fastmodes.training.settings.Job
     """
 
-    def __init__(self, job):
+    def __init__(self, job: Job) -> None:
         self._job = job
         self._teacher = teacher_modes(job.teacher)
         n_out, n_hidden, n_in = job.sizes
@@ -54,18 +64,27 @@ class Results:
             "mode": len(self._teacher.recurrent), "unit": n_hidden, "unit_to": n_hidden, "unit_from": n_hidden,
             "output": n_out, "channel": n_in,
         }  # fmt: skip
-        extra = {name: () for name in ("loss", "validation_loss", *ALIGNMENTS)}
+        extra: dict[str, tuple[str, ...]] = {name: () for name in ("loss", "validation_loss", *ALIGNMENTS)}
         extra |= {name: ("mode",) for name in _MODES} | {name: ("unit",) for name in (*_SPECTRA, *_CHANGES)}
         extra |= _WEIGHTS if job.keep_weights else {}
         self._dims = {name: ("rule", "seed", "epoch", *dims) for name, dims in extra.items()}
         self._dims |= {"status": ("rule", "seed"), "epochs_made": ("rule", "seed")}
-        kinds = {"status": np.int8, "epochs_made": np.int64} | dict.fromkeys(MODE_FLAGS, np.int8)
-        self._arrays = {
+        kinds: dict[str, Any] = {"status": np.int8, "epochs_made": np.int64} | dict.fromkeys(MODE_FLAGS, np.int8)
+        self._arrays: dict[str, NDArray[Any]] = {
             name: np.zeros([self._lengths[dim] for dim in dims], dtype=kinds.get(name, float))
             for name, dims in self._dims.items()
         }
 
-    def put(self, rule, seed, status, epochs_made, losses, validation_losses, weights):
+    def put(
+        self,
+        rule: int,
+        seed: int,
+        status: int,
+        epochs_made: int,
+        losses: NDArray[Any],
+        validation_losses: NDArray[Any],
+        weights: Sequence[NDArray[Any]],
+    ) -> None:
         """Store one run: its losses and weights (A, W, B) at every recorded epoch."""
         where, arrays = (rule, seed), self._arrays
         feedback = self._job.feedback(self._job.rules[rule], seed)
@@ -73,14 +92,16 @@ class Results:
         arrays["loss"][where], arrays["validation_loss"][where] = losses, validation_losses
         # The last weights of a diverging run may be so large that their products overflow.
         with np.errstate(over="ignore", invalid="ignore"):
-            estimates = history_estimates(*weights, self._teacher, feedback) | change_spectra(weights[1])
+            readout, recurrent, input_ = weights
+            estimates = history_estimates(readout, recurrent, input_, self._teacher, feedback)
+            estimates |= change_spectra(recurrent)
         for name, values in estimates.items():
             arrays[name][where] = values
         if self._job.keep_weights:
             for name, values in zip(_WEIGHTS, weights, strict=True):
                 arrays[name][where] = values
 
-    def dataset(self):
+    def dataset(self) -> xr.Dataset:
         """The labelled dataset."""
         job = self._job
         coordinates = {
@@ -90,7 +111,7 @@ class Results:
             **mode_coordinates(self._teacher),
             "unit": ("unit", np.arange(self._lengths["unit"])),
         }
-        variables = {name: (self._dims[name], values) for name, values in self._arrays.items()}
+        variables: dict[str, Any] = {name: (self._dims[name], values) for name, values in self._arrays.items()}
         if job.keep_weights:
             variables["feedback_weights"] = (("seed", "output", "unit"), np.stack(job.feedbacks))
         dataset = xr.Dataset(variables, coords=coordinates)

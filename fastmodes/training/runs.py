@@ -4,6 +4,11 @@ Expected updates: one rule and up to eight seeds side by side, or one seed. Samp
 which read the same batches, drawn once.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
 import numpy as np
 
 from ..kernels.arrays import layout
@@ -14,6 +19,13 @@ from ..rule_codes import carrier, kernel_rule
 from ..streams import random_stream
 from ..updates.one import loss_weights, student_matrices, teacher_outputs
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..interrupts import Stop
+    from .results import Results
+    from .settings import Job
+
 #: Numbers drawn at a time: a batch or several stay in the cache, and Python's share of the time is small.
 _DRAWN_AT_ONCE = 1 << 16
 #: Epochs between two looks at the stop sign, fewer where they take long: about half a second of multiplications.
@@ -21,7 +33,7 @@ _EPOCHS_AT_ONCE = 256
 _PRODUCTS_AT_ONCE = 10**9
 
 
-def _epochs_at_once(products):
+def _epochs_at_once(products: int) -> int:
     """How many epochs of so many multiplications to make at a time; results do not depend on it."""
     return int(max(1, min(_EPOCHS_AT_ONCE, _PRODUCTS_AT_ONCE // products)))
 
@@ -29,7 +41,7 @@ def _epochs_at_once(products):
 class Networks:
     """Up to eight networks side by side under one rule: weights, gradient, optimiser, progress and history."""
 
-    def __init__(self, job, place, rule, seed_places):
+    def __init__(self, job: Job, place: layout.Layout, rule: int, seed_places: Sequence[int]) -> None:
         self.layout, self.rule, self.seed_places = place, rule, seed_places
         values, self.weights = place.zeros()
         gradient, self.update = place.zeros()
@@ -43,19 +55,19 @@ class Networks:
         self.kernel_rule = kernel_rule(job.rules[rule])
         self.carrier = carrier(job.rules[rule], place, feedbacks)
         self.losses = np.full((len(job.records), len(seed_places)), np.nan)
-        self.history = [[] for _ in seed_places]
+        self.history: list[list[Any]] = [[] for _ in seed_places]
 
     @property
-    def running(self):
+    def running(self) -> int:
         """Runs that still learn."""
         return int(np.count_nonzero(self.progress.status == loop.RUNNING))
 
-    def record_weights(self):
+    def record_weights(self) -> None:
         """Append the present weights of every network to its history."""
         for position, history in enumerate(self.history):
             history.append(self.layout.get(self.weights, position))
 
-    def finish(self, job, results, held_out):
+    def finish(self, job: Job, results: Results, held_out: Mapping[int, HeldOut]) -> None:
         """Hand every run's history over: the records after its end repeat its last state, or are NaN."""
         for position, seed_place in enumerate(self.seed_places):
             made, status = int(self.progress.epochs[position]), int(self.progress.status[position])
@@ -74,17 +86,24 @@ class Networks:
             results.put(self.rule, seed_place, status, made, losses, validation, weights)
 
 
+class HeldOut(Protocol):
+    """What measures the validation loss of one seed."""
+
+    def losses(self, weights: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """Losses along a history of (A, W, B)."""
+
+
 class _HeldOut:
     """Held-out sequences of one seed, the same for every rule."""
 
-    def __init__(self, job, seed_place):
+    def __init__(self, job: Job, seed_place: int) -> None:
         self._job = job
         shape = (job.validation_size, job.steps, job.sizes[2])
         drawn = random_stream(job.seeds[seed_place], "validation").standard_normal(shape)
         self._inputs = batch_first_to_last(drawn)
         self._targets = teacher_outputs(job.teacher, self._inputs, job.loss)
 
-    def losses(self, weights):
+    def losses(self, weights: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Mean loss on the held-out sequences along a history of (A, W, B); NaN where the weights are."""
         job = self._job
         place = layout.single_layout(*job.sizes)
@@ -103,11 +122,14 @@ class _HeldOut:
 class Block:
     """Networks that are trained together from one recorded epoch to the next."""
 
-    def __init__(self, job, members):
+    #: Epochs made at a time, at most.
+    largest_piece: int
+
+    def __init__(self, job: Job, members: list[Networks]) -> None:
         self.job = job
         self.members = members
 
-    def run(self, results, bar, stop):
+    def run(self, results: Results, bar: Any, stop: Stop) -> None:
         """Train to the end, or until the stop sign, and hand the histories to ``results``."""
         job = self.job
         for record, epoch in enumerate(job.records):
@@ -129,11 +151,15 @@ class Block:
         for member in self.members:
             member.finish(job, results, held_out)
 
-    def held_out(self, seed_place):
+    def advance(self, count: int, learn: bool, record: Any) -> None:
+        """Make ``count`` epochs; the first one's loss goes to ``record`` unless that is None."""
+        raise NotImplementedError
+
+    def held_out(self, seed_place: int) -> HeldOut:
         """What measures the validation loss of one seed."""
         return _HeldOut(self.job, seed_place)
 
-    def _pieces(self, ahead):
+    def _pieces(self, ahead: int) -> list[int]:
         """How many epochs to make at a time; the last record makes none, but its loss is computed."""
         largest = self.largest_piece
         return [min(largest, ahead - done) for done in range(0, ahead, largest)] or [0]
@@ -142,7 +168,7 @@ class Block:
 class _ExpectedBlock(Block):
     """One rule, up to eight seeds."""
 
-    def __init__(self, job, rule, seed_places):
+    def __init__(self, job: Job, rule: int, seed_places: Sequence[int]) -> None:
         place = layout.layout_for(*job.sizes)
         n_out, n_hidden, n_in = job.sizes
         self.largest_piece = _epochs_at_once(4 * place.networks * job.steps * n_hidden**2 * (n_out + n_in))
@@ -152,7 +178,7 @@ class _ExpectedBlock(Block):
         self._weights = loss_weights(job.loss, job.steps)
         self._work = recursion.work_space(member.weights, member.carrier, job.steps)
 
-    def advance(self, count, learn, record):
+    def advance(self, count: int, learn: bool, record: Any) -> None:
         (member,) = self.members
         if not member.running:
             return
@@ -167,7 +193,7 @@ class _ExpectedBlock(Block):
 class _SampledBlock(Block):
     """One seed, several rules on the same batches."""
 
-    def __init__(self, job, seed_place, rules):
+    def __init__(self, job: Job, seed_place: int, rules: Sequence[int]) -> None:
         place = layout.single_layout(*job.sizes)
         super().__init__(job, [Networks(job, place, rule, [seed_place]) for rule in rules])
         steps, (_, n_hidden, n_in), loss_kind = job.steps, job.sizes, ("final", "sequence").index(job.loss)
@@ -190,7 +216,7 @@ class _SampledBlock(Block):
         self._inputs = np.zeros((self.largest_piece, steps, n_in, self._batch))
         self._targets = np.empty((self.largest_piece, 1 if job.loss == "final" else steps, teacher.n_out, self._batch))
 
-    def _draw(self, count):
+    def _draw(self, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
         inputs = self._inputs[:count]
         if self._batch == self._samples:
             self._rng.standard_normal(out=inputs)
@@ -199,7 +225,7 @@ class _SampledBlock(Block):
         loop.teacher_targets(self._teacher, inputs, self._teacher_hidden, self._targets[:count])
         return inputs, self._targets[:count]
 
-    def advance(self, count, learn, record):
+    def advance(self, count: int, learn: bool, record: Any) -> None:
         inputs, targets = self._draw(max(count, 1))
         for member, work in zip(self.members, self._work, strict=True):
             if member.running:
@@ -211,7 +237,7 @@ class _SampledBlock(Block):
                     member.losses[record] = member.loss
 
 
-def expected_blocks(job):
+def expected_blocks(job: Job) -> list[Later]:
     """Blocks of a job with expected updates, built one after another as threads take them up."""
     together = layout.layout_for(*job.sizes).networks
     places = range(len(job.seeds))
@@ -219,7 +245,7 @@ def expected_blocks(job):
     return [Later(_ExpectedBlock, job, rule, group) for rule in range(len(job.rules)) for group in groups]
 
 
-def sampled_blocks(job, threads):
+def sampled_blocks(job: Job, threads: int) -> list[Later]:
     """Blocks of a job with sampled updates: rules share a block, and its batches, unless threads would stay idle."""
     parts = min(len(job.rules), -(-threads // len(job.seeds)))
     rules = [list(range(part, len(job.rules), parts)) for part in range(parts)]
@@ -229,10 +255,10 @@ def sampled_blocks(job, threads):
 class Later:
     """A block that allocates its memory when it runs."""
 
-    def __init__(self, kind, *arguments):
+    def __init__(self, kind: Callable[..., Block], *arguments: Any) -> None:
         self._kind, self._arguments = kind, arguments
 
-    def run(self, results, bar, stop):
+    def run(self, results: Results, bar: Any, stop: Stop) -> None:
         """Build the block and run it."""
         if not stop.is_set():
             self._kind(*self._arguments).run(results, bar, stop)

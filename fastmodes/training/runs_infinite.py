@@ -1,6 +1,10 @@
 """Runs of a training job with expected updates at infinitely many steps, one rule and one seed to a block."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,10 +16,15 @@ from ..kernels.updates.doubling import CHANGE_INPUT, CHANGE_READOUT, CHANGE_RECU
 from ..networks.network import LinearRNN
 from ..updates.infinite import CANCELLED, place_of, work_space
 from ..updates.loss import error_loss, power_loss
-from .runs import Block, Later, Networks
+from .runs import Block, HeldOut, Later, Networks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .settings import Job
 
 
-def _networks_on(m, job, rule, seed_place):
+def _networks_on(m: Any, job: Job, rule: int, seed_place: int) -> Networks:
     """One network whose weights, gradient and optimiser work on the matrices of the work space."""
     member = Networks(job, layout.single_layout(*job.sizes), rule, [seed_place])
     member.weights = Network(*(place_of(m, code) for code in (READOUT, RECURRENT, INPUT)))
@@ -28,14 +37,14 @@ def _networks_on(m, job, rule, seed_place):
 class _Limit:
     """In place of held-out sequences: the expected loss itself."""
 
-    def __init__(self, teacher):
+    def __init__(self, teacher: LinearRNN) -> None:
         self._teacher = teacher
 
-    def losses(self, weights):
+    def losses(self, weights: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Expected loss along a history of (A, W, B); NaN where the weights are."""
         return np.array([self._loss(matrices) for matrices in zip(*weights, strict=True)])
 
-    def _loss(self, matrices):
+    def _loss(self, matrices: tuple[NDArray[Any], ...]) -> float:
         if not all(np.isfinite(matrix).all() for matrix in matrices):
             return math.nan
         return error_loss(LinearRNN(*matrices), self._teacher, math.inf)
@@ -46,13 +55,13 @@ class _InfiniteBlock(Block):
 
     largest_piece = 256
 
-    def __init__(self, job, rule_place, seed_place):
+    def __init__(self, job: Job, rule_place: int, seed_place: int) -> None:
         rule, student = job.rules[rule_place], job.students[seed_place]
         self._work = work_space(rule, student, job.teacher, job.feedback(rule, seed_place))
         super().__init__(job, [_networks_on(self._work, job, rule_place, seed_place)])
         self._teacher_loss = power_loss(job.teacher, math.inf)
 
-    def advance(self, count, learn, record):
+    def advance(self, count: int, learn: bool, record: Any) -> None:
         """``count`` epochs of learning."""
         (member,) = self.members
         if not member.running:
@@ -69,11 +78,11 @@ class _InfiniteBlock(Block):
                 loss if loss > CANCELLED * self._teacher_loss else error_loss(before, self.job.teacher, math.inf)
             )
 
-    def held_out(self, seed_place):
+    def held_out(self, seed_place: int) -> HeldOut:
         """The limit has nothing to hold out."""
         return _Limit(self.job.teacher)
 
 
-def infinite_blocks(job):
+def infinite_blocks(job: Job) -> list[Later]:
     """Blocks of a job at infinitely many steps."""
     return [Later(_InfiniteBlock, job, rule, seed) for rule in range(len(job.rules)) for seed in range(len(job.seeds))]

@@ -1,11 +1,14 @@
 """What defines a training job: its parameters, checked, before anything is computed."""
 
+from __future__ import annotations
+
 import collections
 import dataclasses
 import math
 import numbers
+from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,12 +16,18 @@ from ..kernels.training import loop as training
 from ..kernels.training import optimizers
 from ..networks.network import LinearRNN, check_network, check_pair, random_feedback, random_student
 from ..rule_codes import unit_decay
-from ..rules import check_rules
+from ..rules import LearningRule, check_rules
 from ..updates.feedback import MOST_SEEDS, check_each_feedback
 from ..updates.infinite import spectral_radius
 from ..validation import check_integer, check_memory, check_sequence, check_steps, shown
 from .optimizers import complete_optimizer, in_kernel
 from .parameters import TRAIN, check_parameters
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from .optimizers import Optimizer
+    from .parameters import LossName, Seeds, UpdatesName
 
 #: Sequences of a batch where none is asked for.
 _BATCH_SIZE = 32
@@ -28,35 +37,35 @@ _BATCH_SIZE = 32
 class Job:
     """Everything that defines a training job, checked."""
 
-    rules: tuple
+    rules: tuple[LearningRule, ...]
     teacher: LinearRNN
-    seeds: tuple
+    seeds: tuple[int, ...]
     epochs: int
     steps: int
-    updates: str
+    updates: UpdatesName
     batch_size: int
     optimizer: optimizers.Optimizer
-    loss: str
-    records: np.ndarray
+    loss: LossName
+    records: NDArray[np.int64]
     limits: training.Limits
     validation_size: int
-    students: tuple
-    feedbacks: tuple
+    students: tuple[LinearRNN, ...]
+    feedbacks: tuple[NDArray[np.float64], ...]
     keep_weights: bool
     configuration: dict[str, Any]
 
     @property
-    def sizes(self):
+    def sizes(self) -> tuple[int, int, int]:
         """(n_out, n_hidden, n_in)."""
         student = self.students[0]
         return student.n_out, student.n_hidden, student.n_in
 
-    def feedback(self, rule, place):
+    def feedback(self, rule: LearningRule, place: int) -> NDArray[np.float64] | None:
         """R of one rule and seed, or None."""
         return self.feedbacks[place] if rule.reads_feedback else None
 
 
-def check_seeds(seeds):
+def check_seeds(seeds: Seeds) -> tuple[int, ...]:
     """A number of seeds, from 0 on, or a sequence of seeds, as a tuple of distinct whole numbers.
 
     Raises
@@ -65,12 +74,12 @@ def check_seeds(seeds):
         If there is none, one is no whole number >= 0, or two are equal.
     """
     if isinstance(seeds, numbers.Integral) and not isinstance(seeds, bool):
-        if not 1 <= seeds <= MOST_SEEDS:
+        if not 1 <= int(seeds) <= MOST_SEEDS:
             raise ValueError(
                 f"seeds must be a count from 1 to {MOST_SEEDS} (8 means 0 to 7), or a list of distinct whole numbers "
                 f">= 0 (one seed: [8]); got {shown(seeds)}"
             )
-        return tuple(range(seeds))
+        return tuple(range(int(seeds)))
     listed = check_sequence("seeds", seeds, "distinct whole numbers >= 0", MOST_SEEDS)
     checked = [check_integer("seeds", seed, 0, 2**63 - 1) for seed in listed]
     seed, count = collections.Counter(checked).most_common(1)[0]
@@ -79,7 +88,7 @@ def check_seeds(seeds):
     return tuple(checked)
 
 
-def check_stable_teacher(teacher):
+def check_stable_teacher(teacher: LinearRNN) -> None:
     """Check that the expected loss has a limit for infinitely many steps.
 
     Raises
@@ -92,7 +101,7 @@ def check_stable_teacher(teacher):
         raise ValueError(f"teacher must have a spectral radius below 1 for infinitely many steps; got {radius:.17g}")
 
 
-def check_hidden(hidden, students):
+def check_hidden(hidden: int | None, students: LinearRNN | Sequence[LinearRNN] | None) -> int:
     """Hidden units: those asked for, or those of the students given.
 
     Raises
@@ -101,14 +110,21 @@ def check_hidden(hidden, students):
         If neither is given, or the first student is no LinearRNN.
     """
     if hidden is not None:
-        return TRAIN["hidden"].check("hidden", hidden)
+        units: int = TRAIN["hidden"].check("hidden", hidden)
+        return units
     if students is None:
         raise TypeError("hidden must be a whole number from 1 to 100000 unless students are given; got None")
     first = students if isinstance(students, LinearRNN) else next(iter(students), None)
     return check_network("students", first).n_hidden
 
 
-def check_students(students, teacher, hidden, seeds, init_scale):
+def check_students(
+    students: LinearRNN | Sequence[LinearRNN] | None,
+    teacher: LinearRNN,
+    hidden: int,
+    seeds: Sequence[int],
+    init_scale: float,
+) -> list[LinearRNN]:
     """The initial students, one for each seed: the one or those given, or random ones.
 
     Raises
@@ -129,7 +145,13 @@ def check_students(students, teacher, hidden, seeds, init_scale):
     return listed
 
 
-def check_feedbacks(feedbacks, rules, students, seeds, feedback_scale):
+def check_feedbacks(
+    feedbacks: ArrayLike | Sequence[ArrayLike] | None,
+    rules: Sequence[LearningRule],
+    students: Sequence[LinearRNN],
+    seeds: Sequence[int],
+    feedback_scale: float,
+) -> list[NDArray[np.float64]]:
     """R of each seed: the one or those given, or random ones.
 
     Raises
@@ -143,11 +165,21 @@ def check_feedbacks(feedbacks, rules, students, seeds, feedback_scale):
     return check_each_feedback(feedbacks, len(seeds), "seeds", first.n_out, first.n_hidden)
 
 
-def _matrices(network):
+def _matrices(network: LinearRNN) -> dict[str, Any]:
     return {field.name: getattr(network, field.name).tolist() for field in dataclasses.fields(network)}
 
 
-def _bytes_needed(rules, teacher, hidden, seeds, records, steps, batch, validation_size, keep_weights):
+def _bytes_needed(
+    rules: int,
+    teacher: LinearRNN,
+    hidden: int,
+    seeds: int,
+    records: int,
+    steps: int,
+    batch: int,
+    validation_size: int,
+    keep_weights: bool,
+) -> float:
     """What a job holds at the very least: students, one run's history and its eigenvectors, sequences, results."""
     around = teacher.n_out + teacher.n_in
     weights = hidden * (hidden + around)
@@ -157,7 +189,7 @@ def _bytes_needed(rules, teacher, hidden, seeds, records, steps, batch, validati
     return 8.0 * (seeds * weights + history + sequences + results)
 
 
-def check_job(given) -> Job:
+def check_job(given: dict[str, Any]) -> Job:
     """Check the parameters of :func:`fastmodes.train`: each by itself, then those that depend on each other.
 
     Parameters
@@ -204,7 +236,7 @@ def check_job(given) -> Job:
     )  # fmt: skip
 
 
-def _check_updates(values):
+def _check_updates(values: SimpleNamespace) -> None:
     """Steps and batch of sampled or expected updates; the batch's default is filled in."""
     expected = values.updates == "expected"
     check_steps("steps", values.steps, infinite=expected)
@@ -216,7 +248,7 @@ def _check_updates(values):
     values.batch_size = _BATCH_SIZE if values.batch_size is None else values.batch_size
 
 
-def _check_room(rules, values):
+def _check_room(rules: Sequence[LearningRule], values: SimpleNamespace) -> None:
     batch = values.batch_size if values.updates == "sampled" else 1
     timed = 1 if values.steps == math.inf else values.steps
     needed = _bytes_needed(
@@ -229,7 +261,7 @@ def _check_room(rules, values):
     )  # fmt: skip
 
 
-def _configuration(rules, values, optimizer) -> dict[str, Any]:
+def _configuration(rules: Sequence[LearningRule], values: SimpleNamespace, optimizer: Optimizer) -> dict[str, Any]:
     """Every stored parameter by name, in values that JSON has."""
     stored = {name: getattr(values, name) for name, parameter in TRAIN.items() if parameter.stored}
     return stored | {

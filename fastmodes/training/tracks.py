@@ -12,7 +12,12 @@ and exchange them. Where a step is not decided (two eigenvalues have come togeth
 records), the nearest eigenvalues are paired, so that w at least stays continuous, and the step is reported as doubtful.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 #: Largest distance of a pair's score from 1 that still decides.
 _DECIDED = 0.5
@@ -20,7 +25,9 @@ _DECIDED = 0.5
 _DECIDED_CROSSING = 0.05
 
 
-def follow(values, vectors, inverses):
+def follow(
+    values: NDArray[Any], vectors: NDArray[Any], inverses: NDArray[Any]
+) -> tuple[NDArray[np.intp], NDArray[np.bool]]:
     """Follow every eigenvector from the last epoch back to the first.
 
     Parameters
@@ -55,33 +62,42 @@ def follow(values, vectors, inverses):
     return order, doubtful
 
 
-def _best_pairs(score):
+def _best_pairs(score: NDArray[Any]) -> NDArray[np.intp]:
     """A column for every row of a score matrix: each row's best where that is one to one, or the best in sum."""
-    best = np.argmax(score, axis=1)
+    best: NDArray[np.intp] = np.argmax(score, axis=1)
     if len(set(best.tolist())) == len(best):
         return best
     return _assignment(-np.clip(np.nan_to_num(score), -1.0, 1.0))
 
 
-def _assignment(costs):
+def _assignment(costs: NDArray[Any]) -> NDArray[np.intp]:
     """A column for every row, the cheapest in sum."""
     from scipy.optimize import linear_sum_assignment
 
-    return linear_sum_assignment(costs)[1]
+    columns: NDArray[np.intp] = linear_sum_assignment(costs)[1]
+    return columns
 
 
-def _change_places(later, earlier):
+def _change_places(later: NDArray[Any], earlier: NDArray[Any]) -> NDArray[np.bool]:
     """Whether each number's rank among the others differs between two epochs."""
     signs = [np.sign(numbers[:, np.newaxis] - numbers) for numbers in (later, earlier)]
-    return (signs[0] != signs[1]).any(axis=1)
+    differs: NDArray[np.bool] = (signs[0] != signs[1]).any(axis=1)
+    return differs
 
 
-def _nearest(later, values, places):
+def _nearest(later: NDArray[Any], values: NDArray[Any], places: NDArray[np.intp]) -> NDArray[np.intp]:
     """The same places, given out so that eigenvalues move as little as possible."""
-    return places[_assignment(np.abs(later[:, np.newaxis] - values[places]))]
+    nearest: NDArray[np.intp] = places[_assignment(np.abs(later[:, np.newaxis] - values[places]))]
+    return nearest
 
 
-def follow_phases(values, vectors, inverses, last_entries, teacher_entries):
+def follow_phases(
+    values: NDArray[Any],
+    vectors: NDArray[Any],
+    inverses: NDArray[Any],
+    last_entries: NDArray[Any],
+    teacher_entries: NDArray[Any],
+) -> None:
     """Fix the free phase of every followed eigenvector, in place.
 
     At the last epoch it gives the entries ``last_entries`` (mode,) the signs of the teacher's; before, each vector
@@ -108,7 +124,7 @@ def follow_phases(values, vectors, inverses, last_entries, teacher_entries):
         inverses[epoch] /= phase[:, np.newaxis]
 
 
-def _phase(numbers, values):
+def _phase(numbers: NDArray[Any], values: NDArray[Any]) -> NDArray[Any]:
     """Phase of each number, 1 for zero; only the sign of the real part where the eigenvalue is real."""
     numbers = np.where(values.imag == 0, numbers.real, numbers)
     size = np.abs(numbers)

@@ -1,7 +1,11 @@
 """Train students under every rule, over seeds, into one labelled dataset."""
 
+from __future__ import annotations
+
 import math
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -13,34 +17,41 @@ from .runs import expected_blocks, sampled_blocks
 from .runs_infinite import infinite_blocks
 from .settings import check_job
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from ..networks.network import LinearRNN
+    from .optimizers import Optimizer
+    from .parameters import LossName, OptimizerWord, Rules, Seeds, UpdatesName
+
 
 def train(
-    rules,
-    teacher,
+    rules: Rules,
+    teacher: LinearRNN,
     *,
-    hidden=None,
-    seeds,
-    epochs,
-    learning_rate=None,
-    steps,
-    updates="sampled",
-    batch_size=None,
-    optimizer="sgd",
-    clip_norm=None,
-    loss="final",
-    init_scale=0.1,
-    feedback_scale=1.0,
-    record_every=None,
-    stop_loss=None,
-    divergence_loss=1e6,
-    validation_size=128,
-    adam_betas=(0.9, 0.999),
-    adam_epsilon=1e-8,
-    students=None,
-    feedbacks=None,
-    keep_weights=False,
-    threads=None,
-    progress=True,
+    hidden: int | None = None,
+    seeds: Seeds,
+    epochs: int,
+    learning_rate: float | None = None,
+    steps: float,
+    updates: UpdatesName = "sampled",
+    batch_size: int | None = None,
+    optimizer: OptimizerWord | Optimizer = "sgd",
+    clip_norm: float | None = None,
+    loss: LossName = "final",
+    init_scale: float = 0.1,
+    feedback_scale: float = 1.0,
+    record_every: int | None = None,
+    stop_loss: float | None = None,
+    divergence_loss: float = 1e6,
+    validation_size: int = 128,
+    adam_betas: tuple[float, float] = (0.9, 0.999),
+    adam_epsilon: float = 1e-8,
+    students: LinearRNN | Sequence[LinearRNN] | None = None,
+    feedbacks: ArrayLike | Sequence[ArrayLike] | None = None,
+    keep_weights: bool = False,
+    threads: int | None = None,
+    progress: bool = True,
 ) -> xr.Dataset:
     """Train students from random weights against a teacher, every rule from every seed.
 

@@ -1,14 +1,16 @@
 """The job "expected": exact expected updates of random students, as norms and as their agreement with the gradient."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import xarray as xr
 
 from ...networks.network import random_feedback, random_student
 from ...rules import bptt
-from ...updates.one import expected_update
+from ...updates.one import Update, expected_update
 from ..plan.parameters import FIXED, Count, NotNegative, Seed, Steps, TeacherParameters, rule_of, teacher_of
+from ..plan.points import Points
 from .registry import Job, register
 
 VARIABLES = ("loss", "update_readout_norm", "update_recurrent_norm", "update_input_norm", "gradient_cosine")
@@ -25,7 +27,7 @@ class ExpectedParameters(TeacherParameters):
     feedback_scale: NotNegative = 1.0
 
 
-def compute(points):
+def compute(points: Points) -> xr.Dataset:
     """Loss, Frobenius norms of Delta A, W, B, and the cosine between the whole update and BPTT's, at every point."""
     results = np.empty((points.size, len(VARIABLES)))
     shared = [name for name in ExpectedParameters.model_fields if name not in ("rule", "decay", "horizon")]
@@ -46,15 +48,15 @@ def compute(points):
     return xr.Dataset({name: ("point", results[:, i]) for i, name in enumerate(VARIABLES)})
 
 
-def _cosine(one, other):
-    one, other = (np.concatenate([part.ravel() for part in update[1:]]) for update in (one, other))
-    size = np.linalg.norm(one) * np.linalg.norm(other)
-    return float(one @ other / size) if size > 0 else np.nan
+def _cosine(one: Update, other: Update) -> float:
+    first, second = (np.concatenate([part.ravel() for part in update[1:]]) for update in (one, other))
+    size = np.linalg.norm(first) * np.linalg.norm(second)
+    return float(first @ second / size) if size > 0 else np.nan
 
 
-def _seconds(parameters):
+def _seconds(parameters: Mapping[str, Any]) -> float:
     steps, n = min(float(parameters["steps"]), 1e4), parameters["hidden"]
-    return 1e-3 + 3e-9 * steps * n * n * (n + 2 * len(parameters["teacher_recurrent"]))
+    return float(1e-3 + 3e-9 * steps * n * n * (n + 2 * len(parameters["teacher_recurrent"])))
 
 
 register(Job("expected", ExpectedParameters, VARIABLES, compute, _seconds, lambda parameters: len(VARIABLES)))

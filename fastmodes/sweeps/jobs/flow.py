@@ -1,12 +1,15 @@
 """The job "flow": :func:`fastmodes.flow` from every point of a grid."""
 
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
 
 from ...networks.network import Modes
+from ...rules import LearningRule
 from ..plan.parameters import FIXED, Count, Inside, Number, Numbers, Positive, RuleParameters
+from ..plan.points import Piece, Points
 from .registry import Job, register
 
 VARIABLES = ("w", "a", "b", "loss", "status", "time_reached", "evaluations")
@@ -27,11 +30,12 @@ class FlowParameters(RuleParameters):
     step_limit: Annotated[Count, FIXED] = 100_000
 
 
-def compute(points):
+def compute(points: Points) -> xr.Dataset:
     """Integrate all points of a rule by one call."""
     from ...modes.flow import flow
 
-    results, coords = {}, {}
+    results: dict[str, xr.Variable] = {}
+    coords: dict[str, xr.Variable] = {}
     options = {name: points.fixed[name] for name in ("rtol", "atol", "step_limit")}
     for values, piece in points.groups("rule"):
         column = columns(points, piece)
@@ -62,14 +66,14 @@ def compute(points):
     return xr.Dataset(results, coords={name: c for name, c in coords.items() if name in used})
 
 
-def columns(points, piece):
+def columns(points: Points, piece: Piece) -> Callable[[str], Any]:
     """Values of a parameter at a piece's points: a DataArray on dim ``point`` where it varies, else a number or None.
 
     The teacher's eigenvalue is always an array, so that the results have the dim.
     """
     size = len(np.arange(points.size)[piece])
 
-    def column(name):
+    def column(name: str) -> Any:
         values = points.values(name)
         if name == "teacher_recurrent":
             values = np.broadcast_to(values, points.size)
@@ -80,7 +84,7 @@ def columns(points, piece):
     return column
 
 
-def replaced(rule, column):
+def replaced(rule: LearningRule, column: Callable[[str], Any]) -> dict[str, Any]:
     """``decay`` and ``horizon`` of the points, for a rule that has such: it keeps its own otherwise."""
     return {
         "decay": column("decay") if rule.propagator == "scalar" else None,
@@ -88,10 +92,10 @@ def replaced(rule, column):
     }
 
 
-def _seconds(parameters):
+def _seconds(parameters: Mapping[str, Any]) -> float:
     """A microsecond, and more near the unit circle, at long times and at tight tolerances."""
     stiff = 1.0 / max(1.0 - abs(parameters["teacher_recurrent"]), 1e-3)
-    return 1e-6 * (1.0 + 0.02 * parameters["times"][-1]) ** 0.5 * parameters["rtol"] ** -0.05 * stiff**0.25
+    return float(1e-6 * (1.0 + 0.02 * parameters["times"][-1]) ** 0.5 * parameters["rtol"] ** -0.05 * stiff**0.25)
 
 
 register(Job("flow", FlowParameters, VARIABLES, compute, _seconds, lambda p: 3 + 4 * len(p["times"])))

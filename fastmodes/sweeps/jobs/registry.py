@@ -6,10 +6,14 @@ dim ``point``. It computes the whole piece at once and never depends on where th
 
 import dataclasses
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import xarray as xr
 
 from ...validation import check_choice
 from ..plan.parameters import Parameters
+from ..plan.points import Points
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,23 +42,23 @@ class Job:
     name: str
     parameters: type[Parameters]
     variables: tuple[str, ...]
-    compute: Callable
-    seconds: Callable
-    numbers: Callable
-    shorten: Callable = lambda parameters: ({}, 1.0)
+    compute: Callable[[Points], xr.Dataset]
+    seconds: Callable[[Mapping[str, Any]], float]
+    numbers: Callable[[Mapping[str, Any]], int]
+    shorten: Callable[[Mapping[str, Any]], tuple[dict[str, Any], float]] = lambda parameters: ({}, 1.0)
 
 
 #: Every job by name; :func:`register` adds one.
 JOBS: dict[str, Job] = {}
 
 
-def register(job):
+def register(job: Job) -> Job:
     """Add a job to the table; return it."""
     JOBS[job.name] = job
     return job
 
 
-def find(name) -> Job:
+def find(name: str) -> Job:
     """The job called ``name``.
 
     Raises

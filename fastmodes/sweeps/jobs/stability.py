@@ -6,6 +6,7 @@ import xarray as xr
 from ...files.schema import flag_attributes
 from ...rule_codes import kernel_rule
 from ..plan.parameters import Inside, Number, RuleParameters
+from ..plan.points import Points
 from .flow import columns, replaced
 from .registry import Job, register
 
@@ -21,7 +22,7 @@ class StabilityParameters(RuleParameters):
     feedback: Number = 1.0
 
 
-def compute(points):
+def compute(points: Points) -> xr.Dataset:
     """Evaluate all points of a rule by one call of the kernel."""
     from ...kernels.modes.stability import KINDS, optimal_stability
     from ...modes.update import rule_grid

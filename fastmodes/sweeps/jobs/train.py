@@ -1,12 +1,18 @@
 """The job "train": :func:`fastmodes.train` at every point of a grid."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 from pydantic import create_model
 
+from ...rules import LearningRule
 from ...training.parameters import TRAIN
 from ...training.train import train
 from ..plan.parameters import Seed, TeacherParameters, fields_of, rule_of, teacher_of
+from ..plan.points import Piece, Points
 from .registry import Job, register
 
 VARIABLES = (
@@ -29,7 +35,7 @@ TrainParameters = create_model(
 )
 
 
-def compute(points):
+def compute(points: Points) -> xr.Dataset:
     """Train at every point; points that share all but rule and seed are trained by one call."""
     shared = [name for name in TrainParameters.model_fields if name not in ("rule", "seed")]
     sizes = {"unit": points.largest("hidden"), "mode": points.largest("teacher_recurrent", key=len)}
@@ -46,10 +52,10 @@ def compute(points):
     return collected.dataset()
 
 
-def _rectangles(points, piece):
+def _rectangles(points: Points, piece: Piece) -> Iterator[tuple[list[LearningRule], list[int], NDArray[np.int64]]]:
     """A piece as calls: rules, seeds, and the points' positions (rule, seed); one call if all pairs are there."""
     places = np.arange(points.size)[piece]
-    rules = {}
+    rules: dict[LearningRule, NDArray[np.int64]] = {}
     for values, positions in points.groups("rule"):
         inside = np.intersect1d(np.arange(points.size)[positions], places)
         if len(inside):
@@ -64,11 +70,13 @@ def _rectangles(points, piece):
 class Collected:
     """Results of several calls on one row of points; axes shorter than the plan's longest are filled up with NaN."""
 
-    def __init__(self, points, sizes):
+    def __init__(self, points: Points, sizes: Mapping[Any, int]) -> None:
         self.points, self.sizes = points, sizes
-        self.arrays, self.variables, self.coords = {}, {}, {}
+        self.arrays: dict[str, NDArray[Any]] = {}
+        self.variables: dict[str, tuple[tuple[Any, ...], dict[Any, Any]]] = {}
+        self.coords: dict[Any, xr.Variable] = {}
 
-    def put(self, places, trained):
+    def put(self, places: NDArray[np.int64], trained: xr.Dataset) -> None:
         """Take the results of one call; ``places`` (rule, seed) are its points."""
         for name in self.points.plan.record:
             variable = trained.variables[name]
@@ -81,14 +89,14 @@ class Collected:
                 missing = np.nan if values.dtype.kind == "f" else -1
                 self.arrays[name] = np.full((self.points.size, *shape), missing, values.dtype)
                 self.variables[name] = extra, variable.attrs
-            inner = tuple(slice(0, trained.sizes[dim]) for dim in extra)
+            inner: tuple[Any, ...] = tuple(slice(0, trained.sizes[dim]) for dim in extra)
             self.arrays[name][(places, *inner)] = values
         if not self.coords:
             self.coords = {"epoch": trained["epoch"].variable.astype(np.int32)}
             if all(name in self.points.fixed for name in TeacherParameters.model_fields if "teacher" in name):
-                self.coords |= {k: c.variable for k, c in trained.coords.items() if k.startswith("teacher")}
+                self.coords |= {k: c.variable for k, c in trained.coords.items() if str(k).startswith("teacher")}
 
-    def dataset(self):
+    def dataset(self) -> xr.Dataset:
         """Everything on dim ``point``."""
         variables = {
             name: (("point", *extra), self.arrays[name], attributes)
@@ -99,21 +107,21 @@ class Collected:
         return xr.Dataset(variables, coords=numbered | {k: v for k, v in self.coords.items() if set(v.dims) & used})
 
 
-def _seconds(parameters):
+def _seconds(parameters: Mapping[str, Any]) -> float:
     """Rough cost of one point on one core, from the operations of its updates."""
     steps = min(float(parameters["steps"]), 100.0)
     n, ends = parameters["hidden"], 2 * len(parameters["teacher_recurrent"])
     batch = 1 if parameters["updates"] == "expected" else (parameters["batch_size"] or 32) / n
-    return 2e-3 + parameters["epochs"] * (2e-6 + 3e-10 * 6 * steps * batch * n * n * (n + ends))
+    return float(2e-3 + parameters["epochs"] * (2e-6 + 3e-10 * 6 * steps * batch * n * n * (n + ends)))
 
 
-def _numbers(parameters):
+def _numbers(parameters: Mapping[str, Any]) -> int:
     every = parameters["record_every"] or parameters["epochs"]
     records = 2 + parameters["epochs"] // every
-    return records * (8 + 5 * len(parameters["teacher_recurrent"]) + 6 * parameters["hidden"])
+    return int(records * (8 + 5 * len(parameters["teacher_recurrent"]) + 6 * parameters["hidden"]))
 
 
-def _shorten(fixed):
+def _shorten(fixed: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
     """A hundredth of the epochs where as many records remain."""
     epochs, every = fixed["epochs"], fixed["record_every"] or fixed["epochs"]
     for factor in (100, 50, 20, 10, 5, 2):

@@ -4,6 +4,7 @@ import difflib
 import functools
 import math
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +21,7 @@ from pydantic import (
     ValidationError,
 )
 
-from ...files.netcdf import local_path
+from ...files.paths import PathLike, local_path
 from ...validation import shown
 from .parameters import FIXED, Seed
 
@@ -45,10 +46,11 @@ class Range(_Strict):
     num: Annotated[int, Field(ge=1, le=LARGEST_AXIS)]
     scale: Literal["linear", "log"] = "linear"
 
-    def values(self):
+    def values(self) -> list[float]:
         """The values as a list of floats."""
         if self.scale == "linear":
-            return np.linspace(self.start, self.stop, self.num).tolist()
+            values: list[float] = np.linspace(self.start, self.stop, self.num).tolist()
+            return values
         if self.num == 1:
             return [self.start]
         low, high, last = math.log(self.start), math.log(self.stop), self.num - 1
@@ -56,7 +58,7 @@ class Range(_Strict):
         return [self.start, *inner, self.stop]
 
 
-def _check_range(value):
+def _check_range(value: Range) -> Range:
     if value.scale == "log" and not (value.start > 0 and value.stop > 0):
         raise ValueError(f"start and stop must be > 0 on a log scale; got {value.start} and {value.stop}")
     return value
@@ -68,19 +70,19 @@ class SeedRange(_Strict):
     first: Seed = 0
     count: Annotated[int, Field(ge=1, le=10**6)]
 
-    def values(self):
+    def values(self) -> list[int]:
         """The seeds as a list."""
         return list(range(self.first, self.first + self.count))
 
 
-def _plain_list(value):
+def _plain_list(value: Any) -> Any:
     """Arrays and tuples of the Python interface as lists."""
     if isinstance(value, np.ndarray):
         return value.tolist()
     return list(value) if isinstance(value, tuple | range) else value
 
 
-def _form(value):
+def _form(value: object) -> str:
     """Which way an axis or the seeds are written: a table, a number of seeds, or a list."""
     if isinstance(value, dict | BaseModel):
         return "table"
@@ -114,7 +116,7 @@ class Document(_Strict):
     zipped: dict[Name, Annotated[dict[Name, Axis], Field(min_length=1)]] = Field(default_factory=dict)
 
 
-def read_toml(path):
+def read_toml(path: PathLike) -> dict[str, Any]:
     """The tables of a TOML file.
 
     Raises
@@ -132,7 +134,7 @@ def read_toml(path):
     return parse_toml(content, Path(path).name)
 
 
-def parse_toml(content, name="plan"):
+def parse_toml(content: bytes | str, name: str = "plan") -> dict[str, Any]:
     """The tables of a TOML text given as bytes or string; raises PlanError as :func:`read_toml` does."""
     try:
         return tomllib.loads(content.decode("utf-8") if isinstance(content, bytes) else content)
@@ -144,7 +146,7 @@ def parse_toml(content, name="plan"):
         raise PlanError(f"{name}: not valid TOML: {error}") from None
 
 
-def check_document(mapping) -> Document:
+def check_document(mapping: dict[str, Any]) -> Document:
     """The structure of a plan: its keys, axes and seeds; parameters are checked against the job afterwards.
 
     Raises
@@ -161,18 +163,18 @@ def check_document(mapping) -> Document:
 
 
 @functools.cache
-def _list_adapter(model, name):
+def _list_adapter(model: type[BaseModel], name: str) -> TypeAdapter[list[Any]]:
     field = model.model_fields[name]
     kind = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     return TypeAdapter(list[kind], config=ConfigDict(strict=True, arbitrary_types_allowed=True))  # type: ignore[valid-type]
 
 
-def dump_values(model, name, values):
+def dump_values(model: type[BaseModel], name: str, values: list[Any]) -> Any:
     """Checked values of one parameter as plain JSON values, which :func:`check_values` takes back."""
     return _list_adapter(model, name).dump_python(values, mode="json")
 
 
-def check_values(model, name, values, place):
+def check_values(model: type[BaseModel], name: str, values: list[Any], place: str) -> list[Any]:
     """The values of one axis, each valid for the field ``name`` of ``model``.
 
     Raises
@@ -189,7 +191,9 @@ def check_values(model, name, values, place):
         raise PlanError(explain(error, place=place)) from None
 
 
-def explain(error, place="", known=(), missing=""):
+def explain(
+    error: ValidationError | RecursionError, place: str = "", known: Sequence[str] = (), missing: str = ""
+) -> str:
     """One line for every mistake pydantic found: key path, what is wrong, what was given, the near miss."""
     if isinstance(error, RecursionError):
         return f"{place or 'plan'}: nested too deeply"
@@ -212,7 +216,7 @@ def explain(error, place="", known=(), missing=""):
 _KEYS = (*Range.model_fields, *SeedRange.model_fields)
 
 
-def suggestion(name, known):
+def suggestion(name: str, known: Sequence[str]) -> str:
     """ " (did you mean 'x'?)", or what is known where nothing is near."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f" (did you mean {near[0]!r}?)" if near else f" (known: {', '.join(known)})" if known else ""

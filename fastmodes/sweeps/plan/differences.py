@@ -1,14 +1,21 @@
 """In what two plans differ, key by key."""
 
+from __future__ import annotations
+
 import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from ...validation import shown
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 #: More differences than this are counted only.
 _MOST_SHOWN = 5
 
 
-def differences(there, asked) -> str:
+def differences(there: Plan, asked: Plan) -> str:
     """What differs between the plan that is there and the one asked for, in one line.
 
     Parameters
@@ -20,7 +27,7 @@ def differences(there, asked) -> str:
     return ", ".join(found[:_MOST_SHOWN]) + more
 
 
-def _compare(one, other, path):
+def _compare(one: Any, other: Any, path: str) -> Iterator[str]:
     if isinstance(one, dict) and isinstance(other, dict):
         if list(one) != list(other) and sorted(one) == sorted(other):
             yield f"the order of {path} ({', '.join(one)} there, {', '.join(other)} asked for)"

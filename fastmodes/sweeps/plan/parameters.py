@@ -6,6 +6,7 @@ A field marked :data:`FIXED` is the same for the whole sweep (it shapes the resu
 import dataclasses
 import inspect
 import math
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -25,7 +26,7 @@ class _Fixed:
 FIXED = _Fixed()
 
 
-def checked_rule(value) -> LearningRule:
+def checked_rule(value: Any) -> LearningRule:
     """A learning rule from a text that :func:`fastmodes.parse_rule` reads, or a table of LearningRule's fields.
 
     Raises
@@ -41,7 +42,7 @@ def checked_rule(value) -> LearningRule:
         raise ValueError(str(error).replace("LearningRule.__init__() got", "a rule has")) from None
 
 
-def _rule_table(rule):
+def _rule_table(rule: LearningRule) -> dict[str, Any]:
     decay = list(rule.decay) if isinstance(rule.decay, tuple) else rule.decay
     table = {
         "name": rule.name, "feedback": rule.feedback, "propagator": rule.propagator,
@@ -51,12 +52,12 @@ def _rule_table(rule):
     return table if rule.sign_scale is None else table | {"sign_scale": rule.sign_scale}
 
 
-def _whole(value):
+def _whole(value: Any) -> Any:
     """Whole numbers may be written 3.0, as the ends of a range are."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _steps(value):
+def _steps(value: Any) -> Any:
     value = math.inf if value == "inf" else _whole(value)
     if value != math.inf and not (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10**9):
         raise ValueError('steps must be a whole number from 1 to 10**9, or "inf"')
@@ -78,7 +79,7 @@ Numbers = Annotated[list[Number], Field(min_length=1, max_length=100_000)]
 Inner = Annotated[list[Inside], Field(min_length=1, max_length=10_000)]
 
 
-def checked_optimizer(value):
+def checked_optimizer(value: Any) -> Any:
     """An optimiser as a word, or a table of its name and numbers; the learning rate is a parameter of its own.
 
     Raises
@@ -109,17 +110,17 @@ OptimizerChoice = Annotated[
 ]  # fmt: skip
 
 
-def _whole_numbers(kind):
+def _whole_numbers(kind: settings.Whole) -> Any:
     return Annotated[int, BeforeValidator(_whole), Field(ge=kind.low, le=kind.high)]
 
 
-def _real_numbers(kind):
+def _real_numbers(kind: settings.Real) -> Any:
     bounds = {"ge": kind.low, "le": kind.high, "gt": kind.above}
-    given = {key: bound for key, bound in bounds.items() if bound is not None and math.isfinite(bound)}
+    given: dict[str, Any] = {key: bound for key, bound in bounds.items() if bound is not None and math.isfinite(bound)}
     return Annotated[float, Field(allow_inf_nan=False, **given)]
 
 
-_TYPES = {
+_TYPES: dict[type, Callable[[Any], Any]] = {
     settings.Whole: _whole_numbers,
     settings.Real: _real_numbers,
     settings.Choice: lambda kind: Literal[kind.words],
@@ -129,9 +130,9 @@ _TYPES = {
 }
 
 
-def fields_of(parameters) -> dict[str, Any]:
+def fields_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a pydantic model, type and default, for those of ``train``'s parameters that a sweep takes."""
-    fields = {}
+    fields: dict[str, Any] = {}
     for name, parameter in parameters.items():
         if parameter.sweep:
             annotation: Any = _TYPES[type(parameter.kind)](parameter.kind)
@@ -156,13 +157,13 @@ class RuleParameters(Parameters):
     horizon: Count | None = None
 
 
-def rule_of(values) -> LearningRule:
+def rule_of(values: Mapping[str, Any]) -> LearningRule:
     """The learning rule of one group of points: its ``rule`` with ``decay`` and ``horizon`` replaced where given.
 
     A decay applies to rules with a scalar propagator, a horizon to rules that have a finite one; the others keep
     their one value along that axis.
     """
-    rule = values["rule"]
+    rule: LearningRule = values["rule"]
     decay, horizon = values.get("decay"), values.get("horizon")
     return dataclasses.replace(
         rule,
@@ -187,7 +188,7 @@ class TeacherParameters(RuleParameters):
     teacher_seed: Seed = 0
 
 
-def teacher_of(values) -> LinearRNN:
+def teacher_of(values: Mapping[str, Any]) -> LinearRNN:
     """The teacher of one group of points."""
     eigenvalues, readout, inputs = (values[f"teacher_{part}"] for part in ("recurrent", "readout", "input"))
     if max(np.ndim(readout), np.ndim(inputs)) < 2:

@@ -1,18 +1,25 @@
 """A sweep as a value: what to compute, on which grid, in which blocks. Nothing here depends on the machine."""
 
+from __future__ import annotations
+
 import copy
 import functools
 import hashlib
 import importlib
 import json
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from ...files.paths import PathLike
+from ...rules import LearningRule
+from ...training.optimizers import Optimizer
 from ..jobs import registry as jobs
-from .config import PlanError, check_document, check_values, dump_values, explain, read_toml, suggestion
-from .parameters import LearningRule, Optimizer
+from .config import Document, PlanError, check_document, check_values, dump_values, explain, read_toml, suggestion
 from .points import Points, item
 
 #: A block holds about one second of work of one core, and at most so many points and bytes.
@@ -23,21 +30,21 @@ LARGEST_GRID, MOST_BLOCKS = 10**12, 10**6
 class Dimension:
     """One dim of the grid: a name, a size, and the parameters that vary along it."""
 
-    def __init__(self, name, columns):
+    def __init__(self, name: str, columns: dict[str, list[Any]]) -> None:
         self.name = name
         self.columns = columns
         self.size = len(next(iter(columns.values())))
 
-        self._arrays = {}
+        self._arrays: dict[str, NDArray[Any]] = {}
 
-    def array(self, parameter):
+    def array(self, parameter: str) -> NDArray[Any]:
         """Values of one parameter along the dim: float64, int64 or object array."""
         if parameter not in self._arrays:
             self._arrays[parameter] = _column_array(self.columns[parameter])
         return self._arrays[parameter]
 
 
-def _column_array(values):
+def _column_array(values: list[Any]) -> NDArray[Any]:
     if all(isinstance(value, float) for value in values):
         return np.array(values)
     if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
@@ -72,7 +79,7 @@ class Plan:
     (20, 1)
     """
 
-    def __init__(self, document):
+    def __init__(self, document: dict[str, Any]) -> None:
         checked = check_document(document)
         try:
             self.job = jobs.find(checked.job)
@@ -80,7 +87,7 @@ class Plan:
             raise PlanError(str(error)) from None
         self.title = checked.title or f"fastmodes sweep: {self.job.name}"
         self.record = self._checked_record(checked.record)
-        written = [(name, {name: axis}) for name, axis in checked.axes.items()]
+        written: list[tuple[str, dict[str, Any]]] = [(name, {name: axis}) for name, axis in checked.axes.items()]
         written += list(checked.zipped.items())
         if checked.seeds is not None:
             written.append(("seed", {"seed": checked.seeds}))
@@ -98,24 +105,24 @@ class Plan:
         self.sha256 = hashlib.sha256(self.canonical.encode()).hexdigest()
 
     @classmethod
-    def from_toml(cls, path):
+    def from_toml(cls, path: PathLike) -> Plan:
         """The plan in a TOML file; raises PlanError (a ValueError) or OSError."""
         return cls(read_toml(path))
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[[str, str], Plan], tuple[str, str]]:
         return rebuild, (self.job.compute.__module__, self.canonical)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         grid = " x ".join(f"{d.name} {d.size}" for d in self.dimensions) or "one point"
         return f"Plan({self.job.name}: {grid}; {self.points} points in {self.blocks} blocks)"
 
-    def _checked_record(self, record):
+    def _checked_record(self, record: list[str] | None) -> tuple[str, ...]:
         for name in record or ():
             if name not in self.job.variables:
                 raise PlanError(f"record: job {self.job.name!r} has no {name!r}{suggestion(name, self.job.variables)}")
         return tuple(dict.fromkeys(record)) if record else self.job.variables
 
-    def _check_names(self, checked, written):
+    def _check_names(self, checked: Document, written: list[tuple[str, dict[str, Any]]]) -> None:
         known = tuple(self.job.parameters.model_fields)
         used = {name: "fixed" for name in checked.fixed}
         for dimension, columns in written:
@@ -137,10 +144,13 @@ class Plan:
                     raise PlanError(f"{where}.{name}: given twice, also under {used[name]}")
                 used[name] = where
 
-    def _checked_parameters(self, checked, written):
-        model, dimensions, first = self.job.parameters, [], {}
+    def _checked_parameters(
+        self, checked: Document, written: list[tuple[str, dict[str, Any]]]
+    ) -> tuple[dict[str, Any], tuple[Dimension, ...]]:
+        model, dimensions = self.job.parameters, []
+        first: dict[str, Any] = {}
         for dimension, axes in written:
-            columns = {}
+            columns: dict[str, list[Any]] = {}
             for name, axis in axes.items():
                 place = f"axes.{name}" if dimension in checked.axes else f"zipped.{dimension}.{name}"
                 place = "seeds" if axis is checked.seeds else place
@@ -160,10 +170,10 @@ class Plan:
         fixed = {name: getattr(checked_all, name) for name in model.model_fields if name not in first}
         return fixed, tuple(dimensions)
 
-    def _first_parameters(self):
+    def _first_parameters(self) -> dict[str, Any]:
         return self.fixed | {name: column[0] for d in self.dimensions for name, column in d.columns.items()}
 
-    def _chosen_block(self):
+    def _chosen_block(self) -> int:
         """Points of a block from the plan alone; whole inner axes where they fit, so that seeds stay together."""
         cost, numbers = self._largest(self.job.seconds), self._largest(self.job.numbers)
         size = int(min(BLOCK_SECONDS / cost, BLOCK_POINTS, BLOCK_BYTES / (8 * numbers)))
@@ -175,20 +185,20 @@ class Plan:
             inner *= extent
         return min(size - size % inner, self.points) or 1
 
-    def _largest(self, estimate):
+    def _largest(self, estimate: Callable[[Mapping[str, Any]], float]) -> float:
         """The largest estimate over the ends of every axis, each varied alone."""
         base = self._first_parameters()
         ends = [{name: column[-1]} for d in self.dimensions for name, column in d.columns.items()]
         return max(estimate(base | change) for change in [{}, *ends])
 
-    def _canonical(self, checked):
+    def _canonical(self, checked: Document) -> str:
         """The plan as JSON that :class:`Plan` reads back to the same plan, every default written out."""
         model = self.job.parameters
         columns = {
             name: (d.columns, checked.zipped.get(d.name, checked.axes)) for d in self.dimensions for name in d.columns
         }
 
-        def axis(name):
+        def axis(name: str) -> Any:
             written = columns[name][1].get(name)
             return (
                 dump_values(model, name, columns[name][0][name])
@@ -209,7 +219,7 @@ class Plan:
             document["seeds"] = axis("seed")
         return json.dumps(document, allow_nan=False, separators=(",", ":"))
 
-    def with_fixed(self, changes):
+    def with_fixed(self, changes: Mapping[str, Any]) -> Plan:
         """The same grid with other fixed values; parameters that vary are left alone."""
         changes = {name: value for name, value in changes.items() if name in self.fixed}
         if not changes:
@@ -218,21 +228,21 @@ class Plan:
         other.fixed = self.fixed | changes
         return other
 
-    def block(self, index):
+    def block(self, index: int) -> tuple[int, int]:
         """Points ``start, stop`` of block ``index``."""
         if not 0 <= index < self.blocks:
             raise IndexError(f"block must be from 0 to {self.blocks - 1}; got {index}")
         start = index * self.points_per_block
         return start, min(start + self.points_per_block, self.points)
 
-    def point(self, index):
+    def point(self, index: int) -> dict[str, Any]:
         """Parameters of one point as a dict."""
         points = Points(self, index, index + 1)
         return {name: item(points.values(name)) for name in self.job.parameters.model_fields}
 
 
 @functools.lru_cache(maxsize=8)
-def rebuild(module, canonical) -> Plan:
+def rebuild(module: str, canonical: str) -> Plan:
     """The plan with this canonical JSON; ``module`` registers its job when imported."""
     importlib.import_module(module)
     return Plan(json.loads(canonical))
@@ -242,7 +252,7 @@ def rebuild(module, canonical) -> Plan:
 RESERVED = ("point", "time", "epoch", "mode", "unit", "unit_to", "unit_from", "quantity", "variable")
 
 
-def _check_distinct(place, values, alone):
+def _check_distinct(place: str, values: list[Any], alone: bool) -> None:
     """Values of an axis label the results: each only once (along a zipped dim they may repeat)."""
     if alone and all(isinstance(value, int | float | str) for value in values) and len(set(values)) < len(values):
         twice = next(value for value in values if values.count(value) > 1)

@@ -4,6 +4,8 @@ Each backend is a generator: orders in, one :class:`~fastmodes.sweeps.run.worker
 it, or an interrupt inside it, abandons the running blocks; nothing half done is ever left under a block's name.
 """
 
+from __future__ import annotations
+
 import collections
 import contextlib
 import json
@@ -11,10 +13,12 @@ import queue
 import selectors
 import threading
 import time
+from collections.abc import Generator, Sequence
+from typing import Any, TypeAlias
 
 from ...interrupts import Stop, working_for
 from . import children
-from .worker import Done, carry_out
+from .worker import Done, Order, carry_out
 
 #: Seconds that blocks being written get to finish after an interrupt.
 PATIENCE = 1.0
@@ -22,19 +26,24 @@ PATIENCE = 1.0
 ATTEMPTS = 3
 
 
+#: An order, what it cost unless it was stopped, and the error that ended it.
+_Result: TypeAlias = tuple[Order, Done | None, BaseException | None]
+
+
 class BlockError(RuntimeError):
     """A block could not be computed; the message says which and why."""
 
 
-def on_threads(orders, threads):
+def on_threads(orders: Sequence[Order], threads: int) -> Generator[Done, None, None]:
     """Compute blocks on ``threads`` threads of this process."""
-    todo, results, stop = collections.deque(orders), queue.SimpleQueue(), Stop()
+    todo, stop = collections.deque(orders), Stop()
+    results: queue.SimpleQueue[_Result] = queue.SimpleQueue()
 
-    def serve():
+    def serve() -> None:
         with working_for(stop):
             serve_here()
 
-    def serve_here():
+    def serve_here() -> None:
         while not stop.is_set():
             try:
                 order = todo.popleft()
@@ -64,14 +73,14 @@ def on_threads(orders, threads):
             worker.join(max(0.0, deadline - time.monotonic()))
 
 
-def _patiently(results):
+def _patiently(results: queue.SimpleQueue[_Result]) -> _Result:
     """Take the next result; waiting in short steps lets signals through."""
     while True:
         with contextlib.suppress(queue.Empty):
             return results.get(timeout=0.1)
 
 
-def located(order, error):
+def located(order: Order, error: BaseException) -> BaseException:
     """The error of one block as the user sees it: the system's own as they are, others with the block's number."""
     if isinstance(error, OSError | KeyboardInterrupt):
         return error
@@ -86,33 +95,36 @@ class _Worker:
     #: The first worker of this process says on stderr what it compiles, for all.
     quiet = False
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.process = children.start("fastmodes.sweeps.run.worker", "main", quiet=_Worker.quiet)
+        assert self.process.stdout is not None
+        self.stdout = self.process.stdout
         _Worker.quiet = True
-        self.order = None
+        self.order: Order | None = None
 
-    def give(self, order):
+    def give(self, order: Order) -> None:
         self.order = order
         children.give(self.process, order)
 
-    def answer(self):
+    def answer(self) -> Any:
         """The answer to the order, or None if the process has died."""
-        line = self.process.stdout.readline()
+        line = self.stdout.readline()
         return json.loads(line) if line.endswith("\n") else None
 
-    def end(self):
+    def end(self) -> None:
         children.end(self.process)
 
 
-def on_processes(orders, processes):
+def on_processes(orders: Sequence[Order], processes: int) -> Generator[Done, None, None]:
     """Compute blocks in ``processes`` worker processes; one that dies costs a retry of its block."""
-    todo, attempts, left = collections.deque(orders), collections.Counter(), len(orders)
+    todo, left = collections.deque(orders), len(orders)
+    attempts: collections.Counter[int] = collections.Counter()
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as ended:
 
-        def start(order):
+        def start(order: Order) -> None:
             worker = _Worker()
             ended.callback(worker.end)
-            selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+            selector.register(worker.stdout, selectors.EVENT_READ, worker)
             worker.give(order)
 
         for _ in range(min(processes, len(todo))):
@@ -122,7 +134,7 @@ def on_processes(orders, processes):
                 worker, order = key.data, key.data.order
                 answer = worker.answer()
                 if answer is None:
-                    selector.unregister(worker.process.stdout)
+                    selector.unregister(worker.stdout)
                     worker.end()
                     if order is None:
                         continue
@@ -142,7 +154,7 @@ def on_processes(orders, processes):
                 yield Done(*answer["done"])
 
 
-def _rebuilt(order, kind, message, number, filename):
+def _rebuilt(order: Order, kind: str, message: str, number: int | None, filename: str | None) -> Exception:
     if number is not None:
         return OSError(number, message, filename)
     return BlockError(f"block {order.block}: {kind}: {message}")

@@ -15,6 +15,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 _START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import importlib; "
@@ -24,7 +26,7 @@ _START = (
 _PARENT_DEATH_SIGNAL = 1
 
 
-def start(module, function, quiet=False):
+def start(module: str, function: str, quiet: bool = False) -> subprocess.Popen[str]:
     """Start a child process that calls ``module.function()``.
 
     Parameters
@@ -50,14 +52,16 @@ def start(module, function, quiet=False):
     )  # fmt: skip
 
 
-def give(process, order):
+def give(process: subprocess.Popen[str], order: object) -> None:
     """Hand a child an order. One that has just died is noticed when its answer is read."""
     with contextlib.suppress(BrokenPipeError):
         print(json.dumps(order), file=process.stdin)
 
 
-def end(process):
+def end(process: subprocess.Popen[str]) -> None:
     """Kill a child and clear up."""
+    assert process.stdin is not None
+    assert process.stdout is not None
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout):
@@ -65,12 +69,12 @@ def end(process):
             pipe.close()
 
 
-def orders():
+def orders() -> Iterator[Any]:
     """In a child: the orders of its parent, one by one; the process ends when the parent is gone."""
     _die_with_parent()
-    received = queue.SimpleQueue()
+    received: queue.SimpleQueue[str] = queue.SimpleQueue()
 
-    def listen():
+    def listen() -> None:
         for line in sys.stdin:
             received.put(line)
         os._exit(0)
@@ -80,7 +84,7 @@ def orders():
         yield json.loads(received.get())
 
 
-def _die_with_parent():
+def _die_with_parent() -> None:
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)

@@ -2,16 +2,18 @@
 
 import contextlib
 import itertools
+from collections.abc import Generator, Iterable
+from typing import Any
 
 from ..store.folder import Store
 from .backends import BlockError, located
-from .worker import carry_out
+from .worker import Done, Order, carry_out
 
 #: Tasks handed out ahead, per thread of the cluster: enough to keep it busy, few enough to stop quickly.
 AHEAD = 4
 
 
-def on_client(orders, client):
+def on_client(orders: Iterable[Order], client: Any) -> Generator[Done, None, None]:
     """Compute blocks on the workers of a ``distributed.Client``.
 
     A worker that dies costs a retry of its blocks, which Dask hands to another one. Each task sets its own number of
@@ -24,9 +26,11 @@ def on_client(orders, client):
     """
     from dask.distributed import as_completed
 
-    remaining, given, futures = iter(orders), {}, as_completed(loop=client.loop)
+    remaining = iter(orders)
+    futures: Any = as_completed(loop=client.loop)
+    given: dict[Any, tuple[Order, Any]] = {}
 
-    def submit_ahead():
+    def submit_ahead() -> None:
         # Counted anew each time: workers may come later, out of the queue of a batch system.
         window = max(2, AHEAD * sum(client.nthreads().values()))
         for order in itertools.islice(remaining, max(0, window - len(given))):
@@ -51,7 +55,7 @@ def on_client(orders, client):
             client.cancel([future for _, future in given.values()])
 
 
-def _check_shared(order):
+def _check_shared(order: Order) -> None:
     if not Store(order.out).files_of(order.block):
         raise BlockError(
             f"block {order.block}: written by a worker, but not seen here: {order.out!r} must be a folder that all "

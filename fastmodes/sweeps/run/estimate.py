@@ -32,7 +32,7 @@ class Estimate(NamedTuple):
     threads: int
 
 
-def estimate(plan: Plan, threads=None) -> Estimate:
+def estimate(plan: Plan, threads: int | None = None) -> Estimate:
     """Compute a few points of a plan, spread over its grid, and scale up.
 
     Bytes are exact up to rounding. Memory counts the blocks computed at once, their arrays and their files, and what
@@ -63,7 +63,7 @@ def estimate(plan: Plan, threads=None) -> Estimate:
     )
 
 
-def _seconds_per_point(plan):
+def _seconds_per_point(plan: Plan) -> float:
     """Seconds of one point on one thread, the compiler's time left out: the caller has computed one already."""
     saved = numba.get_num_threads()
     numba.set_num_threads(1)
@@ -84,7 +84,7 @@ def _seconds_per_point(plan):
         numba.set_num_threads(saved)
 
 
-def _timed(plan, count):
+def _timed(plan: Plan, count: int) -> float:
     """Seconds to compute ``count`` points, in three pieces at the grid's beginning, middle and end where possible."""
     pieces = 3 if count >= 3 else 1
     spent = 0.0
@@ -97,7 +97,7 @@ def _timed(plan, count):
     return spent
 
 
-def _held_now():
+def _held_now() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,10 +1,13 @@
 """Run a sweep: what is there is kept, what is missing or damaged is computed, whatever computes it."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import re
 import time
-from typing import NamedTuple
+from collections.abc import Generator, Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...interrupts import termination_as_interrupt
 from ...parallel import run_blocks, thread_count
@@ -17,7 +20,10 @@ from ..store.blocks import Seen
 from ..store.folder import Store
 from ..store.judging import judge
 from . import backends
-from .worker import orders
+from .worker import Done, orders
+
+if TYPE_CHECKING:
+    from ...files.paths import PathLike
 
 #: Seconds between two looks at the blocks that another run is computing.
 PAUSE = 0.1
@@ -35,14 +41,23 @@ class Summary(NamedTuple):
     total_seconds: float
 
 
-def as_plan(plan) -> Plan:
+def as_plan(plan: Plan | dict[str, Any] | PathLike) -> Plan:
     """A plan from a Plan, a dict with the keys of a plan's file, or the path of a TOML file."""
     if isinstance(plan, Plan):
         return plan
     return Plan.from_toml(plan) if isinstance(plan, str | os.PathLike) else Plan(plan)
 
 
-def sweep(plan, out, *, client=None, processes=1, threads=None, shard=None, progress=True) -> Summary:
+def sweep(
+    plan: Plan | dict[str, Any] | PathLike,
+    out: PathLike,
+    *,
+    client: Any = None,
+    processes: int = 1,
+    threads: int | None = None,
+    shard: str | tuple[int, int] | None = None,
+    progress: bool = True,
+) -> Summary:
     """Compute a sweep into the folder ``out``, or what is still missing there.
 
     A block is there if and only if it is complete, so a sweep may be stopped in any way, at any moment, and run again;
@@ -98,9 +113,19 @@ def sweep(plan, out, *, client=None, processes=1, threads=None, shard=None, prog
     )  # fmt: skip
 
 
-def _run(plan, store, todo, damaged, client, processes, threads, progress):
+def _run(
+    plan: Plan,
+    store: Store,
+    todo: list[int],
+    damaged: set[int],
+    client: Any,
+    processes: int,
+    threads: int | None,
+    progress: bool,
+) -> list[Done]:
     """Compute ``todo``, shared with other runs in the same folder; return what was computed here."""
-    done, free, remote = [], todo, client is not None or processes > 1
+    done: list[Done] = []
+    free, remote = todo, client is not None or processes > 1
     left = {index: stop - start for index in todo for start, stop in [plan.block(index)]}
     try:
         with progress_bar(sum(left.values()), "points", progress and bool(left)) as bar:
@@ -129,13 +154,15 @@ def _run(plan, store, todo, damaged, client, processes, threads, progress):
     return done
 
 
-def _computed_elsewhere(plan, store, left, damaged):
+def _computed_elsewhere(plan: Plan, store: Store, left: Iterable[int], damaged: set[int]) -> list[int]:
     """Blocks that another run has written meanwhile."""
     files = store.files(left)
     return [i for i in left if i in files and (i not in damaged or judge(store, plan, i, files[i], Seen()))]
 
 
-def _backend(plan, store, todo, damaged, client, processes, threads):
+def _backend(
+    plan: Plan, store: Store, todo: list[int], damaged: set[int], client: Any, processes: int, threads: int | None
+) -> Generator[Done, None, None]:
     if not todo:
         return (_ for _ in ())
     if client is not None:
@@ -148,7 +175,7 @@ def _backend(plan, store, todo, damaged, client, processes, threads):
     return backends.on_processes(listed, workers) if processes > 1 else backends.on_threads(listed, workers)
 
 
-def _shard_blocks(plan, shard):
+def _shard_blocks(plan: Plan, shard: str | tuple[int, int]) -> range:
     if isinstance(shard, str):
         match = re.fullmatch(r"(\d{1,7})/(\d{1,7})", shard.strip())
         if match is None:

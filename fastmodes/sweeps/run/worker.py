@@ -7,14 +7,15 @@ on stdout, and ends when its stdin does. A fresh interpreter, never a fork, and 
 import json
 import os
 import time
-from typing import NamedTuple
+from collections.abc import Callable, Container, Iterable
+from typing import Any, NamedTuple
 
 import numba
 from numba.core import config
 
 from ...files import schema
 from ...parallel import serial_linear_algebra
-from ..plan.plan import rebuild
+from ..plan.plan import Plan, rebuild
 from ..store import blocks
 from ..store.claims import claimed
 from ..store.folder import Store
@@ -42,13 +43,13 @@ class Order(NamedTuple):
     replace: bool
 
 
-def orders(plan, store, indices, damaged, threads):
+def orders(plan: Plan, store: Store, indices: Iterable[int], damaged: Container[int], threads: int) -> list[Order]:
     """One order a block."""
     module = plan.job.compute.__module__
     return [Order(module, plan.canonical, str(store.folder), i, threads, i in damaged) for i in indices]
 
 
-def carry_out(order, stopped=lambda: False) -> Done | None:
+def carry_out(order: Order, stopped: Callable[[], bool] = lambda: False) -> Done | None:
     """Compute and commit one block; None if ``stopped()`` before it was written.
 
     A block that is there already, or that another process is computing, is left alone: no bytes are then reported.
@@ -75,14 +76,14 @@ def carry_out(order, stopped=lambda: False) -> Done | None:
     return Done(order.block, stop - start, len(content), computed - started, ended - started)
 
 
-def main():
+def main() -> None:
     """Serve orders from stdin until it is closed."""
     # Whatever a job prints goes to stderr: stdout is the answer line.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     for order in children.orders():
         try:
-            answer = {"done": carry_out(Order(*order))}
+            answer: dict[str, Any] = {"done": carry_out(Order(*order))}
         except Exception as error:
             number, path = getattr(error, "errno", None), getattr(error, "filename", None)
             message = getattr(error, "strerror", None) or str(error)

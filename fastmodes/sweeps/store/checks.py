@@ -1,7 +1,10 @@
 """What a sweep's folder holds: a quick look (status) and a full check of every block (verify)."""
 
+from __future__ import annotations
+
 import contextlib
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,6 +14,10 @@ from ...validation import check_integer
 from . import blocks
 from .folder import Store
 from .judging import check_file
+
+if TYPE_CHECKING:
+    from ...files.paths import PathLike
+    from ..plan.plan import Plan
 
 
 class Status(NamedTuple):
@@ -32,7 +39,7 @@ class Status(NamedTuple):
         return not self.missing
 
 
-def status(out) -> Status:
+def status(out: PathLike) -> Status:
     """What a sweep's folder holds: the check of ``verify``, but for the blocks' checksums.
 
     Raises
@@ -52,11 +59,11 @@ def status(out) -> Status:
     )
 
 
-def _files(store, plan):
+def _files(store: Store, plan: Plan) -> dict[int, list[Path]]:
     return {index: paths for index, paths in store.files().items() if index < plan.blocks}
 
 
-def _first_right(plan, index, paths, seen):
+def _first_right(plan: Plan, index: int, paths: list[Path], seen: blocks.Seen) -> Path | None:
     """The first file of a block that begins as it should."""
     for path in paths:
         with contextlib.suppress(OSError):
@@ -86,7 +93,7 @@ class Report(NamedTuple):
         return not self.damaged and not self.missing
 
 
-def verify(out, *, recompute=0, progress=True) -> Report:
+def verify(out: PathLike, *, recompute: int = 0, progress: bool = True) -> Report:
     """Check every block: its checksum, the plan it belongs to, its place, its variables and their shapes.
 
     Parameters
@@ -123,7 +130,7 @@ def verify(out, *, recompute=0, progress=True) -> Report:
     return Report(plan.blocks, len(files), len(chosen), damaged, missing, versions)
 
 
-def _check_block(plan, index, paths, recompute):
+def _check_block(plan: Plan, index: int, paths: list[Path], recompute: bool) -> tuple[str, str]:
     """Why a block's files are wrong ("" if they are not), and the versions that computed it."""
     version = ""
     for path in paths:
@@ -131,6 +138,7 @@ def _check_block(plan, index, paths, recompute):
             decoded = check_file(plan, index, path)
         except OSError as error:
             return f"{path.name}: {error.strerror or error}", ""
+        assert decoded is not None
         version = decoded.attributes["versions"]
         if recompute:
             fresh = blocks.compute(plan, index)

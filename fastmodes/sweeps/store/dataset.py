@@ -1,9 +1,12 @@
 """A sweep's folder as one labelled dataset, read only where it is looked at."""
 
+from __future__ import annotations
+
 import collections
 import errno
 import json
 import threading
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -12,17 +15,24 @@ from xarray.core import indexing
 
 from ...files import schema
 from ...files.disk import Damaged
+from ...rules import LearningRule
+from ...training.optimizers import Optimizer
 from ..plan.config import dump_values
-from ..plan.parameters import LearningRule, Optimizer
 from . import blocks
 from .folder import Store
 from .judging import check_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ...files.paths import PathLike
+    from ..plan.plan import Plan
 
 #: Decoded blocks kept while reading.
 _KEPT_BLOCKS = 2
 
 
-def open_sweep(out, *, allow_missing=False) -> xr.Dataset:
+def open_sweep(out: PathLike, *, allow_missing: bool = False) -> xr.Dataset:
     """Open a sweep as one dataset on the plan's axes; values are read, and their checksums checked, when used.
 
     Parameters
@@ -56,7 +66,7 @@ def open_sweep(out, *, allow_missing=False) -> xr.Dataset:
     return assemble(plan, reader)
 
 
-def assemble(plan, reader):
+def assemble(plan: Plan, reader: BlockReader) -> xr.Dataset:
     """The lazy dataset of a plan whose blocks ``reader`` gives."""
     first = reader.block(min(reader.files))
     recorded, own = blocks.template(plan, first)
@@ -84,7 +94,7 @@ def assemble(plan, reader):
     return dataset
 
 
-def coordinates(plan):
+def coordinates(plan: Plan) -> dict[str, xr.Variable]:
     """Coordinates of a plan's axes: numbers as they are, rules by name, lists as JSON text."""
     found = {}
     for dimension in plan.dimensions:
@@ -99,7 +109,7 @@ def coordinates(plan):
     return found
 
 
-def _label(plan, name, value):
+def _label(plan: Plan, name: str, value: Any) -> str:
     if isinstance(value, LearningRule):
         return value.name
     if isinstance(value, Optimizer):
@@ -107,7 +117,7 @@ def _label(plan, name, value):
     return value if isinstance(value, str) else json.dumps(dump_values(plan.job.parameters, name, [value])[0])
 
 
-def _seeds(plan):
+def _seeds(plan: Plan) -> list[int]:
     for dimension in plan.dimensions:
         if "seed" in dimension.columns:
             return dimension.columns["seed"]
@@ -117,20 +127,20 @@ def _seeds(plan):
 class BlockReader:
     """Reads blocks, checks them, and keeps the last few; safe to use from several threads."""
 
-    def __init__(self, store, plan):
+    def __init__(self, store: Store, plan: Plan) -> None:
         self.store, self.plan = store, plan
         self.files = {index: paths for index, paths in store.files().items() if index < plan.blocks}
         self._kept: collections.OrderedDict[int, blocks.Decoded] = collections.OrderedDict()
-        self._form: dict = {}
+        self._form: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    def __getstate__(self):
+    def __getstate__(self) -> tuple[Any, ...]:
         return self.store.folder, self.plan
 
-    def __setstate__(self, state):
-        self.__init__(Store(state[0]), state[1])
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        BlockReader.__init__(self, Store(state[0]), state[1])
 
-    def block(self, index):
+    def block(self, index: int) -> blocks.Decoded:
         """Block ``index``, decoded.
 
         Raises
@@ -147,22 +157,24 @@ class BlockReader:
                 self._kept.popitem(last=False)
             return decoded
 
-    def _read(self, index):
+    def _read(self, index: int) -> blocks.Decoded:
         """The first of a block's files that is right and of the first block's form."""
-        reason = None
+        reason: OSError | None = None
         for path in self.files[index]:
             try:
                 decoded = check_file(self.plan, index, path)
             except OSError as error:
                 reason = reason or error
                 continue
+            assert decoded is not None
             self._form = self._form or decoded.form(self.plan.record)
             if decoded.form(self.plan.record) == self._form:
                 return decoded
             reason = reason or Damaged(path, "its variables differ from those of other blocks")
+        assert reason is not None
         raise Damaged(reason.filename, f"block {index} is damaged: {reason.strerror}") from reason
 
-    def created_at(self):
+    def created_at(self) -> str:
         """When the sweep was started, as text: the time of the plan's file."""
         import datetime
 
@@ -173,16 +185,16 @@ class BlockReader:
 class GridArray(BackendArray):
     """One variable on the plan's grid, stored as a row of blocks of the flattened grid."""
 
-    def __init__(self, plan, reader, name, variable):
+    def __init__(self, plan: Plan, reader: BlockReader, name: str, variable: xr.Variable) -> None:
         self.plan, self.reader, self.name = plan, reader, name
         self.extra = variable.shape[1:]
         self.shape = plan.shape + self.extra
         self.dtype = variable.dtype
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
 
-    def _read(self, key):
+    def _read(self, key: tuple[Any, ...]) -> NDArray[Any]:
         dims = len(self.plan.shape)
         wanted, inner = key[:dims], key[dims:]
         flat = np.zeros((), dtype=np.int64)
@@ -195,7 +207,7 @@ class GridArray(BackendArray):
             values = values[(slice(None),) * axis + (inner[axis - 1],)]
         return values.reshape(flat.shape + values.shape[1:])
 
-    def _points(self, flat):
+    def _points(self, flat: NDArray[np.int64]) -> NDArray[Any]:
         """Values of the points with these flat indices, block by block."""
         values = np.full((len(flat), *self.extra), _missing(self.dtype), dtype=self.dtype)
         block = flat // self.plan.points_per_block
@@ -214,5 +226,5 @@ class GridArray(BackendArray):
         return values
 
 
-def _missing(dtype):
+def _missing(dtype: np.dtype[Any]) -> float:
     return np.nan if dtype.kind == "f" else -1

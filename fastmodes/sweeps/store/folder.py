@@ -10,6 +10,8 @@ may work in the same folder: they share the blocks where the file system knows l
 twice writes the same name.
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import json
@@ -17,13 +19,18 @@ import logging
 import os
 import re
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...files.disk import Damaged, digest, explained, read_bytes, remove_stray, sync_folder, write_bytes
 from ...files.paths import local_path
 from ..plan.config import PlanError
 from ..plan.differences import differences
 from ..plan.plan import Plan
+
+if TYPE_CHECKING:
+    from ...files.paths import PathLike
 
 #: Bytes a folder takes on most file systems.
 _FOLDER_BYTES = 4096
@@ -48,7 +55,7 @@ class Store:
         If it is not one, or its ``blocks`` folder is a symbolic link.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: PathLike) -> None:
         self.folder = local_path("out", folder).absolute()
         self.blocks = self.folder / "blocks"
         if self.blocks.is_symlink() or (self.folder / "plan.json").is_symlink():
@@ -80,7 +87,7 @@ class Store:
             raise Damaged(path, "damaged plan: its checksum does not match, or it is another version's")
         return plan
 
-    def prepare(self, plan):
+    def prepare(self, plan: Plan) -> None:
         """Make the folder for ``plan``, or check that it holds the same plan; remove stray temporary files.
 
         Raises
@@ -103,7 +110,7 @@ class Store:
         sync_folder(self.folder)
         self.remove_strays()
 
-    def _claim(self, plan):
+    def _claim(self, plan: Plan) -> None:
         """Put the plan into a new folder; of several processes doing so at once, one wins."""
         draft = self.folder / f".plan.{os.getpid()}.{plan.sha256}.part"
         others = [name for name in os.listdir(self.folder) if not _STRAY.fullmatch(name)]
@@ -117,14 +124,14 @@ class Store:
         finally:
             draft.unlink(missing_ok=True)
 
-    def remove_strays(self):
+    def remove_strays(self) -> int:
         """Remove temporary files whose writer is gone; return how many."""
         folders = [self.folder, *self._block_folders()]
         return sum(
             remove_stray(folder / name) for folder in folders for name in os.listdir(folder) if _STRAY.fullmatch(name)
         )
 
-    def _block_folders(self):
+    def _block_folders(self) -> list[Path]:
         try:
             entries = sorted(os.scandir(self.blocks), key=lambda entry: entry.name)
         except FileNotFoundError:
@@ -137,7 +144,7 @@ class Store:
                 )
         return [Path(entry.path) for entry in entries]
 
-    def files(self, indices=None):
+    def files(self, indices: Iterable[int] | None = None) -> dict[int, list[Path]]:
         """Block index -> sorted list of its files (one, unless different versions computed it).
 
         With ``indices``, only the folders of these blocks are looked into.
@@ -148,14 +155,14 @@ class Store:
                 _collect(folder, found)
         return found
 
-    def files_of(self, index):
+    def files_of(self, index: int) -> list[Path]:
         """Files of one block."""
         return self.files([index]).get(index, [])
 
-    def _folder_of(self, index):
+    def _folder_of(self, index: int) -> Path:
         return self.blocks / f"{index // 1000:04d}"
 
-    def commit(self, index, content):
+    def commit(self, index: int, content: bytes | memoryview) -> Path:
         """Write block ``index``; return its path."""
         path = self.make_folder_of(index) / f"{index:06d}.{digest(content)}.nc"
         write_bytes(path, content)
@@ -164,7 +171,7 @@ class Store:
                 other.unlink(missing_ok=True)
         return path
 
-    def make_folder_of(self, index):
+    def make_folder_of(self, index: int) -> Path:
         """The folder of a block, made if missing."""
         folder = self._folder_of(index)
         if not folder.is_dir():
@@ -174,11 +181,11 @@ class Store:
             raise OSError(errno.ELOOP, "out must hold its own files, not symbolic links", str(folder))
         return folder
 
-    def claim_of(self, index):
+    def claim_of(self, index: int) -> Path:
         """The file that whoever computes a block keeps locked; it looks like any temporary one."""
         return self._folder_of(index) / f".{index:06d}.claim.part"
 
-    def set_aside(self, path, reason):
+    def set_aside(self, path: Path, reason: str | None) -> None:
         """Move what stands in a block's place out of the way, and say so."""
         folder = self.blocks / "set-aside"
         _make(folder)
@@ -187,7 +194,7 @@ class Store:
             os.rename(path, kept)
             logger.warning("%s is no block of this sweep (%s): set aside as %s", path, reason, kept)
 
-    def write_manifest(self, plan):
+    def write_manifest(self, plan: Plan) -> Path:
         """Write the derived list of blocks with their SHA-256, unless it is there already; return its path."""
         listed = [
             {"block": index, "file": paths[0].name, "sha256": sha256_in_name(paths[0]),
@@ -203,7 +210,7 @@ class Store:
         return path
 
 
-def _make(folder, parents=False):
+def _make(folder: Path, parents: bool = False) -> None:
     """Make a folder, or leave it."""
     try:
         folder.mkdir(parents=parents, exist_ok=True)
@@ -213,7 +220,7 @@ def _make(folder, parents=False):
         raise explained(error, folder, _FOLDER_BYTES) from error
 
 
-def _link_or_replace(draft, path):
+def _link_or_replace(draft: Path, path: Path) -> None:
     try:
         os.link(draft, path)
     except (FileExistsError, FileNotFoundError):
@@ -223,19 +230,21 @@ def _link_or_replace(draft, path):
         os.replace(draft, path)
 
 
-def _collect(folder, found):
+def _collect(folder: Path, found: dict[int, list[Path]]) -> None:
     for name in sorted(os.listdir(folder)):
         match = _BLOCK.fullmatch(name)
         if match and folder.name == f"{int(match[1]) // 1000:04d}":
             found.setdefault(int(match[1]), []).append(folder / name)
 
 
-def sha256_in_name(path):
+def sha256_in_name(path: Path) -> str:
     """The SHA-256 that a block's name promises."""
-    return _BLOCK.fullmatch(path.name)[2]
+    match = _BLOCK.fullmatch(path.name)
+    assert match is not None, path
+    return match[2]
 
 
-def intact(path):
+def intact(path: Path) -> bool:
     """True if the content of a block's file matches its name; False if it does not or cannot be read."""
     try:
         return digest(read_bytes(path)) == sha256_in_name(path)
@@ -243,6 +252,6 @@ def intact(path):
         return False
 
 
-def _plan_file(plan):
+def _plan_file(plan: Plan) -> bytes:
     kept = {"plan_sha256": plan.sha256, "plan": json.loads(plan.canonical)}
     return json.dumps(kept, indent=1).encode()

@@ -1,12 +1,19 @@
 """Whether a file is the block it is named after: the one check of run, status, verify, merge and open_sweep."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...files.disk import Damaged, digest, read_bytes
 from . import blocks
-from .folder import sha256_in_name
+from .folder import Store, sha256_in_name
+
+if TYPE_CHECKING:
+    from ..plan.plan import Plan
 
 #: Bytes that hold the header of a block.
 _HEADER = 2**14
@@ -18,7 +25,9 @@ class Foreign(Damaged):
     """What stands in a block's place and is no damaged block: it may be of use elsewhere."""
 
 
-def check_file(plan, index, path, *, whole=True, seen=None):
+def check_file(
+    plan: Plan, index: int, path: Path, *, whole: bool = True, seen: blocks.Seen | None = None
+) -> blocks.Decoded | None:
     """The block that a file holds, decoded.
 
     Parameters
@@ -50,14 +59,15 @@ def check_file(plan, index, path, *, whole=True, seen=None):
     if whole and digest(content) != sha256_in_name(path):
         raise Damaged(path, "its checksum does not match its name")
     try:
-        return (seen or blocks).check(plan, index, content, length)
+        decoded: blocks.Decoded | None = (seen or blocks).check(plan, index, content, length)
+        return decoded
     except ValueError as error:
         if not whole and length > _HEADER:
             return check_file(plan, index, path, seen=seen)
         raise Foreign(path, str(error)) from error
 
 
-def judge(store, plan, index, paths, seen):
+def judge(store: Store, plan: Plan, index: int, paths: list[Path], seen: blocks.Seen) -> bool:
     """Whether one of a block's files is right; what is foreign is set aside, what is damaged left to be replaced."""
     right, damaged = False, []
     for path in paths:

@@ -1,7 +1,12 @@
 """All blocks of a sweep in one netCDF4 file, whatever their number, in bounded memory."""
 
+from __future__ import annotations
+
 import errno
 import math
+from collections.abc import Hashable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -13,10 +18,14 @@ from ...progress import progress_bar
 from .dataset import BlockReader, assemble
 from .folder import Store
 
+if TYPE_CHECKING:
+    from ...files.paths import PathLike
+    from ..plan.plan import Plan
+
 __all__ = ["chunks", "merge", "rectangles"]
 
 
-def merge(out, path, *, progress=True):
+def merge(out: PathLike, path: PathLike, *, progress: bool = True) -> Path:
     """Merge a finished sweep into one netCDF4 file on the plan's axes; it is complete or absent.
 
     One block at a time is in memory. Every block's checksum is checked on the way.
@@ -56,7 +65,9 @@ def merge(out, path, *, progress=True):
     return target
 
 
-def _pieces(plan, reader, names, bar):
+def _pieces(
+    plan: Plan, reader: BlockReader, names: Iterable[Any], bar: Any
+) -> Iterator[tuple[Hashable, list[int], xr.Variable]]:
     for index in range(plan.blocks):
         start, stop = plan.block(index)
         variables = reader.block(index).variables
@@ -71,7 +82,7 @@ def _pieces(plan, reader, names, bar):
         bar.update(stop - start)
 
 
-def rectangles(shape, start, stop):
+def rectangles(shape: tuple[int, ...], start: int, stop: int) -> Iterator[tuple[tuple[slice, ...], tuple[int, int]]]:
     """Cut points ``start .. stop - 1`` of a flattened grid into rectangular pieces.
 
     Yields
