@@ -10,7 +10,7 @@ from .palette import rule_looks, shades
 from .style import axis_label, epoch_axis, legend, new_figure, of_seeds, plain, rule_labels, shown, title_of
 
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Literal
 
     import xarray as xr
     from matplotlib.axes import Axes
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _SMALLEST_LOSS = 1e-30
 
 
-def learning_curves(dataset: xr.Dataset, ax: Axes | None = None, *, variable: str = "loss") -> Axes:
+def learning_curves(
+    dataset: xr.Dataset, ax: Axes | None = None, *, variable: Literal["loss", "validation_loss"] = "loss"
+) -> Axes:
     """Loss against epoch, one curve per rule: median over seeds, band from the 10th to the 90th percentile.
 
     Parameters

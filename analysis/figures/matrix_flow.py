@@ -11,9 +11,13 @@ from .palette import rule_looks
 from .style import axis_label, new_figure, of_seeds, rule_labels, title_of
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    Alignment = Literal["alignment_recurrent", "alignment_readout", "alignment_input", "alignment_feedback"]
 
 
 #: Losses below this are drawn at it: the integrator's tolerance.
@@ -21,7 +25,7 @@ _SMALLEST_LOSS = 1e-14
 #: Misalignments below this are drawn at it.
 _SMALLEST_GAP = 1e-6
 
-_PANELS = (
+_PANELS: tuple[tuple[Alignment, str], ...] = (
     ("alignment_recurrent", "recurrent: W's eigenvectors orthogonal"),
     ("alignment_readout", "readout: A onto the teacher's outputs"),
     ("alignment_input", "input: B onto the teacher's inputs"),
@@ -58,7 +62,7 @@ def _draw_rules(dataset: xr.Dataset, variable: xr.DataArray, ax: Axes, floor: fl
     ax.set_xlabel(axis_label(dataset["time"]))
 
 
-def flow_alignment(dataset: xr.Dataset, ax: Axes | None = None, *, variable: str = "alignment_recurrent") -> Axes:
+def flow_alignment(dataset: xr.Dataset, ax: Axes | None = None, *, variable: Alignment = "alignment_recurrent") -> Axes:
     """Distance of an alignment from one against flow time, one curve per rule.
 
     Parameters

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    Measure = Literal["numeric_rank", "participation_ratio", "stable_rank", "effective_rank"]
+
 
 _FLOOR = 1e-6
+_CURVES: tuple[Measure, ...] = ("participation_ratio", "effective_rank")
 _MATRICES: tuple[Literal["recurrent", "input"], ...] = ("recurrent", "input")
 _PROPAGATORS = {"scalar": "w_hat I", "diagonal": "fixed diagonal", "recurrent_diagonal": "diag(W)", "recurrent": "W"}
 
@@ -65,7 +68,7 @@ def rank_over_training(
     dataset: xr.Dataset,
     ax: Axes | None = None,
     *,
-    variable: str = "participation_ratio",
+    variable: Measure = "participation_ratio",
     matrix: Literal["recurrent", "input"] = "recurrent",
 ) -> Axes:
     """A measure of rank against epoch, one curve per rule.
@@ -109,7 +112,7 @@ def rank_curves(dataset: xr.Dataset) -> Figure:
     matplotlib Figure
     """
     figure, axes = new_figure(2, 2, figsize=(9.5, 7), sharex=True)
-    for row, variable in zip(axes, ("participation_ratio", "effective_rank"), strict=True):
+    for row, variable in zip(axes, _CURVES, strict=True):
         for ax, matrix in zip(row, _MATRICES, strict=True):
             rank_over_training(dataset, ax, variable=variable, matrix=matrix)
             if ax.get_legend() is not None:
