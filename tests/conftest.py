@@ -5,7 +5,6 @@ import pytest
 
 import fastmodes as fm
 
-
 #: Files whose tests watch the clock, signals or processes: they are run by themselves, after all others.
 ALONE = (
     "test_children.py",
