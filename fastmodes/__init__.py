@@ -19,7 +19,9 @@ from .files.netcdf import read_netcdf, write_netcdf
 from .modes.flow import flow, write_flow
 from .modes.iterated_map import discrete_map
 from .modes.update import mode_jacobian, mode_update
-from .networks.network import LinearRNN, Modes, aligned_student, aligned_teacher, random_feedback, random_student
+from .networks.made import aligned_student, aligned_teacher
+from .networks.network import LinearRNN, Modes
+from .networks.random import random_feedback, random_student
 from .networks.running import impulse_response, simulate
 from .networks.teachers import delay_line_teacher, nonnormal_teacher, rotating_teacher
 from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
@@ -105,6 +107,6 @@ if not TYPE_CHECKING:
         return loaded if attribute is None else getattr(loaded, attribute)
 
 
-def __dir__():
+def __dir__() -> list[str]:
     # The public names: completion shows what is to be used, not what happens to be imported.
     return sorted({*__all__, "sweeps", *(name for name in globals() if name.startswith("__"))})

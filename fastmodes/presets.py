@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from .networks.network import LinearRNN, Modes, aligned_teacher
+from .networks.made import aligned_teacher
+from .networks.network import LinearRNN, Modes
 from .rules import LearningRule, bptt, eprop, rflo, tbptt
 from .training.parameters import TRAIN
 from .validation import check_choice

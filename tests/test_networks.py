@@ -5,7 +5,8 @@ import pytest
 from problems import matrices, random_network
 
 import fastmodes as fm
-from fastmodes.networks.network import random_stream, teacher_bases
+from fastmodes.networks.bases import teacher_bases
+from fastmodes.streams import random_stream
 
 
 @pytest.mark.parametrize("basis", ["identity", "random"])

@@ -7,7 +7,7 @@ import pytest
 from problems import family, matrices, random_network
 
 import fastmodes as fm
-from fastmodes.networks.network import random_stream
+from fastmodes.streams import random_stream
 
 RULES = (fm.bptt(), fm.tbptt(1), fm.rflo(0.5), fm.eprop())
 

@@ -14,7 +14,8 @@ import numpy as np
 import xarray as xr
 
 from fastmodes.files.schema import annotate
-from fastmodes.networks.network import LinearRNN, Modes, aligned_teacher
+from fastmodes.networks.made import aligned_teacher
+from fastmodes.networks.network import LinearRNN, Modes
 from fastmodes.parallel import check_threads, run_blocks
 from fastmodes.rules import check_rules
 from fastmodes.training.train import train

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from ..files.netcdf import read_netcdf, write_netcdf
 from ..files.schema import versions
 from ..kernels.code_cache import cache_folder, cache_problem, sealed
-from ..networks.network import LinearRNN, random_feedback, random_student
+from ..networks.network import LinearRNN
+from ..networks.random import random_feedback, random_student
 from ..parallel import thread_count
 from ..presets import four_mode_teacher
 from ..rules import bptt, eprop, rflo, tbptt

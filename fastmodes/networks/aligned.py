@@ -4,8 +4,8 @@ import numpy as np
 import xarray as xr
 
 from ..validation import check_array
-from .bases import positive_columns
-from .network import LinearRNN, Modes, check_network, check_pair, teacher_bases
+from .bases import positive_columns, teacher_bases
+from .network import LinearRNN, Modes, check_network, check_pair
 
 
 def modes_of(student, teacher, feedback=None, *, neuron_basis=False, signs=False, tolerance=1e-8):

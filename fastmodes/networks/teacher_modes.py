@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .network import check_network, teacher_bases
+from .bases import teacher_bases
+from .network import check_network
 
 
 class TeacherModes(NamedTuple):

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..kernels.training import loop as training
 from ..kernels.training import optimizers
-from ..networks.network import LinearRNN, check_network, check_pair, random_feedback, random_student
+from ..networks.network import LinearRNN, check_network, check_pair
+from ..networks.random import random_feedback, random_student
 from ..rule_codes import unit_decay
 from ..rules import LearningRule, check_rules
 from ..updates.feedback import MOST_SEEDS, check_each_feedback

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import xarray as xr
 
-from ...networks.network import random_feedback, random_student
+from ...networks.random import random_feedback, random_student
 from ...rules import bptt
 from ...updates.one import Update, expected_update
 from ..plan.parameters import FIXED, Count, NotNegative, Seed, Steps, TeacherParameters, rule_of, teacher_of

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from ...networks.network import LinearRNN, Modes, aligned_teacher
+from ...networks.made import aligned_teacher
+from ...networks.network import LinearRNN, Modes
 from ...rules import LearningRule, parse_rule
 from ...training import parameters as settings
 from ...training.optimizers import OPTIMIZERS, Optimizer
