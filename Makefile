@@ -12,7 +12,8 @@ test: .venv/ready-test
 	$(BIN)/ruff format --check .
 	$(BIN)/python tests/typed_tree.py
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not slow and not fuzz"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not fuzz and not alone"
+	$(BIN)/pytest -m "alone and not slow and not fuzz"
 
 test-slow: .venv/ready-test
 	$(BIN)/pytest -m slow

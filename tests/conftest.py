@@ -5,6 +5,22 @@ import pytest
 
 import fastmodes as fm
 
+#: Files whose tests watch the clock, signals or processes: they are run by themselves, after all others.
+ALONE = (
+    "test_children.py",
+    "test_interrupts.py",
+    "test_parallel.py",
+    "test_progress.py",
+    "test_sweep_dask.py",
+    "test_sweep_kills.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.name in ALONE or "interrupt" in item.name or "importing_the_package" in item.name:
+            item.add_marker("alone")
+
 
 @pytest.fixture
 def rng():

@@ -357,7 +357,7 @@ def test_eigenvalues_of_any_size_are_right_or_labelled(exponent, rng):
             assert real[0, k] == pytest.approx(low, rel=close)
             assert real[1, k] == pytest.approx(high, rel=close)
             assert imaginary[k] == pytest.approx(turning, rel=1e-5, abs=1e-7 * size)
-            expected = "spiral" if turning > 0 else "node" if low * high > 0 else "saddle"
+            expected = "spiral" if turning > 0 else "node" if (low > 0) == (high > 0) else "saddle"
             assert expected in kind
 
 
@@ -375,7 +375,7 @@ def test_quick_form_is_the_plain_one(rng):
     for i, rule in enumerate(rules):
         points = np.stack(
             [
-                w, p, s, s if rule.feedback == "readout" else r, w if rule.propagator == "recurrent" else decay,
+                w, p, s, s if rule.feedback == "readout" else r, w if "recurrent" in rule.propagator else decay,
                 np.full(count, float(rule.horizon or 0)),
             ],
             axis=1,

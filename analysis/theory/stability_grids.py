@@ -108,7 +108,7 @@ def recorded(values: dict[str, Any]) -> dict[str, Any]:
 
 def stable_rate(low: FloatArray, high: FloatArray, imaginary: FloatArray, limit: FloatArray) -> None:
     """Largest eta with |1 + eta lambda| < 1 for both eigenvalues, -2 Re / |lambda|^2, or 0, into ``limit``."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    with np.errstate(all="ignore"):
         np.divide(-2, low, out=limit)
         spiral = imaginary > 0
         if spiral.any():

@@ -48,8 +48,8 @@ RING = (6, 4 * WIDTH)
 UNSETTLED = 8
 
 # s^2, p^2 and |f s| above the first lose no digits in any product that follows; c1 D / 2, c0 D^2 and 1/(D t) below the
-# second count as 0.
-_SMALL, _TINY = 2.0**-128, 2.0**-1000
+# second count as 0; squares above the third may overflow in what follows.
+_SMALL, _TINY, _HUGE = 2.0**-128, 2.0**-1000, 2.0**1000
 
 #: Points between the one that enters :func:`step` and the one whose results are known after it.
 DELAY = 3 * WIDTH
@@ -134,10 +134,13 @@ def kinds(ring, i):
     i = _place(i - DELAY)
     half, minors = load(ring, (_HALF, i)), load(ring, (_MINORS, i))
     kind = select(negative(half), splat(float(UNSTABLE_NODE)), splat(float(STABLE_NODE)))
-    kind = select(negative(fma(half, half, -minors)), kind + float(STABLE_SPIRAL - STABLE_NODE), kind)
+    discriminant = fma(half, half, -minors)
+    kind = select(negative(discriminant), kind + float(STABLE_SPIRAL - STABLE_NODE), kind)
     kind = select(negative(minors), splat(float(SADDLE)), kind)
     zero = either(negative(absolute(half) - _TINY), negative(absolute(minors) - _TINY))
-    kind = select(either(zero, negative(load(ring, (_MARGIN, i)))), splat(float(UNSETTLED)), kind)
+    # The pair is made from the squares of c1 D / 2 and of the root.
+    large = negative(_HUGE - absolute(discriminant) - absolute(minors))
+    kind = select(either(either(zero, large), negative(load(ring, (_MARGIN, i)))), splat(float(UNSETTLED)), kind)
     # NaN, which may have any sign, fails the comparison.
     return select(less(_TINY, load(ring, (_INVERSE, i))), kind, splat(float(UNSETTLED)))
 
