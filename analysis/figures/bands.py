@@ -23,11 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
     from numpy.typing import NDArray
 
-    from fastmodes.typing import ArrayLike, FloatArray
+    from fastmodes.typing import AnyArray, ArrayLike, BoolArray, FloatArray
 
-    BoolArray = NDArray[np.bool_]
     IntArray = NDArray[np.integer[Any]]
-    Array = NDArray[Any]
 
 
 #: Share of the seeds inside a band.
@@ -157,7 +155,7 @@ def _with_counts(label: str | None, counts: IntArray, total: int, lost: int, wor
     return f"{label} (median of {left} of {total}{f'; {lost} {word}' if lost else ''})"
 
 
-def _mark_ends(ax: Axes, x: Array, values: FloatArray, limits: tuple[float, float], colour: str) -> None:
+def _mark_ends(ax: Axes, x: AnyArray, values: FloatArray, limits: tuple[float, float], colour: str) -> None:
     """A cross at the last value of every lost run, an arrowhead at the edge where that value lies outside."""
     ended = [np.flatnonzero(np.isfinite(run))[-1] for run in values if np.isfinite(run).any()]
     ends = np.array([run[k] for run, k in zip(values[np.isfinite(values).any(axis=1)], ended, strict=True)])
@@ -168,7 +166,7 @@ def _mark_ends(ax: Axes, x: Array, values: FloatArray, limits: tuple[float, floa
     ax.scatter(places[inside], ends[inside], s=26, color=colour, marker="x", linewidths=1.4, zorder=4)
 
 
-def _count_strip(ax: Axes, x: Array, counts: IntArray, total: int, line: Line2D) -> None:
+def _count_strip(ax: Axes, x: AnyArray, counts: IntArray, total: int, line: Line2D) -> None:
     """Runs that are left against the panel's own axis, in a strip above it, made when first needed."""
     strip: Any = next((child for child in ax.child_axes if child.get_gid() == _STRIP), None)
     if strip is None:

@@ -11,26 +11,24 @@ from .style import axis_label, plain
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
-    from typing import Any, Literal
+    from typing import Literal
 
     import xarray as xr
     from matplotlib.axis import XAxis, YAxis
-    from numpy.typing import NDArray
 
-    from fastmodes.typing import FloatArray
+    from fastmodes.typing import AnyArray, FloatArray
 
-    Array = NDArray[Any]
     Scale = Literal["log", "linear"]
 
 
-def beside(axis: Array, scale: Scale, share: float) -> Array:
+def beside(axis: AnyArray, scale: Scale, share: float) -> AnyArray:
     """Positions moved by a share of the axis, so that error bars stand side by side."""
     if scale == "log":
         return np.asarray(axis * (axis[-1] / axis[0]) ** share)
     return np.asarray(axis + share * np.ptp(axis))
 
 
-def place_ticks(axis: XAxis | YAxis, places: Array, labels: list[str] | None) -> None:
+def place_ticks(axis: XAxis | YAxis, places: AnyArray, labels: list[str] | None) -> None:
     """Words or numbers at the cells, thinned out and slanted where they would run into each other."""
     if labels is None:
         return
@@ -40,7 +38,7 @@ def place_ticks(axis: XAxis | YAxis, places: Array, labels: list[str] | None) ->
     axis.set_ticks(places[::step], labels=labels[::step], minor=False, **style)
 
 
-def positions_along(values: xr.DataArray, dim: Hashable) -> tuple[Array, Scale, list[str] | None]:
+def positions_along(values: xr.DataArray, dim: Hashable) -> tuple[AnyArray, Scale, list[str] | None]:
     """Positions along a dim, the scale they ask for, and labels where they are words."""
     size = values.sizes[dim]
     if dim not in values.coords or values[dim].dtype.kind not in "fi":
@@ -79,7 +77,7 @@ def label_along(values: xr.DataArray, dim: Hashable) -> str:
     return textwrap.fill(plain(dim).replace("_", " ") + (f": {along}" if along else ""), 34)
 
 
-def cell_edges(centres: Array, scale: Scale) -> FloatArray:
+def cell_edges(centres: AnyArray, scale: Scale) -> FloatArray:
     """Edges of the cells around ``centres``."""
     points = np.log(centres) if scale == "log" else np.asarray(centres, dtype=float)
     if len(points) == 1:

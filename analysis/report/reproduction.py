@@ -22,11 +22,12 @@ from .html import html_report
 from .verdicts import QUICK_CAVEAT
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
     from typing import Any
 
     import xarray as xr
+
+    from fastmodes.typing import PathLike
 
     from .experiments import Datasets, Experiment, Size
     from .verdicts import Claim
@@ -44,7 +45,7 @@ class Outcome:
     datasets: dict[str, xr.Dataset]
 
 
-def reproduce(out: str | os.PathLike[str], *, quick: bool = False, progress: bool = True) -> Outcome:
+def reproduce(out: PathLike, *, quick: bool = False, progress: bool = True) -> Outcome:
     """Run everything, or what is missing, and write datasets, figures, the table of claims and a report.
 
     Each dataset is written complete or not at all, with a hash of its settings and of the code that computes it, and is

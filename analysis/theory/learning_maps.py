@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fastmodes.networks.network import Modes
-    from fastmodes.typing import FloatArray, GridValue, Rules
-
-    BoolArray = NDArray[np.bool_]
+    from fastmodes.typing import BoolArray, FloatArray, GridValue, Rules
 
 
 #: Where a trajectory goes: the branch of the optimal manifold with readout a > 0 or a < 0, the line a = b = 0, out of

@@ -18,11 +18,10 @@ from .horizon_sums import horizon_sums
 from .stability_grids import RESULTS, entries_of, evaluate, recorded, shaped, stability_grid, stable_rate
 
 if TYPE_CHECKING:
-    import os
     from pathlib import Path
     from typing import Any
 
-    from fastmodes.typing import GridValue, Rules
+    from fastmodes.typing import GridValue, PathLike, Rules
 
 
 _SLAB_BY_SLAB = "write_stability computes and writes it slab by slab"
@@ -112,7 +111,7 @@ def stability(
 
 
 def write_stability(
-    path: str | os.PathLike[str],
+    path: PathLike,
     rules: Rules,
     teacher_recurrent: GridValue,
     teacher_product: GridValue,

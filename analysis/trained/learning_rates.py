@@ -24,12 +24,8 @@ from fastmodes.validation import check_array, check_flag, check_integer, check_n
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
     from fastmodes.rules import LearningRule
-    from fastmodes.typing import ArrayLike, Rules
-
-    BoolArray = NDArray[np.bool_]
+    from fastmodes.typing import ArrayLike, BoolArray, Rules
 
 
 #: Displacement of (w, a, b) from the optimal point, small enough for the linear map.
