@@ -8,8 +8,7 @@ import pytest
 
 import fastmodes as fm
 from fastmodes.networks.aligned import modes_of
-from fastmodes.networks.bases import positive_columns
-from fastmodes.networks.bases import teacher_bases
+from fastmodes.networks.bases import positive_columns, teacher_bases
 
 SIZES = [(3, 3), (5, 3), (3, 6)]
 RULES = [fm.bptt(), fm.rflo(-0.6), fm.LearningRule("mixed", "random", "recurrent", 3)]

@@ -70,12 +70,12 @@ def learning_map(
     TypeError, ValueError
         For a parameter outside its range.
     """
-    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, results=_RESULTS)
+    checked, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, results=_RESULTS)
     end, threshold = check_number("end", end, above=0), check_number("threshold", threshold, above=0, below=1)
     options = step_options(rtol, atol, step_limit, threshold)
     threads, progress = check_threads(threads), check_flag("progress", progress)
-    grid.check_memory(16 * len(rules), "cut the grid into pieces")
-    states, ends = integrate(rules, grid, np.array([end]), options, observe=True, threads=threads, progress=progress)
+    grid.check_memory(16 * len(checked), "cut the grid into pieces")
+    states, ends = integrate(checked, grid, np.array([end]), options, observe=True, threads=threads, progress=progress)
     start = grid.reader(("recurrent", "readout", "input"))()
     product = grid.reader(("teacher_product",))()[:, 0]
     w, a, b = states[..., 0]
@@ -94,14 +94,14 @@ def learning_map(
         "path_length": length,
         "detour": detour,
     }
-    dims, shape = ("rule", *grid.dims), (len(rules), *grid.shape)
+    dims, shape = ("rule", *grid.dims), (len(checked), *grid.shape)
     dataset = xr.Dataset(
         {name: (dims, values.reshape(shape)) for name, values in results.items()},
-        coords=grid.coords | {"rule": [rule.name for rule in rules]},
+        coords=grid.coords | {"rule": [rule.name for rule in checked]},
     )
     dataset["basin"].attrs = flag_attributes(BASINS)
     dataset["status"].attrs = flag_attributes(STATUSES)
-    configuration = flow_configuration(rules, grid) | {"end": end, "threshold": threshold, "rtol": rtol, "atol": atol}
+    configuration = flow_configuration(checked, grid) | {"end": end, "threshold": threshold, "rtol": rtol, "atol": atol}
     return annotate(dataset, title="Learning of modes, from start to end", configuration=configuration)
 
 

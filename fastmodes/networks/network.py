@@ -90,7 +90,7 @@ class LinearRNN:
     @property
     def bases(self) -> Bases | None:
         """The bases in which the network was made, if from modes; no part of its value."""
-        return self._bases
+        return self._bases  # type: ignore[attr-defined]
 
     @property
     def n_hidden(self) -> int:

@@ -95,7 +95,7 @@ def nonnormal_teacher(eigenvalues, departure, *, seed) -> LinearRNN:
     if n == 1:
         if departure:
             raise ValueError(f"departure must be 0 for a single eigenvalue; got {departure}")
-        return LinearRNN(readout=[[1.0]], recurrent=[[values[0]]], input=[[1.0]])
+        return LinearRNN(readout=np.ones((1, 1)), recurrent=values.reshape(1, 1), input=np.ones((1, 1)))
     rng = random_stream(seed, "non-normal teacher")
     upper = np.triu(rng.standard_normal((n, n)), 1)
     basis = ortho_group.rvs(n, random_state=rng)
