@@ -46,7 +46,7 @@ def check_dataset(
             )
         if dataset.sizes[dim] == 0:
             raise ValueError(f"dataset must have at least one entry along {dim!r}; got none")
-        if dim in ("rule", "seed", "epoch") and dim not in dataset.coords:
+        if dim in ("rule", "epoch") and dim not in dataset.coords:
             raise ValueError(f"dataset must have coordinates along {dim!r}; got none")
     return dataset
 

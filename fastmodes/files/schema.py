@@ -160,8 +160,8 @@ DIMS = {
     name: dim
     for dim, names in {
         "mode": "mode_recurrent mode_recurrent_imag mode_readout mode_readout_imag mode_input mode_input_imag "
-        "mode_feedback mode_feedback_imag mode_is_complex mode_match predicted_recurrent predicted_readout "
-        "predicted_input prediction_status theory_error standstill_error",
+        "mode_feedback mode_feedback_imag mode_is_complex mode_match "
+        "prediction_status theory_error standstill_error",
         "unit": "eigenvalue_real eigenvalue_imag singular_value change_eigenvalue_real change_eigenvalue_imag "
         "change_singular_value normalised_singular_value normalised_eigenvalue factor_recurrent",
         "eigenvalue": "stability_real stability_imag",

@@ -8,7 +8,7 @@ from .network import LinearRNN
 
 
 def rotating_teacher(modulus, angle, *, readout=1.0, input=1.0) -> LinearRNN:
-    """Teacher of 2 x 2 blocks that rotate and shrink (beyond the paper; theory section 12).
+    """Teacher of 2 x 2 blocks that rotate and shrink (beyond the paper).
 
     Block k of W* is ``modulus_k [[cos angle_k, -sin angle_k], [sin angle_k, cos angle_k]]``, its eigenvalues
     ``modulus_k exp(+-i angle_k)``; A* and B* are multiples of the identity on each block.
