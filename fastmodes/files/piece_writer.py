@@ -46,6 +46,7 @@ def reason(name: str, error: Exception) -> tuple[int | None, str | None]:
 
 
 def main() -> None:
+    """Write what stdin brings into the file ``name`` in ``folder``, the two arguments of the command line."""
     folder, name = sys.argv[1:]
     # A bare name of letters and digits: the library cannot take it for an address.
     os.chdir(folder)
