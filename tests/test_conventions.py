@@ -261,7 +261,7 @@ def test_one_compiled_signature_per_kernel_and_layout():
         "modes.update.mode_updates",
         "modes.stability.optimal_stability",
         "flow.networks.matrix_flow",
-        "training.infinite.train_exact",
+        "training.infinite.train_infinite",
         "updates.many.stationary_updates",
         "updates.many.finite_updates",
         "updates.finite.finite_update",
