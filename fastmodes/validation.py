@@ -124,7 +124,8 @@ def check_array(name, value, shape=None, *, dims=None):
         )
         if not fits:
             raise ValueError(f"{name} must have shape ({wanted}), every length at least 1; got shape {array.shape}")
-    array = np.require(array, np.float64, ("C_CONTIGUOUS", "ALIGNED", "WRITEABLE"))
+    if array.dtype != np.float64 or not array.flags.carray:
+        array = np.require(array, np.float64, ("C_CONTIGUOUS", "ALIGNED", "WRITEABLE"))
     if not np.isfinite(array).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} must be finite everywhere; got {array[place]} at index {place}")
@@ -178,6 +179,8 @@ def check_units(**arrays):
     ValueError
         If they do not.
     """
+    if not any(isinstance(value, xr.DataArray) for value in arrays.values()):
+        return
     labels = [f"{label}{end}" for label in ("n_hidden", "unit") for end in ("", "_to", "_from")]
     found = [
         (name, dim, value.indexes[dim])

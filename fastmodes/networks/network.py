@@ -77,7 +77,7 @@ class LinearRNN:
                 f"recurrent, input; got shape {recurrent.shape}"
             )
         checked = {
-            "recurrent": check_array("recurrent", recurrent, (n, n), dims=("n_hidden", "n_hidden")),
+            "recurrent": recurrent,
             "readout": check_array("readout", self.readout, (None, n), dims=("n_out", "n_hidden")),
             "input": check_array("input", self.input, (n, None), dims=("n_hidden", "n_in")),
         }

@@ -24,7 +24,7 @@ CANCELLED = 1e-4
 
 def place_of(matrices, code):
     """The matrix of a code in the work space, with its padding."""
-    offset, rows, columns = (int(number) for number in matrices.places[code])
+    offset, rows, columns = matrices.places[code].tolist()
     return matrices.flat[offset : offset + rows * columns].reshape(rows, columns)
 
 

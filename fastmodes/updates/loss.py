@@ -129,7 +129,7 @@ def _output_power(network, steps, loss, root):
     power, total, running, count = w, first, first, 1
     for bit in "0" * MOST_DOUBLINGS if steps == math.inf else f"{steps:b}"[1:]:
         leave_if_stopped()
-        reach = np.sum(power**2)
+        reach = (power**2).sum()
         if reach <= NEGLIGIBLE:
             break
         if steps == math.inf and not reach < _LARGE:

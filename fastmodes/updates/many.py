@@ -20,6 +20,9 @@ from .one import LOSSES, Update, expected_update
 #: Networks that share a work space; a fixed number, so that nothing depends on the threads.
 _TOGETHER = 32
 
+#: So many of this size take about a millisecond.
+_SMALL = 16
+
 
 def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="final", threads=None) -> Update:
     """Expected updates of many students under one rule: :func:`expected_update` of each, always by doubling.
@@ -67,7 +70,14 @@ def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="fi
         feedbacks = [first.readout] * len(students)
     batch = _stacked(students, feedbacks)
     starts = range(0, len(students), _TOGETHER)
-    run_blocks(lambda start: _run(rule, first, teacher, steps, loss, _part(batch, start)), starts, threads)
+    quick = len(students) <= _TOGETHER and max(first.n_in, first.n_out, first.n_hidden, teacher.n_hidden) <= _SMALL
+    if steps == math.inf:
+        run_blocks(lambda start: _run_infinite(rule, first, teacher, _part(batch, start)), starts, threads, quick=quick)
+    else:
+        run_blocks(
+            lambda start: _run_finite(rule, first, teacher, steps, loss, _part(batch, start)),
+            starts, threads, quick=quick,
+        )  # fmt: skip
     return _finished(rule, students, teacher, steps, feedbacks, loss, batch)
 
 
@@ -83,14 +93,16 @@ def _part(batch, start):
     return many.Batch(*(array[start : start + _TOGETHER] for array in batch))
 
 
-def _run(rule, student, teacher, steps, loss, batch):
+def _run_infinite(rule, student, teacher, batch):
     """Work on one part of the batch: any student of its size gives the shapes."""
+    m = infinite.work_space(rule, student, teacher, None)
+    with halting(m.places):
+        many.infinite_updates(m, batch, kernel_rule(rule), MOST_DOUBLINGS)
+
+
+def _run_finite(rule, student, teacher, steps, loss, batch):
+    """The same over finitely many steps."""
     in_kernel = kernel_rule(rule)
-    if steps == math.inf:
-        m = infinite.work_space(rule, student, teacher, None)
-        with halting(m.places):
-            many.infinite_updates(m, batch, in_kernel, MOST_DOUBLINGS)
-        return
     weighted, levels = loss == "sequence", finite.chain_levels(in_kernel, steps)
     m = infinite.work_space(rule, student, teacher, None, weighted=weighted, levels=levels)
     with halting(m.places):

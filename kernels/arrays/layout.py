@@ -5,6 +5,8 @@ computed with it. Padding units are zero and stay zero under every rule.
 """
 
 import dataclasses
+import itertools
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,8 +25,9 @@ def padded(count):
 
 def carve(shapes):
     """One flat array of zeros, and the places in it where matrices of these shapes begin, one after the other."""
-    ends = np.cumsum([0] + [int(np.prod(shape)) for shape in shapes])
-    return np.zeros(ends[-1]), ends[:-1]
+    # Plain numbers: NumPy's functions cost more than a small network's update.
+    *begins, end = itertools.accumulate(map(math.prod, shapes), initial=0)
+    return np.zeros(end), begins
 
 
 class Network(NamedTuple):
@@ -67,7 +70,7 @@ class Layout:
     def zeros(self):
         """One flat array of zeros and the Network of views of it."""
         flat, places = carve(self._shapes)
-        views = (flat[i : i + np.prod(shape)].reshape(shape) for i, shape in zip(places, self._shapes, strict=True))
+        views = (flat[i : i + math.prod(shape)].reshape(shape) for i, shape in zip(places, self._shapes, strict=True))
         return flat, Network(*views)
 
     def put(self, network, place, source):

@@ -46,8 +46,7 @@ def allocate(shapes, first=()):
     places = np.zeros((max(shapes) + 2, 3), np.int64)
     codes = (*first, *(code for code in shapes if code not in first))
     flat, begins = carve([shapes[code] for code in codes])
-    for code, begin in zip(codes, begins, strict=True):
-        places[code] = begin, *shapes[code]
+    places[list(codes)] = [(begin, *shapes[code]) for code, begin in zip(codes, begins, strict=True)]
     return Matrices(flat, places)
 
 
