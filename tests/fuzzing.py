@@ -20,6 +20,11 @@ SMALL = {
     "hidden": 3, "seeds": [0, 1], "epochs": 4, "learning_rate": 0.01, "steps": 4, "updates": "expected",
     "validation_size": 4, "keep_weights": True, "progress": False, "threads": 1,
 }  # fmt: skip
+#: A sweep of two blocks.
+PLAN = {
+    "job": "expected", "points_per_block": 1, "fixed": {"steps": 4, "hidden": 2, "rule": "bptt"},
+    "axes": {"seed": [0, 1]},
+}  # fmt: skip
 
 #: Numbers of every kind; whole ones are small or beyond any limit, so that no legal call takes for ever.
 NUMBERS = (
@@ -46,15 +51,22 @@ def training():
     return fm.train([fm.bptt(), fm.rflo()], TEACHER, **SMALL)
 
 
+def networks_flow():
+    """A dataset of whole networks that flowed, to be read by analysis."""
+    return fm.matrix_flow("rflo", TEACHER, seeds=[0, 1], times=[0.0, 0.5], hidden=2, progress=False, threads=1)
+
+
 def spoiled(value, rng):
     """The value in another form, or with one entry that does not belong."""
     if isinstance(value, xr.Dataset):
         name = str(rng.choice(list(value.data_vars)))
+        along = "epoch" if "epoch" in value.dims else "time"
         cuts = (
-            lambda: value.isel(rule=0), lambda: value.isel(seed=[1]), lambda: value.isel(epoch=[0]),
+            lambda: value.isel(rule=0), lambda: value.isel(seed=[1]), lambda: value.isel({along: [0]}),
             lambda: value.drop_vars(name), lambda: value.assign_attrs(configuration="{"), lambda: value.transpose(...),
             lambda: value.isel(seed=[]), lambda: value.drop_attrs(), lambda: value.sel(rule=["RFLO"]),
-            lambda: value.assign({name: value[name] * np.nan}), lambda: value.drop_vars("epoch"),
+            lambda: value.assign({name: value[name] * np.nan}), lambda: value.drop_vars(along),
+            lambda: value.isel(seed=0), lambda: value.drop_vars("seed"), lambda: value.drop_vars("rule"),
         )  # fmt: skip
         return cuts[rng.integers(len(cuts))]()
     if isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -84,12 +96,13 @@ def hostile(value, rng):
     return pool[rng.integers(len(pool))]
 
 
-def calls(folder, data):
+def calls(folder, data, flowed):
     """A valid call of every public function, by name."""
     network = {"student": STUDENTS[0], "teacher": TEACHER}
     grid = {"modes": START, "teacher_modes": GOAL}
     on_manifold = {"teacher_recurrent": np.array([0.5, -0.3]), "teacher_product": 1.0, "position": 0.7}
     inputs = np.ones((2, 4, 2))
+    pair = {"network": STUDENTS[0], "teacher": TEACHER}
     return {
         "InputFilter": {"state": [[0.5]], "drive": [[1.0]], "output": [[1.0], [0.5]], "direct": np.eye(2)[:, :1]},
         "LearningRule": {"name": "x", "feedback": "random", "propagator": "scalar", "horizon": 3, "decay": 0.5},
@@ -115,7 +128,7 @@ def calls(folder, data):
             "update": lambda x: fm.sampled_update(fm.bptt(), STUDENTS[0], TEACHER, x), "steps": 3, "n_in": 2,
         },
         "matrix_flow": {
-            "rules": fm.rflo(), "teacher": TEACHER, "seeds": [0], "times": [0.0, 0.5], "hidden": 2, "most_steps": 200,
+            "rules": fm.rflo(), "teacher": TEACHER, "seeds": [0], "times": [0.0, 0.5], "hidden": 2, "step_limit": 200,
             "progress": False,
         },
         "mode_jacobian": grid | {"rule": fm.rflo(), "steps": 5, "feedback": 1.0},
@@ -144,6 +157,24 @@ def calls(folder, data):
         "unit_rate": {"rule": fm.rflo(), "w": 0.5, "epochs": 3},
         "claims": {"datasets": {}},
         "basins": {"rules": fm.bptt(), "end": 5.0} | grid,
+        "sgd": {"learning_rate": 0.1, "clip_norm": 1.0},
+        "adam": {"learning_rate": 0.1, "betas": (0.9, 0.99), "epsilon": 1e-8, "clip_norm": 1.0},
+        "simulate": {"network": STUDENTS[0], "inputs": inputs, "initial": np.ones(3)},
+        "impulse_response": {"network": STUDENTS[0], "steps": 4},
+        "rotating_teacher": {"modulus": [0.8, 0.5], "angle": 0.3, "readout": 1.0, "input": [1.0, 0.5]},
+        "nonnormal_teacher": {"eigenvalues": [0.8, 0.5, 0.2], "departure": 1.5, "seed": 0},
+        "delay_line_teacher": {"delay": 2, "gain": 0.9},
+        "sweep": {"plan": PLAN, "out": str(folder / "sweep"), "shard": "1/2", "progress": False},
+        "open_sweep": {"out": str(folder / "sweep"), "allow_missing": True},
+        "letters": {"dataset": data},
+        "over_seeds": {"dataset": data, "quantiles": [0.1, 0.5]},
+        "outcome_fractions": {"dataset": data},
+        "convergence_fraction": {"dataset": data, "threshold": 0.1, "confidence": 0.9},
+        "most_frequent": {"dataset": data, "variable": "status", "dims": ["seed"]},
+        "error_transfer": pair | {"z": 0.3 + 0.2j},
+        "flow_jacobian": pair | {"rule": fm.rflo(), "feedback": R},
+        "stability_at": pair | {"rule": fm.rflo(), "feedback": R},
+        "end_points": {"flow": flowed, "rules": fm.rflo(), "teacher": TEACHER, "at_rest": 10.0},
         "learning_map": {"rules": fm.bptt(), "end": 5.0} | grid,
     }  # fmt: skip
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from fuzzing import calls, hostile, names_of, public, training
+from fuzzing import PLAN, calls, hostile, names_of, networks_flow, public, training
 
 import fastmodes as fm
 
@@ -24,6 +24,13 @@ HOMES = [Path(inspect.getfile(fm)).parent, Path(inspect.getfile(fm.analysis)).pa
 _NAN_MEANS = ("unit_rate",)
 
 
+#: Words of status and kind that say why there is no number.
+_NO_NUMBER = {
+    "flow": ("left_domain", "step_limit"), "discrete_map": ("left_domain",), "stability": ("not_representable",),
+    "train": ("diverged",), "matrix_flow": ("left_domain",),
+}  # fmt: skip
+
+
 class TooLongError(BaseException):
     """Not an Exception: nothing in between may swallow it."""
 
@@ -33,7 +40,8 @@ def base(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fuzz")
     data = training()
     fm.write_netcdf(data, folder / "runs.nc")
-    return calls(folder, data)
+    fm.sweep(PLAN, folder / "sweep", progress=False)
+    return calls(folder, data, networks_flow())
 
 
 def limited(function, arguments):
@@ -75,6 +83,15 @@ def silent_nan(result, overflowing=False):
     return False
 
 
+def unexplained_nan(name, dataset):
+    """The variables of a result that are NaN where neither status nor kind says why."""
+    said = dataset["kind" if "kind" in dataset else "status"]
+    meanings = said.attrs["flag_meanings"].split()
+    explained = said.isin([meanings.index(word) for word in _NO_NUMBER[name]])
+    numbers = [v for v in (*dataset.data_vars, *dataset.coords) if dataset[v].dtype.kind == "f"]
+    return [v for v in numbers if (dataset[v].isnull() & ~explained).any()]
+
+
 def spoil(base, number):
     """One or two parameters of a valid call, replaced."""
     rng = np.random.default_rng([number, 3])
@@ -113,6 +130,8 @@ def check(base, number):
             if isinstance(error, KeyboardInterrupt):
                 raise
             return f"{told}: {type(error).__name__}: {error}"
+    if name in _NO_NUMBER and (without := unexplained_nan(name, result)):
+        return f"{told}: NaN in {without}, which status does not explain"
     if name not in _NAN_MEANS and silent_nan(result, "e+2" in told or "e+3" in told):
         return f"{told}: NaN, {result!r}"
     return None
