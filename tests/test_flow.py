@@ -302,7 +302,9 @@ def test_results_do_not_depend_on_threads_or_on_the_split(monkeypatch):
     starts = random_starts(5000, seed=10)
     rules = [*FOUR, fm.tbptt(5)]
     whole = fm.flow(rules, **starts, times=[1.0, 5.0])
-    monkeypatch.setattr("fastmodes.modes.flow.run_blocks", lambda work, blocks, _, **k: run_blocks(work, blocks, 1, **k))
+    monkeypatch.setattr(
+        "fastmodes.modes.flow.run_blocks", lambda work, blocks, _, **k: run_blocks(work, blocks, 1, **k)
+    )
     single = fm.flow(rules, **starts, times=[1.0, 5.0])
     xr.testing.assert_equal(whole, single)
     some = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import xarray as xr
 
+from .checks import check_dataset
 
 #: Names of a training's modes, and the flow's for the same quantities.
 LETTERS = {"mode_recurrent": "w", "mode_readout": "a", "mode_input": "b", "mode_feedback": "r"}
@@ -26,8 +27,8 @@ def letters(dataset: xr.Dataset) -> xr.Dataset:
 
     Raises
     ------
-    ValueError
-        If it holds no modes.
+    TypeError, ValueError
+        If it is no dataset, or holds no modes.
 
     Examples
     --------
@@ -37,6 +38,7 @@ def letters(dataset: xr.Dataset) -> xr.Dataset:
     >>> [name for name in "wab" if name in fm.analysis.letters(runs)]
     ['w', 'a', 'b']
     """
+    check_dataset(dataset)
     found = {name: letter for name, letter in LETTERS.items() if name in dataset}
     if not found:
         raise ValueError(f"dataset must hold {', '.join(LETTERS)}; got {', '.join(map(str, dataset.data_vars))}")

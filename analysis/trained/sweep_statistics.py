@@ -143,6 +143,9 @@ def most_frequent(dataset: xr.Dataset, variable: Hashable, dims: Sequence[Hashab
         Dims to reduce; none leaves the variable as it is.
     """
     flags = dataset[variable].load()
+    listed = [] if not dims else check_sequence("dims", [dims] if isinstance(dims, str) else dims, "dimensions", 100)
+    if unknown := [dim for dim in listed if dim not in flags.dims]:
+        raise ValueError(f"dims must be dimensions of {variable!r}, {flags.dims}; got {unknown[0]!r}")
     codes = np.atleast_1d(flags.attrs["flag_values"])
     counts = xr.concat([(flags == code).sum(dims) for code in codes], "flag", coords="minimal")
     chosen = counts.argmax("flag")
