@@ -107,6 +107,16 @@ class LearningRule:
         return f"{self.name}: {self.feedback} feedback{scale}, {self.propagator} propagator{decay}, {horizon}"
 
 
+def rule_table(rule: LearningRule) -> dict[str, Any]:
+    """The fields of a rule as they are stored; a field that came later is left out where the rule does without it."""
+    decay = list(rule.decay) if isinstance(rule.decay, tuple) else rule.decay
+    table = {
+        "name": rule.name, "feedback": rule.feedback, "propagator": rule.propagator,
+        "horizon": rule.horizon, "decay": decay,
+    }  # fmt: skip
+    return table if rule.sign_scale is None else table | {"sign_scale": rule.sign_scale}
+
+
 #: RFLO's decay where none is given, the paper's w_hat.
 _DEFAULT_DECAY = 0.5
 

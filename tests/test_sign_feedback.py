@@ -126,7 +126,7 @@ def test_as_long_as_no_sign_changes_training_is_that_with_fixed_feedback(updates
     student = random_network(rng, 2, n, 2, radius=0.3)
     student = fm.LinearRNN(student.readout + 2 * np.sign(student.readout), student.recurrent, student.input)
     common = {
-        "hidden": n, "seeds": 4, "epochs": 20, "learning_rate": 1e-3, "steps": steps, "students": [student],
+        "hidden": n, "seeds": [4], "epochs": 20, "learning_rate": 1e-3, "steps": steps, "students": [student],
         "updates": updates, "batch_size": 5 if updates == "sampled" else None, "keep_weights": True,
     }  # fmt: skip
     for loss in ("final", "sequence"):
@@ -144,7 +144,15 @@ def test_matrix_flow_is_the_flow_of_expected_updates(rng):
     times = np.array([0.2, 0.5])
     for rule in (RFLO, BPTT):
         flow = fm.matrix_flow(
-            rule, teacher, seeds=0, times=times, students=[student], keep_weights=True, rtol=1e-10, atol=1e-12, **QUIET
+            rule,
+            teacher,
+            seeds=[0],
+            times=times,
+            students=[student],
+            keep_weights=True,
+            rtol=1e-10,
+            atol=1e-12,
+            **QUIET,
         ).squeeze()
 
         def slope(_, y, rule=rule):

@@ -222,12 +222,12 @@ def test_one_update_holds_linear_algebra_to_one_thread(steps, monkeypatch):
     teacher = fm.random_student(40, TEACHER, scale=0.4, seed=2)
     held = []
     for name in ("infinite_update", "finite_update"):
-        real = getattr(one.stationary, name)
+        real = getattr(one.infinite, name)
         monkeypatch.setattr(
-            one.stationary, name,
+            one.infinite, name,
             lambda *a, real=real: held.append(parallel.serial_linear_algebra._inside) or real(*a),
         )  # fmt: skip
-    monkeypatch.setattr(one.stationary, "doubling_is_faster", lambda *a: True)
+    monkeypatch.setattr(one.infinite, "doubling_is_faster", lambda *a: True)
     fm.expected_update("bptt", teacher, teacher, steps)
     assert held == [1]
     assert parallel.serial_linear_algebra._inside == 0

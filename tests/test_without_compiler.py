@@ -68,6 +68,13 @@ def calls():
     rules = (fm.bptt(), fm.tbptt(1), fm.tbptt(3), fm.rflo(0.5))
     found = fm.flow(rules, *modes, [0.5, 2.0], rtol=1e-3, atol=1e-5)
     results["flow"] = [found[name].values for name in ("w", "a", "b", "loss", "status")]
+    signs = (
+        fm.LearningRule("w", feedback="sign"), fm.LearningRule("1", feedback="sign", horizon=1),
+        fm.LearningRule("3", feedback="sign", horizon=3),
+        fm.LearningRule("d", feedback="sign", propagator="scalar", decay=0.5),
+    )
+    found = fm.flow(signs, *modes, [0.5], rtol=1e-3, atol=1e-5)
+    results["flow sign"] = [found[name].values for name in ("w", "a", "b", "loss", "status")]
     found = fm.discrete_map(rules, *modes, [1, 3], learning_rate=0.1)
     results["map"] = [found[name].values for name in ("w", "a", "b", "loss", "status")]
     found = fm.analysis.learning_map(rules, *modes)

@@ -20,7 +20,7 @@ from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
 from ..renamed import renamed
 from ..rule_codes import kernel_rule, unit_decay
-from ..rules import LearningRule, check_rules
+from ..rules import LearningRule, check_rules, rule_table
 from ..updates import infinite
 from ..updates.loss import error_loss, power_loss
 from ..validation import check_array, check_integer, check_memory, check_number
@@ -144,7 +144,7 @@ def matrix_flow(
         task = _Task(rules, teacher, students, feedbacks, times, control)
         found = run_blocks(task, runs, threads, on_done=lambda _: bar.update(1))
     configuration = {
-        "command": "matrix_flow", "rules": [dataclasses.asdict(rule) for rule in rules],
+        "command": "matrix_flow", "rules": [rule_table(rule) for rule in rules],
         "teacher": {f.name: getattr(teacher, f.name).tolist() for f in dataclasses.fields(teacher)},
         "hidden": hidden, "seeds": seeds, "times": times, "students": given[0], "feedbacks": given[1],
         **scales, "rtol": rtol, "atol": atol, "settled": settled, "step_limit": step_limit,

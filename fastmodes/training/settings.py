@@ -17,7 +17,7 @@ from ..kernels.training import optimizers
 from ..networks.network import LinearRNN, check_network, check_pair
 from ..networks.random import random_feedback, random_student
 from ..rule_codes import unit_decay
-from ..rules import LearningRule, check_rules
+from ..rules import LearningRule, check_rules, rule_table
 from ..updates.feedback import MOST_SEEDS, check_each_feedback
 from ..updates.infinite import spectral_radius
 from ..validation import check_integer, check_memory, check_sequence, check_steps, shown
@@ -266,7 +266,7 @@ def _configuration(rules: Sequence[LearningRule], values: SimpleNamespace, optim
     """Every stored parameter by name, in values that JSON has."""
     stored = {name: getattr(values, name) for name, parameter in TRAIN.items() if parameter.stored}
     return stored | {
-        "rules": [dataclasses.asdict(rule) for rule in rules],
+        "rules": [rule_table(rule) for rule in rules],
         "teacher": _matrices(values.teacher),
         "steps": "inf" if values.steps == math.inf else values.steps,
         "batch_size": values.batch_size if values.updates == "sampled" else None,

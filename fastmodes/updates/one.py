@@ -85,9 +85,11 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
     root = None if input_covariance is None else covariance_root(input_covariance, student.n_in)
     size = max(student.n_hidden, teacher.n_hidden, student.n_in, student.n_out)
     seldom = size > 100 or (steps < math.inf and size**2 * steps > 1e6)
-    call = _call_away if seldom or "expected_update" not in _compiled else _call_here
+    arguments = (rule, student, teacher, steps, feedback, loss, root)
+    if seldom or "expected_update" not in _compiled:
+        return _call_away("expected_update", _expected_update, *arguments)
     with _one_thread(student, teacher):
-        return call("expected_update", _expected_update, rule, student, teacher, steps, feedback, loss, root)
+        return _expected_update(*arguments)
 
 
 #: Functions whose kernels have been used already.

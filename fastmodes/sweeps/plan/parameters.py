@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from ...networks.made import aligned_teacher
 from ...networks.network import LinearRNN, Modes
-from ...rules import LearningRule, parse_rule
+from ...rules import LearningRule, parse_rule, rule_table
 from ...training import parameters as settings
 from ...training.optimizers import OPTIMIZERS, Optimizer
 from ...validation import check_choice
@@ -43,16 +43,6 @@ def checked_rule(value: Any) -> LearningRule:
         raise ValueError(str(error).replace("LearningRule.__init__() got", "a rule has")) from None
 
 
-def _rule_table(rule: LearningRule) -> dict[str, Any]:
-    decay = list(rule.decay) if isinstance(rule.decay, tuple) else rule.decay
-    table = {
-        "name": rule.name, "feedback": rule.feedback, "propagator": rule.propagator,
-        "horizon": rule.horizon, "decay": decay,
-    }  # fmt: skip
-    # Plans of rules without one keep their hash.
-    return table if rule.sign_scale is None else table | {"sign_scale": rule.sign_scale}
-
-
 def _whole(value: Any) -> Any:
     """Whole numbers may be written 3.0, as the ends of a range are."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
@@ -65,7 +55,7 @@ def _steps(value: Any) -> Any:
     return value
 
 
-Rule = Annotated[LearningRule, BeforeValidator(checked_rule), PlainSerializer(_rule_table)]
+Rule = Annotated[LearningRule, BeforeValidator(checked_rule), PlainSerializer(rule_table)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(allow_inf_nan=False, gt=0)]
 NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0)]
