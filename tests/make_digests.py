@@ -156,7 +156,14 @@ def merged_sweep():
     plan = {
         "job": "train",
         "seeds": 2,
-        "fixed": {"epochs": 30, "steps": 6, "teacher_recurrent": [0.9, 0.4], "init_scale": 0.5, "record_every": 15},
+        "fixed": {
+            "updates": "expected",
+            "epochs": 30,
+            "steps": 6,
+            "teacher_recurrent": [0.9, 0.4],
+            "init_scale": 0.5,
+            "record_every": 15,
+        },
         "axes": {"rule": ["bptt", "rflo(0.25)"], "hidden": [2, 3], "learning_rate": [0.01, 0.02]},
     }
     with tempfile.TemporaryDirectory() as folder:
