@@ -18,7 +18,12 @@ ALONE = (
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.path.name in ALONE or "interrupt" in item.name or "importing_the_package" in item.name:
+        if (
+            item.path.name in ALONE
+            or "interrupt" in item.name
+            or "signal" in item.name
+            or "importing_the_package" in item.name
+        ):
             item.add_marker("alone")
 
 

@@ -262,10 +262,10 @@ def test_one_compiled_signature_per_kernel_and_layout():
         "modes.stability.optimal_stability",
         "flow.networks.matrix_flow",
         "training.infinite.train_infinite",
-        "updates.many.stationary_updates",
+        "updates.many.infinite_updates",
         "updates.many.finite_updates",
         "updates.finite.finite_update",
-        "updates.infinite.stationary_update",
+        "updates.infinite.infinite_update",
     )
     for name in (*called, *(f"flow.kinds.FLOW_LANES{i or ''}" for i in range(4))):
         assert counts[f"fastmodes.kernels.{name}"], name
