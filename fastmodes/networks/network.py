@@ -123,6 +123,18 @@ class LinearRNN:
 
         return simulate(self, inputs, initial=initial)
 
+    def leaky(self, leak) -> "LinearRNN":
+        """The plain network that runs as this one with leaky units: W_e = (1 - alpha) I + alpha W, B_e = alpha B.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If leak is not in (0, 1].
+        """
+        from .leaky import check_leak, effective
+
+        return effective(self, check_leak(leak))
+
     def impulse_response(self, steps) -> np.ndarray:
         """``A W^k B`` for k = 0 .. steps-1, (steps, n_out, n_in): see :func:`fastmodes.impulse_response`."""
         from .running import impulse_response
