@@ -12,12 +12,12 @@ from .bases import positive_columns, teacher_bases
 from .network import LinearRNN, Modes, check_network, check_pair
 
 if TYPE_CHECKING:
-    from ..typing import FloatArray, GridValue, IntArray
+    from ..typing import FloatArray, GridValue, IntArray, ModesLike
 
 
 def modes_of(
-    student: LinearRNN,
-    teacher: LinearRNN,
+    student: ModesLike,
+    teacher: ModesLike,
     feedback: GridValue | None = None,
     *,
     neuron_basis: bool = False,
@@ -51,8 +51,8 @@ def modes_of(
     TypeError, ValueError
         If the networks are not aligned, so that they have no modes under the rule.
     """
-    check_network("modes", student)
-    check_network("teacher_modes", teacher)
+    student = check_network("modes", student)
+    teacher = check_network("teacher_modes", teacher)
     check_pair(student, teacher)
     p, u, v = teacher_bases(teacher)
     n, count = student.n_hidden, teacher.n_hidden
