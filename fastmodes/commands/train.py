@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from ..typing import BasisName
 from .messages import print_outcome
 from .options import help_all_option, numbers_of, option_of, progress_option, rule_option, whole_numbers
 from .pictures import check_picture, draw_learning
@@ -30,7 +31,7 @@ from .pictures import check_picture, draw_learning
 def train(
     rules: tuple[str, ...],
     teacher: list[float],
-    teacher_basis: str,
+    teacher_basis: BasisName,
     teacher_seed: int,
     figure: str | None,
     out: str,
