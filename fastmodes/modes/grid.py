@@ -1,6 +1,5 @@
 """Parameter grids: numbers, arrays and DataArrays that broadcast by the names of their dimensions."""
 
-import contextlib
 import dataclasses
 import itertools
 import math
@@ -162,14 +161,17 @@ def check_product(name, *factors):
     ValueError
         If it does not.
     """
-    with contextlib.suppress(ValueError):
+    try:
         named = [dict(v.sizes) for v in factors if isinstance(v, xr.DataArray)]
         sizes = {dim: size for each in named for dim, size in each.items()}
         plain = np.broadcast_shapes(*(np.shape(v) for v in factors if not isinstance(v, xr.DataArray)))
         size = math.prod(sizes.values()) * math.prod(plain)
-        if size == max(np.size(v) for v in factors):
-            return
-    check_memory(8.0 * size, "cut the grid into pieces", of="all combinations of ", **{name: size})
+        largest = max(np.size(v) for v in factors)
+    except (TypeError, ValueError):
+        # They do not broadcast, or are no numbers: refused where they are multiplied.
+        return
+    if size > largest:
+        check_memory(8.0 * size, "cut the grid into pieces", of="all combinations of ", **{name: size})
 
 
 def _named(parameters):
@@ -201,7 +203,7 @@ def _parameter(name):
 
 def by_point(**parameters):
     """Numbers as they are, and arrays such that they multiply by name: all plain, or all DataArrays."""
-    if all(np.ndim(value) == 0 for value in parameters.values()):
+    if all(as_array(name, value).ndim == 0 for name, value in parameters.items()):
         return [
             value if isinstance(value, xr.DataArray) else float(check_array(name, value))
             for name, value in parameters.items()

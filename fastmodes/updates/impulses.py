@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..parallel import interruptibly
-from ..validation import check_array, check_integer, check_memory, check_steps, shown
+from ..validation import as_array, check_array, check_integer, check_memory, check_steps, shown
 
 
 def covariance_root(input_covariance, n_in):
@@ -74,7 +74,7 @@ def impulse_expectation(update, steps, n_in, input_covariance=None):
     check_memory(8.0 * steps * n_in, steps=steps, n_in=n_in)
     root = None
     if input_covariance is not None:
-        size = n_in if np.shape(input_covariance) == (n_in, n_in) else steps * n_in
+        size = n_in if as_array("input_covariance", input_covariance).shape == (n_in, n_in) else steps * n_in
         # The covariance, its eigenvectors and its root.
         check_memory(24.0 * size**2, "a covariance (n_in, n_in) is white in time", steps=steps, n_in=n_in)
         root = interruptibly(covariance_root, input_covariance, size)
