@@ -44,7 +44,7 @@ def unit_decay(rule: LearningRule, n_hidden: int) -> FloatArray:
     """
     decay = np.asarray(0.0 if rule.decay is None else rule.decay, dtype=float)
     if decay.ndim and decay.shape != (n_hidden,):
-        raise ValueError(f"decay must hold n_hidden={n_hidden} numbers for {rule.name}; got {len(decay)}")
+        raise ValueError(f"decay must hold n_hidden={n_hidden} numbers for the rule {rule.name}; got {len(decay)}")
     return decay
 
 

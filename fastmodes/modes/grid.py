@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import math
@@ -169,14 +168,17 @@ def check_product(name: str, *factors: GridValue) -> None:
     ValueError
         If it does not.
     """
-    with contextlib.suppress(ValueError):
+    try:
         named = [dict(v.sizes) for v in factors if isinstance(v, xr.DataArray)]
         sizes = {dim: size for each in named for dim, size in each.items()}
         plain = np.broadcast_shapes(*(np.shape(v) for v in factors if not isinstance(v, xr.DataArray)))
         size = math.prod(sizes.values()) * math.prod(plain)
-        if size == max(np.size(v) for v in factors):
-            return
-    check_memory(8.0 * size, "cut the grid into pieces", of="all combinations of ", **{name: size})
+        largest = max(np.size(v) for v in factors)
+    except (TypeError, ValueError):
+        # They do not broadcast, or are no numbers: refused where they are multiplied.
+        return
+    if size > largest:
+        check_memory(8.0 * size, "cut the grid into pieces", of="all combinations of ", **{name: size})
 
 
 def _named(parameters: Mapping[str, GridValue]) -> tuple[dict[str, xr.DataArray], bool]:
@@ -208,7 +210,7 @@ def _parameter(name: str) -> str:
 
 def by_point(**parameters: GridValue) -> list[Any]:
     """Numbers as they are, and arrays such that they multiply by name: all plain, or all DataArrays."""
-    if all(np.ndim(value) == 0 for value in parameters.values()):
+    if all(as_array(name, value).ndim == 0 for name, value in parameters.items()):
         return [
             value if isinstance(value, xr.DataArray) else float(check_array(name, value))
             for name, value in parameters.items()

@@ -133,7 +133,8 @@ def mode_update(
     Returns
     -------
     Modes
-        Delta w, Delta a, Delta b, to be subtracted times the learning rate. DataArrays if a parameter was one.
+        Delta w, Delta a, Delta b, to be subtracted times the learning rate. DataArrays if a parameter was one. Sums
+        that leave the range of numbers are infinite or, as the difference of two such, not numbers.
 
     Raises
     ------
@@ -171,7 +172,7 @@ def mode_jacobian(
     -------
     array or DataArray (.., update, variable)
         Entry [.., i, j]: the derivative of Delta i by variable j, both in the order w, a, b. The flow's Jacobian is its
-        negative.
+        negative. Sums that leave the range of numbers are as in :func:`mode_update`.
 
     Raises
     ------

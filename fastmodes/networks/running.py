@@ -13,7 +13,7 @@ import xarray as xr
 
 from ..kernels.arrays import layout
 from ..kernels.updates import sampled
-from ..validation import check_array, check_memory, check_steps
+from ..validation import as_array, check_array, check_memory, check_steps
 from .network import check_network
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def simulate(network: LinearRNN, inputs: ArrayLike | xr.DataArray, *, initial: A
     check_network("network", network)
     if isinstance(inputs, xr.DataArray):
         return _simulate_labelled(network, inputs, initial)
-    values = np.asarray(inputs)
+    values = as_array("inputs", inputs)
     if values.ndim < 2:
         raise ValueError(f"inputs must have shape (.., time, input); got shape {values.shape}")
     around = values.shape[:-2]
@@ -79,7 +79,7 @@ def simulate(network: LinearRNN, inputs: ArrayLike | xr.DataArray, *, initial: A
         free = _free_states(network, check_array("initial", initial, (n,), dims=("n_hidden",)), steps)
         with np.errstate(all="ignore"):
             hidden, output = hidden + free, output + free @ network.readout.T
-    return Response(output.reshape(*around, steps, -1), hidden.reshape(*around, steps, n))
+    return Response(output.reshape(*around, steps, network.n_out), hidden.reshape(*around, steps, n))
 
 
 def _simulate_labelled(network: LinearRNN, inputs: xr.DataArray, initial: ArrayLike | None) -> Response:

@@ -105,6 +105,19 @@ def check_stable_teacher(teacher: LinearRNN) -> None:
         raise ValueError(f"teacher must have a spectral radius below 1 for infinitely many steps; got {radius:.17g}")
 
 
+def given_students(students: Any) -> LinearRNN | list[Any] | None:
+    """What was given as initial students: nothing, one network, or a list of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is anything else.
+    """
+    if isinstance(students, LinearRNN | None):
+        return students
+    return check_sequence("students", students, "fastmodes.LinearRNN", MOST_SEEDS)
+
+
 def check_hidden(hidden: int | None, students: LinearRNN | Sequence[LinearRNN] | None) -> int:
     """Hidden units: those asked for, or those of the students given.
 
@@ -208,8 +221,7 @@ def check_job(given: dict[str, Any]) -> Job:
     """
     rules = check_rules(given["rules"])
     check_network("teacher", given["teacher"])
-    if not isinstance(given["students"], LinearRNN | None):
-        given = given | {"students": check_sequence("students", given["students"], "fastmodes.LinearRNN", MOST_SEEDS)}
+    given = given | {"students": given_students(given["students"])}
     given = given | {"hidden": check_hidden(given["hidden"], given["students"]), "seeds": check_seeds(given["seeds"])}
     values = SimpleNamespace(**check_parameters(given))
     rate, rates = check_rates(values.learning_rate, len(rules), len(values.seeds))

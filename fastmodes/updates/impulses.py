@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from ..parallel import interruptibly
-from ..validation import check_array, check_integer, check_memory, check_steps, shown
+from ..validation import as_array, check_array, check_integer, check_memory, check_steps, shown
 
 if TYPE_CHECKING:
     from ..typing import ArrayLike, FloatArray
@@ -86,7 +86,7 @@ def impulse_expectation(
     check_memory(8.0 * steps * n_in, steps=steps, n_in=n_in)
     root = None
     if input_covariance is not None:
-        size = n_in if np.shape(input_covariance) == (n_in, n_in) else steps * n_in
+        size = n_in if as_array("input_covariance", input_covariance).shape == (n_in, n_in) else steps * n_in
         # The covariance, its eigenvectors and its root.
         check_memory(24.0 * size**2, "a covariance (n_in, n_in) is white in time", steps=steps, n_in=n_in)
         root = interruptibly(covariance_root, input_covariance, size)
