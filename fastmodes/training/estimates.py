@@ -114,15 +114,18 @@ def history_estimates(
 
 def change_spectra(recurrent: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Singular values and eigenvalues of W - W_0 along a history (epoch, n_hidden, n_hidden), the first entry W_0."""
-    change = recurrent - recurrent[0]
-    valid = np.isfinite(change).all((1, 2))
-    shape = change.shape[:2]
-    names = ("change_singular_value", "change_eigenvalue_real", "change_eigenvalue_imag")
-    out = {name: np.full(shape, np.nan) for name in names}
-    values = np.linalg.eigvals(change[valid])
+    return {f"change_{name}": values for name, values in spectra(recurrent - recurrent[0]).items()}
+
+
+def spectra(matrices: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Singular values and eigenvalues of matrices (epoch, n_hidden, n_hidden), NaN where they are not finite."""
+    valid = np.isfinite(matrices).all((1, 2))
+    names = ("singular_value", "eigenvalue_real", "eigenvalue_imag")
+    out = {name: np.full(matrices.shape[:2], np.nan) for name in names}
+    values = np.linalg.eigvals(matrices[valid])
     values = np.take_along_axis(values, np.lexsort((-values.imag, -values.real), axis=-1), axis=1)
-    out["change_singular_value"][valid] = np.linalg.svd(change[valid], compute_uv=False)
-    out["change_eigenvalue_real"][valid], out["change_eigenvalue_imag"][valid] = values.real, values.imag
+    out["singular_value"][valid] = np.linalg.svd(matrices[valid], compute_uv=False)
+    out["eigenvalue_real"][valid], out["eigenvalue_imag"][valid] = values.real, values.imag
     return out
 
 

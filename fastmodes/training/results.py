@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import xarray as xr
 
 from ..files.schema import annotate, flag_attributes
 from ..networks.teacher_modes import mode_coordinates, teacher_modes
-from .estimates import ALIGNMENTS, MODE_FLAGS, MODE_VARIABLES, change_spectra, history_estimates, put_flags
+from .estimates import ALIGNMENTS, MODE_FLAGS, MODE_VARIABLES, change_spectra, history_estimates, put_flags, spectra
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,8 +64,11 @@ class Results:
             "mode": len(self._teacher.recurrent), "unit": n_hidden, "unit_to": n_hidden, "unit_from": n_hidden,
             "output": n_out, "channel": n_in,
         }  # fmt: skip
-        extra: dict[str, tuple[str, ...]] = {name: () for name in ("loss", "validation_loss", *ALIGNMENTS)}
-        extra |= {name: ("mode",) for name in _MODES} | {name: ("unit",) for name in (*_SPECTRA, *_CHANGES)}
+        extra: dict[str, tuple[str, ...]] = {name: () for name in ("loss", "validation_loss")}
+        extra |= {"training_loss": ()} if job.data is not None else {}
+        extra |= {name: ("unit",) for name in (*_SPECTRA, *_CHANGES)}
+        if job.labelled:
+            extra |= {name: ("mode",) for name in _MODES} | {name: () for name in ALIGNMENTS}
         extra |= _WEIGHTS if job.keep_weights else {}
         self._dims = {name: ("rule", "seed", "epoch", *dims) for name, dims in extra.items()}
         self._dims |= {"status": ("rule", "seed"), "epochs_made": ("rule", "seed")}
@@ -81,19 +84,22 @@ class Results:
         seed: int,
         status: int,
         epochs_made: int,
-        losses: NDArray[Any],
-        validation_losses: NDArray[Any],
+        losses: Mapping[str, NDArray[Any]],
         weights: Sequence[NDArray[Any]],
     ) -> None:
-        """Store one run: its losses and weights (A, W, B) at every recorded epoch."""
+        """Store one run: its losses by name and its weights (A, W, B) at every recorded epoch."""
         where, arrays = (rule, seed), self._arrays
         feedback = self._job.feedback(self._job.rules[rule], seed)
         arrays["status"][where], arrays["epochs_made"][where] = status, epochs_made
-        arrays["loss"][where], arrays["validation_loss"][where] = losses, validation_losses
+        for name, values in losses.items():
+            arrays[name][where] = values
         # The last weights of a diverging run may be so large that their products overflow.
         with np.errstate(over="ignore", invalid="ignore"):
             readout, recurrent, input_ = weights
-            estimates = history_estimates(readout, recurrent, input_, self._teacher, feedback)
+            if self._job.labelled:
+                estimates = history_estimates(readout, recurrent, input_, self._teacher, feedback)
+            else:
+                estimates = spectra(recurrent)
             estimates |= change_spectra(recurrent)
         for name, values in estimates.items():
             arrays[name][where] = values
@@ -108,7 +114,7 @@ class Results:
             "rule": ("rule", [rule.name for rule in job.rules]),
             "seed": ("seed", np.array(job.seeds, dtype=np.int64)),
             "epoch": ("epoch", job.records.astype(np.int64)),
-            **mode_coordinates(self._teacher),
+            **(mode_coordinates(self._teacher) if job.labelled else {}),
             "unit": ("unit", np.arange(self._lengths["unit"])),
         }
         variables: dict[str, Any] = {name: (self._dims[name], values) for name, values in self._arrays.items()}
@@ -116,7 +122,8 @@ class Results:
             variables["feedback_weights"] = (("seed", "output", "unit"), np.stack(job.feedbacks))
         dataset = xr.Dataset(variables, coords=coordinates)
         dataset["status"].attrs = flag_attributes(STATUS)
-        put_flags(dataset)
+        if job.labelled:
+            put_flags(dataset)
         return annotate(
             dataset,
             title="Learning of a linear recurrent network under several rules",
