@@ -117,11 +117,11 @@ class LinearRNN:
         values = np.linalg.eigvals(self.recurrent).astype(complex)
         return values[np.argsort(-np.abs(values), kind="stable")]
 
-    def run(self, inputs, *, initial=None):
+    def run(self, inputs, *, initial=None, nonlinearity="identity", leak=1.0):
         """Hidden states and outputs on given inputs: :func:`fastmodes.simulate` of this network."""
         from .running import simulate
 
-        return simulate(self, inputs, initial=initial)
+        return simulate(self, inputs, initial=initial, nonlinearity=nonlinearity, leak=leak)
 
     def impulse_response(self, steps) -> np.ndarray:
         """``A W^k B`` for k = 0 .. steps-1, (steps, n_out, n_in): see :func:`fastmodes.impulse_response`."""

@@ -1,7 +1,8 @@
 """A network that runs: hidden states and outputs for given inputs, and the response to one impulse.
 
-With ``h_{t+1} = W h_t + B x_t``, ``y_t = A h_t`` (Eq. 1), entry t along ``time`` of every result belongs to the state
-after input x_t has acted: ``hidden[t] = h_{t+1}`` and ``output[t] = y_{t+1}``.
+With ``h_{t+1} = W h_t + B x_t``, ``y_t = A h_t`` (Eq. 1), or with units of another kind (theory section 16), entry t
+along ``time`` of every result belongs to the state after input x_t has acted: ``hidden[t] = h_{t+1}`` and
+``output[t] = y_{t+1}``.
 """
 
 from typing import Any, NamedTuple
@@ -10,9 +11,10 @@ import numpy as np
 import xarray as xr
 
 from ..kernels.arrays import layout
-from ..kernels.updates import sampled
+from ..kernels.updates import nonlinear, sampled
 from ..validation import check_array, check_memory, check_steps
 from .network import check_network
+from .units import Units
 
 
 class Response(NamedTuple):
@@ -22,8 +24,10 @@ class Response(NamedTuple):
     hidden: Any
 
 
-def simulate(network, inputs, *, initial=None) -> Response:
-    """Hidden states and outputs of a network on given inputs (Eq. 1).
+def simulate(network, inputs, *, initial=None, nonlinearity="identity", leak=1.0) -> Response:
+    """Hidden states and outputs of a network on given inputs (Eq. 1; theory section 16).
+
+        h_{t+1} = (1 - leak) h_t + leak phi(W h_t + B x_t),      y_t = A h_t
 
     Parameters
     ----------
@@ -33,6 +37,10 @@ def simulate(network, inputs, *, initial=None) -> Response:
         wherever they stand; all other dimensions, and the coordinates, come back in the results.
     initial : array (n_hidden,), optional
         h_0, the same for every sequence; default 0.
+    nonlinearity : {"identity", "tanh", "relu"}
+        phi.
+    leak : float
+        0 < leak <= 1; 1 (the default): the state is phi itself.
 
     Returns
     -------
@@ -43,7 +51,7 @@ def simulate(network, inputs, *, initial=None) -> Response:
     Raises
     ------
     TypeError, ValueError
-        For inputs of the wrong shape, or that are not finite numbers.
+        For inputs of the wrong shape, or that are not finite numbers; for other parameters outside their range.
 
     Examples
     --------
@@ -54,8 +62,13 @@ def simulate(network, inputs, *, initial=None) -> Response:
     [2.0, 1.0, 0.5]
     """
     check_network("network", network)
+    units = Units(nonlinearity, leak)
     if isinstance(inputs, xr.DataArray):
-        return _simulate_labelled(network, inputs, initial)
+        return _simulate_labelled(network, inputs, initial, units)
+    return _simulate(network, inputs, initial, units)
+
+
+def _simulate(network, inputs, initial, units):
     values = np.asarray(inputs)
     if values.ndim < 2:
         raise ValueError(f"inputs must have shape (.., time, input); got shape {values.shape}")
@@ -67,16 +80,19 @@ def simulate(network, inputs, *, initial=None) -> Response:
     samples = int(np.prod(around, dtype=np.int64))
     sizes = {"inputs": values.shape} | {"hidden": n}
     check_memory(16.0 * steps * samples * (2 * n + network.n_out + network.n_in), **sizes)
-    hidden, output = run_batch(network, batch_first_to_last(values.reshape(samples, steps, network.n_in)))
-    hidden, output = (part[:, :, :samples].transpose(2, 0, 1) for part in (hidden[1:], output))
     if initial is not None:
-        free = _free_states(network, check_array("initial", initial, (n,), dims=("n_hidden",)), steps)
+        initial = check_array("initial", initial, (n,), dims=("n_hidden",))
+    batch = batch_first_to_last(values.reshape(samples, steps, network.n_in))
+    hidden, output = run_batch(network, batch) if units.plain else run_units(network, batch, units, initial=initial)
+    hidden, output = (part[:, :, :samples].transpose(2, 0, 1) for part in (hidden[1:], output))
+    if units.plain and initial is not None:
+        free = _free_states(network, initial, steps)
         with np.errstate(all="ignore"):
             hidden, output = hidden + free, output + free @ network.readout.T
     return Response(output.reshape(*around, steps, -1), hidden.reshape(*around, steps, n))
 
 
-def _simulate_labelled(network, inputs, initial):
+def _simulate_labelled(network, inputs, initial, units):
     channel = "channel" if "channel" in inputs.dims and "input" not in inputs.dims else "input"
     if not {"time", channel} <= set(inputs.dims):
         raise ValueError(f"inputs must have the dimensions 'time' and 'input'; got {inputs.dims}")
@@ -84,7 +100,7 @@ def _simulate_labelled(network, inputs, initial):
     if taken:
         raise ValueError(f"inputs must not have a dimension {taken[0]!r}, which the results have; rename it")
     ordered = inputs.transpose(..., "time", channel)
-    response = simulate(network, ordered.values, initial=initial)
+    response = _simulate(network, ordered.values, initial, units)
     kept = {name: c for name, c in ordered.coords.items() if channel not in c.dims}
     attributes = {"hidden": "hidden state after each input", "output": "output after each input"}
     return Response(
@@ -116,14 +132,27 @@ def batch_first_to_last(inputs):
 
 def run_batch(network, batch, last=None):
     """States h_0 .. h_T (time, unit, sample) and the outputs of the ``last`` steps of a padded batch, default all."""
+    padded, hidden, out = _room(network, batch, last)
+    sampled.outputs(padded, batch, hidden, out)
+    return hidden, out
+
+
+def run_units(network, batch, units, last=None, initial=None):
+    """:func:`run_batch` of a network whose units are not those of Eq. 1, from h_0 = ``initial``, default 0."""
+    padded, hidden, out = _room(network, batch, last)
+    hidden[0] = 0.0 if initial is None else initial[:, None]
+    nonlinear.outputs(padded, units.in_kernel(network.n_hidden), batch, hidden, out)
+    return hidden, out
+
+
+def _room(network, batch, last):
+    """The network as kernels want it, and room for hidden states and for the outputs of the ``last`` steps."""
     place = layout.single_layout(network.n_out, network.n_hidden, network.n_in)
     _, padded = place.zeros()
     place.put(padded, 0, (network.readout, network.recurrent, network.input))
     steps, _, samples = batch.shape
     hidden = np.empty((steps + 1, network.n_hidden, samples))
-    out = np.empty((steps if last is None else last, network.n_out, samples))
-    sampled.outputs(padded, batch, hidden, out)
-    return hidden, out
+    return padded, hidden, np.empty((steps if last is None else last, network.n_out, samples))
 
 
 def impulse_response(network, steps):

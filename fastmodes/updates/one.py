@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels.arrays import layout
-from ..kernels.updates import online, recursion, sampled
+from ..kernels.updates import nonlinear, online, recursion, sampled
 from ..networks.network import LinearRNN, check_pair
-from ..networks.running import batch_first_to_last, impulse_response, run_batch
+from ..networks.running import batch_first_to_last, impulse_response, run_batch, run_units
+from ..networks.units import NONLINEARITIES, PLAIN, Units
 from ..parallel import interruptibly, serial_linear_algebra
 from ..rule_codes import carrier, kernel_rule
 from ..rules import check_rule
@@ -175,8 +176,9 @@ def _loss_alone(student, inputs, target, weights):
 
 
 def sampled_update(
-    rule, student, teacher, inputs, *, feedback=None, loss="final", form="backward", average=True
-) -> Update:
+    rule, student, teacher, inputs, *, feedback=None, loss="final", form="backward", average=True,
+    nonlinearity="identity", leak=1.0, teacher_nonlinearity="identity",
+) -> Update:  # fmt: skip
     """Update on a batch of input sequences (Eqs. 32-52), hand-derived.
 
         Delta W = sum_{j < horizon} (P^T)^j F^T eps_T h_{T-1-j}^T
@@ -184,6 +186,15 @@ def sampled_update(
         Delta A = eps_T h_T^T
 
     averaged over the sequences; for the sequence loss also over T = 1 .. steps, the horizon capped at each.
+
+    Networks that are nonlinear or leaky (theory section 16; sampled only, nothing of theirs is exact but this update
+    on the inputs given) go by
+
+        h_{t+1} = (1 - leak) h_t + leak phi(u_t),      u_t = W h_t + B x_t,      s_t = leak phi'(u_t)
+        Delta W = sum_t (s_t q_{t+1}) h_t^T,      Delta B = sum_t (s_t q_{t+1}) x_t^T,      q_T = F^T eps_T
+
+    with q_t = (1 - leak) q_{t+1} + W^T (s_t q_{t+1}) for P = W, where BPTT is the exact gradient,
+    ((1 - leak) + diag(W) s_t) q_{t+1} for its diagonal, and decay q_{t+1} for a fixed one.
 
     Parameters
     ----------
@@ -200,6 +211,12 @@ def sampled_update(
         full horizon only.
     average : bool
         False: sum over the sequences instead of the mean.
+    nonlinearity : {"identity", "tanh", "relu"}
+        phi of the student's hidden units.
+    leak : float
+        0 < leak <= 1, of the student's hidden units; 1 (the default): the state is phi itself.
+    teacher_nonlinearity : {"identity", "tanh", "relu"}
+        phi of the teacher's hidden units, which do not leak.
 
     Returns
     -------
@@ -209,16 +226,19 @@ def sampled_update(
     Raises
     ------
     TypeError, ValueError
-        For a parameter outside its range, or the online form of a truncated rule.
+        For a parameter outside its range, or the online form of a truncated rule or of units that are not plain.
     """
     rule = check_rule(rule)
     check_pair(student, teacher)
+    units, teacher_units = Units(nonlinearity, leak), _teacher_units(teacher_nonlinearity)
     inputs = check_array("inputs", inputs, (None, None, student.n_in), dims=("sample", "time", "input"))
     check_choice("loss", loss, LOSSES)
     check_choice("form", form, ("backward", "online"))
     samples, steps = inputs.shape[:2]
     if form == "online" and rule.horizon is not None and rule.horizon < steps:
         raise ValueError(f"form must be 'backward' for {rule.name}: traces reach back to the first step; got 'online'")
+    if form == "online" and not units.plain:
+        raise ValueError("form must be 'backward' for nonlinear or leaky units; got 'online'")
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
     divisor = float(samples if check_flag("average", average) else 1)
     n = student.n_hidden
@@ -230,11 +250,15 @@ def sampled_update(
     _, update = place.zeros()
     place.put(network, 0, student_matrices(student))
     batch = batch_first_to_last(inputs)
-    targets = teacher_outputs(teacher, batch, loss)
+    targets = teacher_outputs(teacher, batch, loss, teacher_units)
     in_kernel, carried_by = kernel_rule(rule), carrier(rule, place, [feedback])
     if form == "online":
         work = online.work_space(network, in_kernel, carried_by, n, batch.shape[2])
         kernel = online.online_update
+    elif not units.plain:
+        sizes = units.in_kernel(n), steps, batch.shape[2], LOSSES.index(loss)
+        form, work = "nonlinear", nonlinear.work_space(network, in_kernel, carried_by, *sizes)
+        kernel = nonlinear.nonlinear_update
     else:
         work = sampled.work_space(network, in_kernel, carried_by, n, steps, batch.shape[2], LOSSES.index(loss))
         kernel = sampled.sampled_update
@@ -243,11 +267,17 @@ def sampled_update(
     return Update(diverged_loss(float(value)), *place.get(update, 0))
 
 
+def _teacher_units(nonlinearity):
+    """Units of a teacher; the error names the teacher's parameter."""
+    return Units(check_choice("teacher_nonlinearity", nonlinearity, NONLINEARITIES))
+
+
 def student_matrices(network):
     """(A, W, B) of a LinearRNN."""
     return network.readout, network.recurrent, network.input
 
 
-def teacher_outputs(teacher, batch, loss):
+def teacher_outputs(teacher, batch, loss, units=PLAIN):
     """Teacher outputs at the last step, or at every step for the sequence loss: (1 or steps, n_out, sample)."""
-    return run_batch(teacher, batch, 1 if loss == "final" else None)[1]
+    last = 1 if loss == "final" else None
+    return (run_batch(teacher, batch, last) if units.plain else run_units(teacher, batch, units, last))[1]
