@@ -28,7 +28,7 @@ from ..arrays.tile import multiply_tiles
 from ..compile import inlined, kernel
 from ..rule import RECURRENT, RECURRENT_DIAGONAL, feedback_matrix, reach, reach_within
 from ..simd.functions import tanh
-from ..simd.lanes import WIDTH, fma, less, load, select, splat, store
+from ..simd.lanes import WIDTH, fma, less, load, select, splat, spread, store
 from ..simd.views import flattened, numbers
 from .credit import Carrier, read_diagonal
 from .sampled import FINAL, output_errors
@@ -86,24 +86,46 @@ def forward_pass(network, units, inputs, hidden, slopes):
 
     The caller has put h_0 into hidden[0].
     """
-    n_hidden, batch, n_in = units.count, inputs.shape[2], inputs.shape[1]
-    w, b, h, x = numbers(network.recurrent), numbers(network.input), numbers(hidden), numbers(inputs)
-    columns_w, columns_b, size = network.recurrent.shape[1], network.input.shape[1], n_hidden * batch
+    h, s, size, kept = numbers(hidden), numbers(slopes), units.count * inputs.shape[2], len(slopes) > 0
     for t in range(len(inputs)):
-        after = (t + 1) * size
-        multiply_tiles(h, b, x, (after, 0, t * n_in * batch), (n_hidden, n_in, batch), (columns_b, 1), True)
-        multiply_tiles(h, w, h, (after, 0, t * size), (n_hidden, n_hidden, batch), (columns_w, 1), False)
+        _drive(network, numbers(inputs), h, t, (units.count, inputs.shape[1], inputs.shape[2]))
         if units.nonlinearity == TANH:
-            _apply_tanh(units, hidden, slopes, t * size, size)
+            _apply_tanh(h, s, t * size, size, units.leak, kept)
         elif units.nonlinearity == RELU:
-            _apply_relu(units, hidden, slopes, t * size, size)
+            _apply_relu(h, s, t * size, size, units.leak, kept)
         else:
-            _apply_identity(units, hidden, slopes, t * size, size)
+            _apply_identity(h, s, t * size, size, units.leak, kept)
 
 
 @inlined
-def _apply_tanh(units, hidden, slopes, here, size):
-    h, s, leak, kept = numbers(hidden), numbers(slopes), units.leak, len(slopes) > 0
+def _drive(network, x, h, t, sizes):
+    """u_t = B x_t + W h_t where h_{t+1} will be, in tiles of four units times eight samples."""
+    w, across_w = numbers(network.recurrent), network.recurrent.shape[1]
+    b, across_b = numbers(network.input), network.input.shape[1]
+    n_hidden, n_in, batch = sizes
+    here, given = t * n_hidden * batch, t * n_in * batch
+    for i0 in range(0, n_hidden, 4):
+        # Past the last unit the tile repeats it: computed twice, stored twice, the same number.
+        i1, i2, i3 = min(i0 + 1, n_hidden - 1), min(i0 + 2, n_hidden - 1), min(i0 + 3, n_hidden - 1)
+        for j in range(0, batch, WIDTH):
+            u0, u1, u2, u3 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+            for k in range(n_in):
+                r = load(x, (given + k * batch + j,))
+                u0, u1 = fma(spread(b, (i0 * across_b + k,)), r, u0), fma(spread(b, (i1 * across_b + k,)), r, u1)
+                u2, u3 = fma(spread(b, (i2 * across_b + k,)), r, u2), fma(spread(b, (i3 * across_b + k,)), r, u3)
+            for k in range(n_hidden):
+                r = load(h, (here + k * batch + j,))
+                u0, u1 = fma(spread(w, (i0 * across_w + k,)), r, u0), fma(spread(w, (i1 * across_w + k,)), r, u1)
+                u2, u3 = fma(spread(w, (i2 * across_w + k,)), r, u2), fma(spread(w, (i3 * across_w + k,)), r, u3)
+            after = here + n_hidden * batch + j
+            store(h, (after + i0 * batch,), u0)
+            store(h, (after + i1 * batch,), u1)
+            store(h, (after + i2 * batch,), u2)
+            store(h, (after + i3 * batch,), u3)
+
+
+@inlined
+def _apply_tanh(h, s, here, size, leak, kept):
     for i in range(here, here + size, WIDTH):
         value = tanh(load(h, (i + size,)))
         store(h, (i + size,), fma(leak, value, (1.0 - leak) * load(h, (i,))))
@@ -112,8 +134,7 @@ def _apply_tanh(units, hidden, slopes, here, size):
 
 
 @inlined
-def _apply_relu(units, hidden, slopes, here, size):
-    h, s, leak, kept = numbers(hidden), numbers(slopes), units.leak, len(slopes) > 0
+def _apply_relu(h, s, here, size, leak, kept):
     for i in range(here, here + size, WIDTH):
         driven = load(h, (i + size,))
         value = select(less(driven, 0.0), 0.0, driven)
@@ -123,8 +144,7 @@ def _apply_relu(units, hidden, slopes, here, size):
 
 
 @inlined
-def _apply_identity(units, hidden, slopes, here, size):
-    h, s, leak, kept = numbers(hidden), numbers(slopes), units.leak, len(slopes) > 0
+def _apply_identity(h, s, here, size, leak, kept):
     for i in range(here, here + size, WIDTH):
         store(h, (i + size,), fma(leak, load(h, (i + size,)), (1.0 - leak) * load(h, (i,))))
         if kept:
@@ -175,76 +195,96 @@ def nonlinear_update(network, rule, inputs, targets, samples, work, update):
 def _carry_credit_back(network, rule, inputs, work, update):
     """Turn slopes into s_t q_{t+1}, from the last step back as far as the rule reaches, and correlate them."""
     feedback = feedback_matrix(rule, network.readout, work.carrier.feedback)
-    steps, errors = len(inputs), work.errors
+    steps, (slots, _, batch), errors = len(inputs), work.credit.shape, work.errors
     horizon = reach_within(rule.horizon, steps)
     first = steps - horizon if len(errors) == 1 else 0
-    at_once = max(1, _CORRELATED_AT_ONCE // work.hidden.shape[2])
+    at_once = max(1, _CORRELATED_AT_ONCE // batch)
     clear(work.credit)
-    for i in range(len(work.turned)):
-        for k in range(len(work.turned)):
-            work.turned[i, k] = network.recurrent[k, i]
+    _turn(work.turned, network.recurrent)
+    # Addresses: every array handed to a function has its references counted.
+    places = _Places(numbers(work.slopes), numbers(work.credit), numbers(work.through), numbers(work.turned),
+                     numbers(work.carrier.decay))  # fmt: skip
+    sizes = (slots, work.units.count, batch)
     done = steps
     for t in range(steps - 1, first - 1, -1):
         place = t + len(errors) - steps
         if place >= 0:
             # The slot of a new error held one that has come to its horizon; the full horizon has no end.
-            product_turned(work.credit[t % len(work.credit)], feedback, errors[place], horizon < steps)
-        _one_step_back(rule, work, t, t > first and horizon > 1)
+            product_turned(work.credit[t % slots], feedback, errors[place], horizon < steps)
+        _one_step_back(rule, 1.0 - work.units.leak, places, sizes, t, t > first and horizon > 1)
         if done - t == at_once or t == first:
             add_correlations(update.recurrent, work.slopes, work.hidden, 0, t, done)
             add_correlations(update.input, work.slopes, inputs, 0, t, done)
             done = t
 
 
+class _Places(NamedTuple):
+    """Where the arrays of :class:`Work` begin, and the diagonal of P."""
+
+    slopes: Any
+    credit: Any
+    through: Any
+    turned: Any
+    decay: Any
+
+
 @inlined
-def _one_step_back(rule, work, t, going_on):
+def _turn(turned, matrix):
+    for i in range(len(turned)):
+        for k in range(len(turned)):
+            turned[i, k] = matrix[k, i]
+
+
+@inlined
+def _one_step_back(rule, keep, places, sizes, t, going_on):
     """slopes[t] becomes s_t q_{t+1}, the sum of all slots, and every slot q_t if credit is ``going_on``."""
-    slots, n_hidden, batch = work.credit.shape
+    slots, size = sizes[0], sizes[1] * sizes[2]
+    slopes, credit, summed = places.slopes, places.credit, places.through
     if slots > 1:
-        for i in range(n_hidden):
-            for k in range(0, batch, WIDTH):
-                summed = load(work.credit, (0, i, k))
-                for slot in range(1, slots):
-                    summed = summed + load(work.credit, (slot, i, k))
-                store(work.through, (1, i, k), summed)
+        for i in range(0, size, WIDTH):
+            total = load(credit, (i,))
+            for slot in range(1, slots):
+                total = total + load(credit, (slot * size + i,))
+            store(summed, (size + i,), total)
     for slot in range(slots):
         if rule.propagator == RECURRENT:
-            _back_through_recurrent(work, t, slot, going_on)
+            _back_through_recurrent(places, sizes, (t, slot), keep, going_on)
         else:
-            _back_through_diagonal(rule, work, t, slot)
+            _back_through_diagonal(places, sizes, (t, slot), keep, rule.propagator == RECURRENT_DIAGONAL)
     if slots > 1:
-        for i in range(n_hidden):
-            for k in range(0, batch, WIDTH):
-                store(work.slopes, (t, i, k), load(work.slopes, (t, i, k)) * load(work.through, (1, i, k)))
+        for i in range(0, size, WIDTH):
+            store(slopes, (t * size + i,), load(slopes, (t * size + i,)) * load(summed, (size + i,)))
 
 
 @inlined
-def _back_through_recurrent(work, t, slot, going_on):
-    """A slot's q becomes (1 - leak) q + W^T (s_t q); an only slot's s_t q goes to slopes[t]."""
-    slots, n_hidden, batch = work.credit.shape
-    size, keep = n_hidden * batch, 1.0 - work.units.leak
-    slopes, credit = numbers(work.slopes), numbers(work.credit)
-    through, place = (numbers(work.through), 0) if slots > 1 else (slopes, t * size)
+def _back_through_recurrent(places, sizes, at, keep, going_on):
+    """A slot's q becomes keep q + W^T (s_t q); an only slot's s_t q goes to slopes[t]."""
+    slots, n_hidden, batch = sizes
+    size = n_hidden * batch
+    here, slot = at[0] * size, at[1] * size
+    slopes, credit = places.slopes, places.credit
+    through, beside = (places.through, 0) if slots > 1 else (slopes, here)
     for i in range(0, size, WIDTH):
-        q = load(credit, (slot * size + i,))
-        store(through, (place + i,), load(slopes, (t * size + i,)) * q)
+        q = load(credit, (slot + i,))
+        store(through, (beside + i,), load(slopes, (here + i,)) * q)
         if keep > 0.0:
-            store(credit, (slot * size + i,), keep * q)
+            store(credit, (slot + i,), keep * q)
     if going_on:
-        places, sizes = (slot * size, 0, place), (n_hidden, n_hidden, batch)
-        multiply_tiles(credit, numbers(work.turned), through, places, sizes, (n_hidden, 1), keep == 0.0)
+        kinds = (n_hidden, n_hidden, batch)
+        multiply_tiles(credit, places.turned, through, (slot, 0, beside), kinds, (n_hidden, 1), keep == 0.0)
 
 
 @inlined
-def _back_through_diagonal(rule, work, t, slot):
-    """A slot's q becomes P q; an only slot's s_t q goes to slopes[t]."""
-    slots, n_hidden, batch = work.credit.shape
-    keep, follows = 1.0 - work.units.leak, rule.propagator == RECURRENT_DIAGONAL
+def _back_through_diagonal(places, sizes, at, keep, follows):
+    """A slot's q becomes P q, P = keep + diag(W) s_t if it ``follows`` W; an only slot's s_t q goes to slopes[t]."""
+    slots, n_hidden, batch = sizes
+    here, slot = at[0] * n_hidden * batch, at[1] * n_hidden * batch
+    slopes, credit = places.slopes, places.credit
     for i in range(n_hidden):
-        decay = work.carrier.decay[i]
-        for k in range(0, batch, WIDTH):
-            slope, q = load(work.slopes, (t, i, k)), load(work.credit, (slot, i, k))
-            factor = fma(decay, slope, keep) if follows else splat(decay)
-            store(work.credit, (slot, i, k), factor * q)
+        decay = spread(places.decay, (i,))
+        for k in range(i * batch, (i + 1) * batch, WIDTH):
+            slope, q = load(slopes, (here + k,)), load(credit, (slot + k,))
+            factor = fma(decay, slope, keep) if follows else decay
+            store(credit, (slot + k,), factor * q)
             if slots == 1:
-                store(work.slopes, (t, i, k), slope * q)
+                store(slopes, (here + k,), slope * q)
