@@ -13,10 +13,12 @@ import dataclasses
 import math
 import numbers
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from .typing import FeedbackName, PropagatorName, Rule, Rules
 from .validation import check_array, check_choice, check_integer, check_number, shown
 
 FEEDBACKS = ("readout", "random", "sign")
@@ -57,13 +59,13 @@ class LearningRule:
     """
 
     name: str
-    feedback: str = "readout"
-    propagator: str = "recurrent"
+    feedback: FeedbackName = "readout"
+    propagator: PropagatorName = "recurrent"
     horizon: int | None = None
-    decay: float | tuple[float, ...] | None = None
+    decay: float | Sequence[float] | None = None
     sign_scale: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise TypeError(f"name must be a non-empty string; got {shown(self.name)}")
         check_choice("feedback", self.feedback, FEEDBACKS)
@@ -80,7 +82,7 @@ class LearningRule:
         """Whether the rule reads a feedback R (r of a mode); what is handed to the others is left unread."""
         return self.feedback == "random"
 
-    def _checked_decay(self):
+    def _checked_decay(self) -> float | tuple[float, ...] | None:
         if self.propagator == "scalar":
             if self.decay is None:
                 raise ValueError("decay must be a finite real number for propagator 'scalar'; got None")
@@ -93,14 +95,14 @@ class LearningRule:
             raise ValueError(f"decay must be None for propagator {self.propagator!r}; got {shown(self.decay)}")
         return None
 
-    def _checked_sign_scale(self):
+    def _checked_sign_scale(self) -> float | None:
         if self.feedback == "sign":
             return check_number("sign_scale", 1.0 if self.sign_scale is None else self.sign_scale, above=0.0)
         if self.sign_scale is not None:
             raise ValueError(f"sign_scale must be None for feedback {self.feedback!r}; got {shown(self.sign_scale)}")
         return None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         scale = "" if self.sign_scale is None else f" (scale {self.sign_scale})"
         decay = "" if self.decay is None else f" (decay {self.decay})"
         horizon = "full horizon" if self.horizon is None else f"horizon {self.horizon}"
@@ -186,7 +188,7 @@ def eprop(horizon: int | None = None, *, name: str | None = None) -> LearningRul
     return rule if name is None else dataclasses.replace(rule, name=name)
 
 
-def check_rule(rule) -> LearningRule:
+def check_rule(rule: Rule) -> LearningRule:
     """Return ``rule`` as a LearningRule; a text is read by :func:`parse_rule`.
 
     Raises
@@ -203,7 +205,7 @@ def check_rule(rule) -> LearningRule:
     return rule
 
 
-def check_rules(rules) -> tuple[LearningRule, ...]:
+def check_rules(rules: Rules) -> tuple[LearningRule, ...]:
     """Return one rule or several, values or texts that :func:`parse_rule` reads, as a tuple with distinct names.
 
     Raises
@@ -216,7 +218,7 @@ def check_rules(rules) -> tuple[LearningRule, ...]:
     if isinstance(rules, LearningRule | str):
         return (check_rule(rules),)
     try:
-        listed = tuple(rules)
+        listed: tuple[Any, ...] = tuple(rules)
     except TypeError:
         raise TypeError(
             f"rules must be a LearningRule such as fm.bptt(), a text such as 'bptt', or a sequence of them; "
@@ -244,7 +246,7 @@ _NAMED: dict[str, tuple[Any, Any]] = {
 _FIELDS = tuple(field.name for field in dataclasses.fields(LearningRule))
 
 
-def parse_rule(text) -> LearningRule:
+def parse_rule(text: str) -> LearningRule:
     """A rule from text: "bptt", "tbptt(3)", "rflo(0.9)", "eprop", "eprop(3)", or fields such as
     "name=mine,feedback=readout,propagator=scalar,decay=0.5,horizon=3"; a diagonal is "decay=0.9:0.5:0.2".
 
@@ -280,7 +282,7 @@ def parse_rule(text) -> LearningRule:
     return function(number)
 
 
-def _rule_from_fields(text):
+def _rule_from_fields(text: str) -> LearningRule:
     fields: dict[str, Any] = {}
     for part in text.split(","):
         key, _, value = (piece.strip() for piece in part.partition("="))
@@ -297,10 +299,10 @@ def _rule_from_fields(text):
     return LearningRule(**fields)
 
 
-def _decay_from_text(text):
+def _decay_from_text(text: str) -> float | tuple[float, ...]:
     """A number, or the numbers of a diagonal, separated by colons."""
     numbers = tuple(float(part) for part in text.split(":"))
     return numbers if len(numbers) > 1 else numbers[0]
 
 
-_FROM_TEXT = {"horizon": int, "decay": _decay_from_text, "sign_scale": float}
+_FROM_TEXT: dict[str, Any] = {"horizon": int, "decay": _decay_from_text, "sign_scale": float}

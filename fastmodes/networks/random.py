@@ -1,5 +1,9 @@
 """Random networks: students and feedback matrices drawn from a seed."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..streams import random_stream
@@ -7,8 +11,11 @@ from ..validation import LARGEST_SCALE, check_flag, check_integer, check_memory,
 from .bases import teacher_bases
 from .network import LinearRNN, check_network
 
+if TYPE_CHECKING:
+    from ..typing import FloatArray
 
-def random_student(hidden, teacher, *, scale, seed) -> LinearRNN:
+
+def random_student(hidden: int, teacher: LinearRNN, *, scale: float, seed: int) -> LinearRNN:
     """Student with independent Gaussian weights of standard deviation ``scale / sqrt(hidden)``.
 
     Parameters
@@ -39,7 +46,7 @@ def random_student(hidden, teacher, *, scale, seed) -> LinearRNN:
     )
 
 
-def random_feedback(student, *, scale, seed, aligned=False) -> np.ndarray:
+def random_feedback(student: LinearRNN, *, scale: float, seed: int, aligned: bool = False) -> FloatArray:
     """Fixed feedback R (n_out, n_hidden) with Gaussian entries.
 
     Parameters

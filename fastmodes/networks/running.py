@@ -5,16 +5,22 @@ along ``time`` of every result belongs to the state after input x_t has acted: `
 ``output[t] = y_{t+1}``.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from ..kernels.arrays import layout
 from ..kernels.updates import nonlinear, sampled
-from ..validation import check_array, check_memory, check_steps
+from ..validation import as_array, check_array, check_memory, check_steps
 from .network import check_network
 from .units import Units
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, FloatArray, NonlinearityName
+    from .network import LinearRNN
 
 
 class Response(NamedTuple):
@@ -24,7 +30,10 @@ class Response(NamedTuple):
     hidden: Any
 
 
-def simulate(network, inputs, *, initial=None, nonlinearity="identity", leak=1.0) -> Response:
+def simulate(
+    network: LinearRNN, inputs: ArrayLike | xr.DataArray, *, initial: ArrayLike | None = None,
+    nonlinearity: NonlinearityName = "identity", leak: float = 1.0,
+) -> Response:  # fmt: skip
     """Hidden states and outputs of a network on given inputs (Eq. 1; theory section 10).
 
         h_{t+1} = (1 - leak) h_t + leak phi(W h_t + B x_t),      y_t = A h_t
@@ -68,8 +77,8 @@ def simulate(network, inputs, *, initial=None, nonlinearity="identity", leak=1.0
     return _simulate(network, inputs, initial, units)
 
 
-def _simulate(network, inputs, initial, units):
-    values = np.asarray(inputs)
+def _simulate(network: LinearRNN, inputs: ArrayLike, initial: ArrayLike | None, units: Units) -> Response:
+    values = as_array("inputs", inputs)
     if values.ndim < 2:
         raise ValueError(f"inputs must have shape (.., time, input); got shape {values.shape}")
     around = values.shape[:-2]
@@ -78,21 +87,20 @@ def _simulate(network, inputs, initial, units):
     )
     steps, n = values.shape[-2], network.n_hidden
     samples = int(np.prod(around, dtype=np.int64))
-    sizes = {"inputs": values.shape} | {"hidden": n}
+    sizes: dict[str, Any] = {"inputs": values.shape} | {"hidden": n}
     check_memory(16.0 * steps * samples * (2 * n + network.n_out + network.n_in), **sizes)
-    if initial is not None:
-        initial = check_array("initial", initial, (n,), dims=("n_hidden",))
+    start = None if initial is None else check_array("initial", initial, (n,), dims=("n_hidden",))
     batch = batch_first_to_last(values.reshape(samples, steps, network.n_in))
-    hidden, output = run_batch(network, batch) if units.plain else run_units(network, batch, units, initial=initial)
+    hidden, output = run_batch(network, batch) if units.plain else run_units(network, batch, units, initial=start)
     hidden, output = (part[:, :, :samples].transpose(2, 0, 1) for part in (hidden[1:], output))
-    if units.plain and initial is not None:
-        free = _free_states(network, initial, steps)
+    if units.plain and start is not None:
+        free = _free_states(network, start, steps)
         with np.errstate(all="ignore"):
             hidden, output = hidden + free, output + free @ network.readout.T
-    return Response(output.reshape(*around, steps, -1), hidden.reshape(*around, steps, n))
+    return Response(output.reshape(*around, steps, network.n_out), hidden.reshape(*around, steps, n))
 
 
-def _simulate_labelled(network, inputs, initial, units):
+def _simulate_labelled(network: LinearRNN, inputs: xr.DataArray, initial: ArrayLike | None, units: Units) -> Response:
     channel = "channel" if "channel" in inputs.dims and "input" not in inputs.dims else "input"
     if not {"time", channel} <= set(inputs.dims):
         raise ValueError(f"inputs must have the dimensions 'time' and 'input'; got {inputs.dims}")
@@ -112,7 +120,7 @@ def _simulate_labelled(network, inputs, initial, units):
     )  # fmt: skip
 
 
-def _free_states(network, state, steps):
+def _free_states(network: LinearRNN, state: FloatArray, steps: int) -> FloatArray:
     """W^t h_0 for t = 1 .. steps, (time, unit)."""
     out = np.empty((steps, network.n_hidden))
     with np.errstate(all="ignore"):
@@ -122,7 +130,7 @@ def _free_states(network, state, steps):
     return out
 
 
-def batch_first_to_last(inputs):
+def batch_first_to_last(inputs: FloatArray) -> FloatArray:
     """Inputs (sample, time, input) as (time, input, sample), padded with zero sequences to fill the lanes."""
     samples, steps, n_in = inputs.shape
     batch = np.zeros((steps, n_in, layout.padded(samples)))
@@ -130,14 +138,16 @@ def batch_first_to_last(inputs):
     return batch
 
 
-def run_batch(network, batch, last=None):
+def run_batch(network: LinearRNN, batch: FloatArray, last: int | None = None) -> tuple[FloatArray, FloatArray]:
     """States h_0 .. h_T (time, unit, sample) and the outputs of the ``last`` steps of a padded batch, default all."""
     padded, hidden, out = _room(network, batch, last)
     sampled.outputs(padded, batch, hidden, out)
     return hidden, out
 
 
-def run_units(network, batch, units, last=None, initial=None):
+def run_units(
+    network: LinearRNN, batch: FloatArray, units: Units, last: int | None = None, initial: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
     """:func:`run_batch` of a network whose units are not those of Eq. 1, from h_0 = ``initial``, default 0."""
     padded, hidden, out = _room(network, batch, last)
     hidden[0] = 0.0 if initial is None else initial[:, None]
@@ -145,7 +155,7 @@ def run_units(network, batch, units, last=None, initial=None):
     return hidden, out
 
 
-def _room(network, batch, last):
+def _room(network: LinearRNN, batch: FloatArray, last: int | None) -> tuple[layout.Network, FloatArray, FloatArray]:
     """The network as kernels want it, and room for hidden states and for the outputs of the ``last`` steps."""
     place = layout.single_layout(network.n_out, network.n_hidden, network.n_in)
     _, padded = place.zeros()
@@ -155,7 +165,7 @@ def _room(network, batch, last):
     return padded, hidden, np.empty((steps if last is None else last, network.n_out, samples))
 
 
-def impulse_response(network, steps):
+def impulse_response(network: LinearRNN, steps: int) -> FloatArray:
     """A W^k B for k = 0 .. steps-1: the output k + 1 steps after a unit impulse in each channel.
 
     Parameters

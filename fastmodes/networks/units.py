@@ -4,10 +4,13 @@ Only what is computed from given inputs knows nonlinear units. Expected updates,
 statements about linear networks; a nonlinear network's expected update is no finite sum of such.
 """
 
+from __future__ import annotations
+
 import dataclasses
 
 from ..kernels.updates import nonlinear
-from ..validation import check_choice, check_number, shown
+from ..validation import check_choice, shown
+from .leaky import check_leak
 
 _CODES = {"identity": nonlinear.IDENTITY, "tanh": nonlinear.TANH, "relu": nonlinear.RELU}
 
@@ -35,16 +38,16 @@ class Units:
     nonlinearity: str = "identity"
     leak: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choice("nonlinearity", self.nonlinearity, NONLINEARITIES)
-        object.__setattr__(self, "leak", check_number("leak", self.leak, above=0.0, high=1.0))
+        object.__setattr__(self, "leak", check_leak(self.leak))
 
     @property
     def plain(self) -> bool:
         """Whether they are those of Eq. 1, which have kernels of their own."""
         return self.nonlinearity == "identity" and self.leak == 1.0
 
-    def in_kernel(self, count) -> nonlinear.Units:
+    def in_kernel(self, count: int) -> nonlinear.Units:
         """``count`` such units as the kernels read them."""
         return nonlinear.Units(count, _CODES[self.nonlinearity], self.leak)
 
@@ -53,7 +56,7 @@ class Units:
 PLAIN = Units()
 
 
-def refuse_nonlinear(nonlinearity, what) -> None:
+def refuse_nonlinear(nonlinearity: str, what: str) -> None:
     """Refuse a nonlinearity where only linear networks have an exact answer; ``what`` says where that is.
 
     Raises

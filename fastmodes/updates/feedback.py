@@ -1,15 +1,23 @@
 """The feedback matrix R that is handed to a rule: checked for every rule, read by those that read one."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import xarray as xr
 
 from ..validation import check_array, check_sequence, one_by_one
 
+if TYPE_CHECKING:
+    from ..rules import LearningRule
+    from ..typing import ArrayLike, Feedbacks, FloatArray
+
 #: More students or seeds than this are a sweep, or a slip of the keyboard.
 MOST_SEEDS = 1_000_000
 
 
-def check_feedback(rule, feedback, n_out, n_hidden):
+def check_feedback(rule: LearningRule, feedback: ArrayLike | None, n_out: int, n_hidden: int) -> FloatArray | None:
     """The feedback matrix of a rule, or None where the rule reads none: what is given is checked, and left unread.
 
     Raises
@@ -27,7 +35,7 @@ def check_feedback(rule, feedback, n_out, n_hidden):
     return matrix if rule.reads_feedback else None
 
 
-def check_each_feedback(feedbacks, count, kind, n_out, n_hidden):
+def check_each_feedback(feedbacks: Feedbacks, count: int, kind: str, n_out: int, n_hidden: int) -> list[FloatArray]:
     """R of each of ``count`` students or seeds (``kind``): one matrix, which serves all, or a sequence of them.
 
     Raises
@@ -44,7 +52,7 @@ def check_each_feedback(feedbacks, count, kind, n_out, n_hidden):
     return [check_array("feedback", matrix, (n_out, n_hidden), dims=("n_out", "n_hidden")) for matrix in listed]
 
 
-def _depth(values):
+def _depth(values: Any) -> int:
     """Axes of an array or of nested sequences, without looking at more than their first entries."""
     depth = 0
     while isinstance(values, list | tuple) and len(values):

@@ -1,23 +1,33 @@
-"""One update of one network: sampled, expected, and the exact expectation of anyone's sampled update."""
+"""One expected update of one network, and what single updates share."""
+
+from __future__ import annotations
 
 import contextlib
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, TypeVarTuple
 
 import numpy as np
 
 from ..kernels.arrays import layout
-from ..kernels.updates import nonlinear, online, recursion, sampled
+from ..kernels.updates import recursion
 from ..networks.network import LinearRNN, check_pair
-from ..networks.running import batch_first_to_last, impulse_response, run_batch, run_units
-from ..networks.units import NONLINEARITIES, PLAIN, Units
+from ..networks.running import impulse_response, run_batch, run_units
+from ..networks.units import PLAIN, Units
 from ..parallel import interruptibly, serial_linear_algebra
 from ..rule_codes import carrier, kernel_rule
 from ..rules import check_rule
-from ..validation import check_array, check_choice, check_flag, check_memory, check_steps
+from ..validation import check_choice, check_memory, check_steps
 from . import infinite
 from .feedback import check_feedback
 from .impulses import covariance_root
+
+if TYPE_CHECKING:
+    from ..rules import LearningRule
+    from ..typing import ArrayLike, FloatArray, LossName, Rule
+
+_Result = TypeVar("_Result")
+_Arguments = TypeVarTuple("_Arguments")
 
 LOSSES = ("final", "sequence")
 
@@ -29,17 +39,26 @@ class Update(NamedTuple):
     """
 
     loss: Any
-    readout: Any
-    recurrent: Any
-    input: Any
+    readout: FloatArray
+    recurrent: FloatArray
+    input: FloatArray
 
 
-def loss_weights(loss, steps):
+def loss_weights(loss: LossName, steps: int) -> FloatArray:
     """Weights c_k of the errors M_k: 1 for the final loss, (T-k)/T for the sequence loss."""
     return np.ones(steps) if loss == "final" else (steps - np.arange(steps)) / steps
 
 
-def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final", input_covariance=None) -> Update:
+def expected_update(
+    rule: Rule,
+    student: LinearRNN,
+    teacher: LinearRNN,
+    steps: float,
+    *,
+    feedback: ArrayLike | None = None,
+    loss: LossName = "final",
+    input_covariance: ArrayLike | None = None,
+) -> Update:
     """Expected update under white Gaussian input, exact (Eqs. 6-9, App. C; theory section 3).
 
     With M_k = A W^k B - A* W*^k B*, G_j = sum_{k > j} M_k B^T (W^T)^{k-1-j}, F the feedback and P the propagator:
@@ -87,24 +106,24 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
     size = max(student.n_hidden, teacher.n_hidden, student.n_in, student.n_out)
     seldom = size > 100 or (steps < math.inf and size**2 * steps > 1e6)
     arguments = (rule, student, teacher, steps, feedback, loss, root)
-    if seldom or "expected_update" not in _compiled:
-        return _call_away("expected_update", _expected_update, *arguments)
+    if seldom or "expected_update" not in compiled:
+        return call_away("expected_update", _expected_update, *arguments)
     with _one_thread(student, teacher):
         return _expected_update(*arguments)
 
 
 #: Functions whose kernels have been used already.
-_compiled: set = set()
+compiled: set[str] = set()
 
 
-def _call_here(name, function, *arguments):
+def call_here(name: str, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
     return function(*arguments)
 
 
-def _call_away(name, function, *arguments):
+def call_away(name: str, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
     """Call a function that may compute or compile for seconds, such that Ctrl-C leaves it at once."""
     result = interruptibly(function, *arguments)
-    _compiled.add(name)
+    compiled.add(name)
     return result
 
 
@@ -112,13 +131,21 @@ def _call_away(name, function, *arguments):
 _TOO_SMALL_TO_SHARE = 32
 
 
-def _one_thread(*networks):
+def _one_thread(*networks: LinearRNN) -> contextlib.AbstractContextManager[None]:
     """Holds linear algebra to one thread, as parallel functions do: the sums, and so the last bits, are the same."""
     small = max(size for n in networks for size in (n.n_out, n.n_hidden, n.n_in)) < _TOO_SMALL_TO_SHARE
     return contextlib.nullcontext() if small else serial_linear_algebra
 
 
-def _expected_update(rule, student, teacher, steps, feedback, loss, root):
+def _expected_update(
+    rule: LearningRule,
+    student: LinearRNN,
+    teacher: LinearRNN,
+    steps: Any,
+    feedback: FloatArray | None,
+    loss: LossName,
+    root: FloatArray | None,
+) -> Update:
     if steps == math.inf:
         return Update(*infinite.infinite_update(rule, student, teacher, feedback, root))
     if infinite.doubling_is_faster(student, teacher, steps, loss):
@@ -129,7 +156,15 @@ def _expected_update(rule, student, teacher, steps, feedback, loss, root):
     return by_recursion(rule, student, teacher, steps, feedback, loss, root)
 
 
-def by_recursion(rule, student, teacher, steps, feedback, loss, root=None):
+def by_recursion(
+    rule: LearningRule,
+    student: LinearRNN,
+    teacher: LinearRNN,
+    steps: int,
+    feedback: FloatArray | None,
+    loss: LossName,
+    root: FloatArray | None = None,
+) -> Update:
     """:func:`expected_update` by the O(T) recursion; arguments are checked already."""
 
     place = layout.layout_for(student.n_out, student.n_hidden, student.n_in)
@@ -152,12 +187,12 @@ def by_recursion(rule, student, teacher, steps, feedback, loss, root=None):
             value,
         )
     readout, recurrent, input_ = place.get(update, 0)
-    loss = diverged_loss(float(value[0]), lambda: _loss_alone(student, inputs, target, weights))
+    total = diverged_loss(float(value[0]), lambda: _loss_alone(student, inputs, target, weights))
     with np.errstate(all="ignore"):
-        return Update(loss, readout, recurrent, input_ if root is None else input_ @ root)
+        return Update(total, readout, recurrent, input_ if root is None else input_ @ root)
 
 
-def diverged_loss(value, again=lambda: math.inf):
+def diverged_loss(value: float, again: Callable[[], float] = lambda: math.inf) -> float:
     """The loss, infinite where its sum of squares has overflowed on the way to what is not a number.
 
     ``again`` computes it in another order, for networks whose diverging units are never seen (inf times 0).
@@ -168,116 +203,19 @@ def diverged_loss(value, again=lambda: math.inf):
     return math.inf if math.isnan(value) else value
 
 
-def _loss_alone(student, inputs, target, weights):
+def _loss_alone(student: LinearRNN, inputs: FloatArray, target: FloatArray, weights: FloatArray) -> float:
     """Loss of the recursion, the state carried forward instead of the readout."""
     with np.errstate(all="ignore"):
         errors = impulse_response(LinearRNN(student.readout, student.recurrent, inputs), len(weights)) - target
         return 0.5 * np.sum(weights * np.sum(errors**2, axis=(1, 2)))
 
 
-def sampled_update(
-    rule, student, teacher, inputs, *, feedback=None, loss="final", form="backward", average=True,
-    nonlinearity="identity", leak=1.0, teacher_nonlinearity="identity",
-) -> Update:  # fmt: skip
-    """Update on a batch of input sequences (Eqs. 32-52), hand-derived.
-
-        Delta W = sum_{j < horizon} (P^T)^j F^T eps_T h_{T-1-j}^T
-        Delta B = sum_{j < horizon} (P^T)^j F^T eps_T x_{T-1-j}^T
-        Delta A = eps_T h_T^T
-
-    averaged over the sequences; for the sequence loss also over T = 1 .. steps, the horizon capped at each.
-
-    Networks that are nonlinear or leaky (theory section 10; sampled only, nothing of theirs is exact but this update
-    on the inputs given) go by
-
-        h_{t+1} = (1 - leak) h_t + leak phi(u_t),      u_t = W h_t + B x_t,      s_t = leak phi'(u_t)
-        Delta W = sum_t (s_t q_{t+1}) h_t^T,      Delta B = sum_t (s_t q_{t+1}) x_t^T,      q_T = F^T eps_T
-
-    with q_t = (1 - leak) q_{t+1} + W^T (s_t q_{t+1}) for P = W, where BPTT is the exact gradient,
-    ((1 - leak) + diag(W) s_t) q_{t+1} for its diagonal, and decay q_{t+1} for a fixed one.
-
-    Parameters
-    ----------
-    rule : LearningRule or str
-    student, teacher : LinearRNN
-    inputs : array (sample, time, input)
-        Both networks read the same sequences.
-    feedback : array (n_out, n_hidden), optional
-        R, for rules with random feedback; the others leave it unread.
-    loss : {"final", "sequence"}
-    form : {"backward", "online"}
-        "online" carries eligibility traces (RFLO Eqs. 43-46, e-prop Eqs. 51-52) or influence tensors (RTRL,
-        Eqs. 39-42) forward in time: equal to rounding, memory independent of the number of steps. Rules with the
-        full horizon only.
-    average : bool
-        False: sum over the sequences instead of the mean.
-    nonlinearity : {"identity", "tanh", "relu"}
-        phi of the student's hidden units.
-    leak : float
-        0 < leak <= 1, of the student's hidden units; 1 (the default): the state is phi itself.
-    teacher_nonlinearity : {"identity", "tanh", "relu"}
-        phi of the teacher's hidden units, which do not leak.
-
-    Returns
-    -------
-    Update
-        The batch loss and Delta A, Delta W, Delta B, to be subtracted times the learning rate.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For a parameter outside its range, or the online form of a truncated rule or of units that are not plain.
-    """
-    rule = check_rule(rule)
-    check_pair(student, teacher)
-    units, teacher_units = Units(nonlinearity, leak), _teacher_units(teacher_nonlinearity)
-    inputs = check_array("inputs", inputs, (None, None, student.n_in), dims=("sample", "time", "input"))
-    check_choice("loss", loss, LOSSES)
-    check_choice("form", form, ("backward", "online"))
-    samples, steps = inputs.shape[:2]
-    if form == "online" and rule.horizon is not None and rule.horizon < steps:
-        raise ValueError(f"form must be 'backward' for {rule.name}: traces reach back to the first step; got 'online'")
-    if form == "online" and not units.plain:
-        raise ValueError("form must be 'backward' for nonlinear or leaky units; got 'online'")
-    feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
-    divisor = float(samples if check_flag("average", average) else 1)
-    n = student.n_hidden
-    traces = n * n * (n if rule.propagator == "recurrent" else 1) if form == "online" else n * steps
-    check_memory(8.0 * samples * traces, hidden=n, samples=samples, steps=steps)
-
-    place = layout.single_layout(student.n_out, student.n_hidden, student.n_in)
-    _, network = place.zeros()
-    _, update = place.zeros()
-    place.put(network, 0, student_matrices(student))
-    batch = batch_first_to_last(inputs)
-    targets = teacher_outputs(teacher, batch, loss, teacher_units)
-    in_kernel, carried_by = kernel_rule(rule), carrier(rule, place, [feedback])
-    if form == "online":
-        work = online.work_space(network, in_kernel, carried_by, n, batch.shape[2])
-        kernel = online.online_update
-    elif not units.plain:
-        sizes = units.in_kernel(n), steps, batch.shape[2], LOSSES.index(loss)
-        form, work = "nonlinear", nonlinear.work_space(network, in_kernel, carried_by, *sizes)
-        kernel = nonlinear.nonlinear_update
-    else:
-        work = sampled.work_space(network, in_kernel, carried_by, n, steps, batch.shape[2], LOSSES.index(loss))
-        kernel = sampled.sampled_update
-    call = _call_away if samples * traces * n > 1e7 or form not in _compiled else _call_here
-    value = call(form, kernel, network, in_kernel, batch, targets, divisor, work, update)
-    return Update(diverged_loss(float(value)), *place.get(update, 0))
-
-
-def _teacher_units(nonlinearity):
-    """Units of a teacher; the error names the teacher's parameter."""
-    return Units(check_choice("teacher_nonlinearity", nonlinearity, NONLINEARITIES))
-
-
-def student_matrices(network):
+def student_matrices(network: LinearRNN) -> tuple[FloatArray, FloatArray, FloatArray]:
     """(A, W, B) of a LinearRNN."""
     return network.readout, network.recurrent, network.input
 
 
-def teacher_outputs(teacher, batch, loss, units=PLAIN):
+def teacher_outputs(teacher: LinearRNN, batch: FloatArray, loss: LossName, units: Units = PLAIN) -> FloatArray:
     """Teacher outputs at the last step, or at every step for the sequence loss: (1 or steps, n_out, sample)."""
     last = 1 if loss == "final" else None
     return (run_batch(teacher, batch, last) if units.plain else run_units(teacher, batch, units, last))[1]
