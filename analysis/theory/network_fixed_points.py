@@ -23,6 +23,7 @@ import scipy.sparse.linalg
 import xarray as xr
 
 from ...files.schema import annotate, flag_attributes
+from ...modes.learned import is_apart
 from ...networks.network import LinearRNN, check_pair
 from ...rules import check_rule, check_rules
 from ...updates.feedback import check_feedback
@@ -108,6 +109,8 @@ def flow_jacobian(
     radius = spectral_radius(network.recurrent)
     if radius >= 1:
         raise ValueError(f"network must have a spectral radius below 1; got {radius:.17g}")
+    if is_apart(rule):
+        raise ValueError(f"rule must not have an R that is a variable of its own; got {rule.name!r}")
     slope = Slope(rule, network, teacher, feedback)
     weights = np.concatenate([network.readout.ravel(), network.recurrent.ravel(), network.input.ravel()])
     length = _DIFFERENCE * min(max(np.abs(weights).max(), 1e-3), 1.0) * (1.0 - radius)

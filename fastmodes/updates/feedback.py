@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from ..networks.random import turned_feedback
 from ..validation import check_array, check_sequence, one_by_one
 
 #: More students or seeds than this are a sweep, or a slip of the keyboard.
@@ -25,6 +26,16 @@ def check_feedback(rule, feedback, n_out, n_hidden):
         return None
     matrix = check_array("feedback", feedback, (n_out, n_hidden), dims=("n_out", "n_hidden"))
     return matrix if rule.reads_feedback else None
+
+
+def seed_feedback(rule, student, feedback):
+    """R with which a rule starts to train a student, or None where it reads none.
+
+    A partly aligned R is made of the seed's random one and the initial readout, so that rules are paired.
+    """
+    if rule.feedback == "partly_aligned":
+        return turned_feedback(student.readout, feedback, rule.cosine)
+    return feedback if rule.reads_feedback else None
 
 
 def check_each_feedback(feedbacks, count, kind, n_out, n_hidden):

@@ -9,7 +9,7 @@ from ..kernels.updates import finite, many
 from ..kernels.updates.doubling import MOST_DOUBLINGS
 from ..networks.network import check_pair
 from ..parallel import check_threads, run_blocks
-from ..rule_codes import kernel_rule
+from ..rule_codes import given_feedback, kernel_rule
 from ..rules import check_rule
 from ..validation import check_choice, check_sequence, check_steps
 from . import infinite
@@ -68,7 +68,7 @@ def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="fi
         feedbacks = check_each_feedback(feedbacks, len(students), "students", first.n_out, first.n_hidden)
     if not rule.reads_feedback:
         feedbacks = [first.readout] * len(students)
-    batch = _stacked(students, feedbacks)
+    batch = _stacked(students, [given_feedback(rule, feedback) for feedback in feedbacks])
     starts = range(0, len(students), _TOGETHER)
     quick = len(students) <= _TOGETHER and max(first.n_in, first.n_out, first.n_hidden, teacher.n_hidden) <= _SMALL
     if steps == math.inf:
