@@ -52,6 +52,13 @@ def _try_step(point, state, slopes, step, rule, learning, new):
 
 
 @inlined
+def _settle(state, start, time, learning):
+    """Without gain g falls by an exponential, whatever the tolerance."""
+    if learning.gain == 0.0:
+        state[3] = start * np.exp(-learning.decay * time)
+
+
+@inlined
 def _record(outputs, place, time, state, rule):
     """w, a, b and f at one of the times."""
     for variable in range(3):
@@ -96,10 +103,12 @@ def _follow(place, point, times, choices, outputs, halt):
         after = end if step >= end - now else now + step
         while record < len(times) and times[record] <= after:
             interpolate(state, new, slopes, step, (times[record] - now) / step, shown)
+            _settle(shown, point[5], times[record], learning)
             _record(outputs, place, record, shown, rule)
             record += 1
         now = after
         state[:], slopes[0] = new, slopes[-1]
+        _settle(state, point[5], now, learning)
         step *= min(LARGEST_FACTOR, SAFETY * error ** (-0.2)) if error > 0.0 else LARGEST_FACTOR
     for later in range(record, len(times)):
         _record(outputs, place, later, state, rule)
