@@ -41,9 +41,14 @@ def learning_rule(rule) -> codes.Rule:
     Under Kolen and Pollack's feedback R moves with every change of A: F = A + G, and G = R - A does nothing but decay.
     """
     in_kernel = kernel_rule(rule)
-    if rule.feedback == "kolen_pollack":
-        return in_kernel._replace(feedback=codes.MIXED, feedback_number=1.0)
-    return in_kernel
+    if not rule.learns_feedback:
+        return in_kernel
+    decay = rule.feedback_decay
+    if rule.feedback == "mirror":
+        return in_kernel._replace(learning=codes.FeedbackLearning(0.0, rule.mirror_rate, decay))
+    return in_kernel._replace(
+        feedback=codes.MIXED, feedback_number=1.0, learning=codes.FeedbackLearning(decay, 0.0, decay)
+    )
 
 
 def given_feedback(rule, feedback):

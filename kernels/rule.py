@@ -23,16 +23,28 @@ READOUT, RANDOM, SIGN, MIXED = range(4)
 RECURRENT, SCALAR, DIAGONAL, RECURRENT_DIAGONAL = range(4)
 
 
+class FeedbackLearning(NamedTuple):
+    """How feedback F = beta A + G learns: decay of A, gain and decay of G in dG/ds = gain A - decay G.
+
+    Kolen and Pollack's has beta = 1 and no gain, so that G = R - A; the mirror has beta = 0, so that G = R.
+    """
+
+    readout_decay: float
+    gain: float
+    decay: float
+
+
 class Rule(NamedTuple):
     """A learning rule: codes of feedback and propagator, a number of the feedback, horizon (0: the full one).
 
-    ``feedback_number`` is s of s sign(A), beta of beta A + G.
+    ``feedback_number`` is s of s sign(A), beta of beta A + G; kernels of learning read how G learns.
     """
 
     feedback: int
     propagator: int
     feedback_number: float
     horizon: int
+    learning: FeedbackLearning = FeedbackLearning(0.0, 0.0, 0.0)
 
 
 def reach(horizon, steps):

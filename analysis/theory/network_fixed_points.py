@@ -83,6 +83,11 @@ def error_transfer(network: LinearRNN, teacher: LinearRNN, z: complex) -> np.nda
     return transfer
 
 
+def _check_known(rule: LearningRule) -> None:
+    if is_apart(rule):
+        raise ValueError(f"rule must not have an R that is a variable of its own; got {rule.name!r}")
+
+
 def flow_jacobian(
     rule: LearningRule | str, network: LinearRNN, teacher: LinearRNN, *, feedback: ArrayLike | None = None
 ) -> scipy.sparse.linalg.LinearOperator:
@@ -109,8 +114,7 @@ def flow_jacobian(
     radius = spectral_radius(network.recurrent)
     if radius >= 1:
         raise ValueError(f"network must have a spectral radius below 1; got {radius:.17g}")
-    if is_apart(rule):
-        raise ValueError(f"rule must not have an R that is a variable of its own; got {rule.name!r}")
+    _check_known(rule)
     slope = Slope(rule, network, teacher, feedback)
     weights = np.concatenate([network.readout.ravel(), network.recurrent.ravel(), network.input.ravel()])
     length = _DIFFERENCE * min(max(np.abs(weights).max(), 1e-3), 1.0) * (1.0 - radius)
@@ -195,6 +199,8 @@ def end_points(flow: xr.Dataset, rules: Rules, teacher: LinearRNN, *, at_rest: f
         For a parameter outside its range.
     """
     rules = check_rules(rules)
+    for rule in rules:
+        _check_known(rule)
     at_rest = check_number("at_rest", at_rest, above=0.0)
     whole = power_loss(teacher, np.inf)
     shape = (len(rules), flow.sizes["seed"])
@@ -205,7 +211,8 @@ def end_points(flow: xr.Dataset, rules: Rules, teacher: LinearRNN, *, at_rest: f
         for j in range(shape[1]):
             run = flow.sel(rule=rule.name).isel(seed=j)
             network = LinearRNN(*(run[f"final_{part}_weights"].values for part in ("readout", "recurrent", "input")))
-            feedback = run["feedback_weights"].values if rule.reads_feedback else None
+            name = "final_feedback_weights" if "final_feedback_weights" in run else "feedback_weights"
+            feedback = run[name].values if rule.reads_feedback else None
             loss = error_loss(network, teacher, np.inf) / whole
             slope = Slope(rule, network, teacher, feedback)
             size = np.abs(

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..kernels.flow.learned import learned_flow, learned_map
-from ..kernels.flow.networks import Control, FeedbackLearning
+from ..kernels.flow.networks import Control
 from ..kernels.rule import MIXED, READOUT, SIGN
 from ..rule_codes import learning_rule
 from ..rules import check_rule
@@ -18,23 +18,15 @@ def is_apart(rule) -> bool:
     return rule.learns_feedback and not (rule.feedback == "kolen_pollack" and rule.feedback_decay == 0)
 
 
-def feedback_learning(rule) -> FeedbackLearning:
-    """Decay of A, gain and decay of what is added to the share of A; nothing where feedback does not learn."""
-    if not rule.learns_feedback:
-        return FeedbackLearning(0.0, 0.0, 0.0)
-    shared = rule.feedback_decay if rule.feedback == "kolen_pollack" else 0.0
-    return FeedbackLearning(shared, rule.mirror_rate or 0.0, rule.feedback_decay)
-
-
 def follow(rule, points, times, options, outputs, ends):
     """Integrate modes whose feedback is a variable of its own; arguments as for the kernels on lanes."""
     control = Control(options[0], options[1], 0.0, int(options[2]))
-    learned_flow(points, times, learning_rule(rule), feedback_learning(rule), control, outputs, ends)
+    learned_flow(points, times, learning_rule(rule), control, outputs, ends)
 
 
 def iterate(rule, points, epochs, outputs, outside, halt):
     """The same for the discrete map."""
-    learned_map(points, epochs, learning_rule(rule), feedback_learning(rule), outputs, outside, halt)
+    learned_map(points, epochs, learning_rule(rule), outputs, outside, halt)
 
 
 def feedback_entries(rule, readout, given):

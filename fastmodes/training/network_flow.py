@@ -14,7 +14,7 @@ from ..files.schema import annotate, flag_attributes
 from ..interrupts import halting
 from ..kernels.flow import networks as kernels
 from ..kernels.updates.doubling import FEEDBACK, INPUT, READOUT, RECURRENT
-from ..modes.learned import feedback_learning, is_apart
+from ..modes.learned import is_apart
 from ..networks.network import LinearRNN, check_network
 from ..networks.teacher_modes import mode_coordinates, teacher_modes
 from ..parallel import check_threads, run_blocks
@@ -182,9 +182,7 @@ class _Task:
         count += int(m.places[FEEDBACK, 1:].prod()) * is_apart(rule)
         outcome = kernels.Outcome(np.full((len(self.times), count), np.nan), np.full(len(self.times), np.nan))
         with halting(m.places):
-            status, reached, steps = kernels.matrix_flow(
-                m, learning_rule(rule), feedback_learning(rule), self.control, self.times, outcome
-            )
+            status, reached, steps = kernels.matrix_flow(m, learning_rule(rule), self.control, self.times, outcome)
         history = self._history(m, student, outcome.states)
         final = _network(m, student)
         learned = self._feedback(rule, m, outcome.states, history[0], feedback)

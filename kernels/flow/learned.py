@@ -23,9 +23,9 @@ _RUNNING = -1
 
 
 @inlined
-def _velocity(point, state, rule, learning, out):
+def _velocity(point, state, rule, out):
     """``out`` = d(w, a, b, g)/ds; whether the mode is inside the domain."""
-    w, a, b = state[0], state[1], state[2]
+    w, a, b, learning = state[0], state[1], state[2], rule.learning
     goal, product, horizon = point[3], point[4], int(point[7])
     pi = w if moves(rule) else point[6]
     f, _ = feedback_entry(rule, a, state[3])
@@ -38,7 +38,7 @@ def _velocity(point, state, rule, learning, out):
 
 
 @inlined
-def _try_step(point, state, slopes, step, rule, learning, new):
+def _try_step(point, state, slopes, step, rule, new):
     """All stages of one step, the last at its end, ``new``; whether they lie inside the domain."""
     for stage in range(EXPLICIT_STAGES - 1):
         for i in range(len(state)):
@@ -46,7 +46,7 @@ def _try_step(point, state, slopes, step, rule, learning, new):
             for earlier in range(stage + 1):
                 moved += STAGES[stage, earlier] * slopes[earlier, i]
             new[i] = state[i] + step * moved
-        if not _velocity(point, new, rule, learning, slopes[stage + 1]):
+        if not _velocity(point, new, rule, slopes[stage + 1]):
             return False
     return True
 
@@ -79,11 +79,11 @@ def _status(now, end, step, made, control):
 @inlined
 def _follow(place, point, times, choices, outputs, halt):
     """One mode to the last of the times; its status, time and number of velocities."""
-    rule, learning, control = choices
+    rule, control = choices
     state, new, shown, slopes = point[:4].copy(), np.empty(4), np.empty(4), np.empty((EXPLICIT_STAGES, 4))
     state[3] = point[5]
     now, end, made, record, calls, status = 0.0, times[-1], 0, 0, 1, _RUNNING
-    if not _velocity(point, state, rule, learning, slopes[0]):
+    if not _velocity(point, state, rule, slopes[0]):
         status = LEFT_DOMAIN
     step = first_step(state, slopes[0], control, end)
     while record < len(times) and times[record] <= now:
@@ -95,7 +95,7 @@ def _follow(place, point, times, choices, outputs, halt):
             break
         step = min(step, end - now)
         made, calls = made + 1, calls + EXPLICIT_STAGES - 1
-        inside = _try_step(point, state, slopes, step, rule, learning, new)
+        inside = _try_step(point, state, slopes, step, rule, new)
         error = error_of(state, new, slopes, step, control) if inside else np.nan
         if not error <= 1.0:
             step *= max(LEAST_FACTOR, SAFETY * error ** (-0.2)) if error < np.inf else FAILED
@@ -103,12 +103,12 @@ def _follow(place, point, times, choices, outputs, halt):
         after = end if step >= end - now else now + step
         while record < len(times) and times[record] <= after:
             interpolate(state, new, slopes, step, (times[record] - now) / step, shown)
-            _settle(shown, point[5], times[record], learning)
+            _settle(shown, point[5], times[record], rule.learning)
             _record(outputs, place, record, shown, rule)
             record += 1
         now = after
         state[:], slopes[0] = new, slopes[-1]
-        _settle(state, point[5], now, learning)
+        _settle(state, point[5], now, rule.learning)
         step *= min(LARGEST_FACTOR, SAFETY * error ** (-0.2)) if error > 0.0 else LARGEST_FACTOR
     for later in range(record, len(times)):
         _record(outputs, place, later, state, rule)
@@ -116,7 +116,7 @@ def _follow(place, point, times, choices, outputs, halt):
 
 
 @kernel
-def learned_flow(points, times, rule, learning, control, outputs, ends):
+def learned_flow(points, times, rule, control, outputs, ends):
     """Integrate many modes to the last of the times.
 
     Parameters
@@ -127,7 +127,6 @@ def learned_flow(points, times, rule, learning, control, outputs, ends):
         Ascending, the last one is the end.
     rule : Rule
         The points have horizons of their own.
-    learning : FeedbackLearning
     control : fastmodes.kernels.flow.networks.Control
     outputs : four float64 arrays (point, time)
         Results: w, a, b and the feedback entry f; after its end a mode keeps its last state.
@@ -135,7 +134,7 @@ def learned_flow(points, times, rule, learning, control, outputs, ends):
         Results: status, time and velocities.
     """
     for place in range(len(points)):
-        status, now, calls = _follow(place, points[place], times, (rule, learning, control), outputs, ends.halt)
+        status, now, calls = _follow(place, points[place], times, (rule, control), outputs, ends.halt)
         ends.status[place], ends.time[place], ends.evaluations[place] = status, now, calls
         if halted(ends.halt):
             return
@@ -150,7 +149,7 @@ def _iterate(state, rate, velocity):
 
 
 @kernel
-def learned_map(points, epochs, rule, learning, outputs, outside, halt):
+def learned_map(points, epochs, rule, outputs, outside, halt):
     """Iterate the discrete map of many modes, as :func:`fastmodes.kernels.modes.iterated_map.map_lanes`.
 
     Parameters
@@ -159,8 +158,7 @@ def learned_map(points, epochs, rule, learning, outputs, outside, halt):
         The start of g in the place of r; the last column is the learning rate.
     epochs, outside, halt
         As there.
-    rule, learning
-        As for :func:`learned_flow`.
+    rule : Rule
     outputs : four float64 arrays (point, epoch)
         Results: w, a, b and f; a mode that left the domain keeps its first state outside.
     """
@@ -171,7 +169,7 @@ def learned_map(points, epochs, rule, learning, outputs, outside, halt):
         done, outside[i] = 0, -1.0
         for place in range(len(epochs)):
             while done < epochs[place] and outside[i] < 0.0:
-                if not _velocity(points[i], state, rule, learning, velocity):
+                if not _velocity(points[i], state, rule, velocity):
                     outside[i] = done
                     break
                 before[:] = state

@@ -50,17 +50,6 @@ class Control(NamedTuple):
     most_steps: int
 
 
-class FeedbackLearning(NamedTuple):
-    """How feedback F = beta A + G learns: decay of A, gain and decay of G in dG/ds = gain A - decay G.
-
-    Kolen and Pollack's has beta = 1 and no gain, so that G = R - A; the mirror has beta = 0, so that G = R.
-    """
-
-    readout_decay: float
-    gain: float
-    decay: float
-
-
 class Outcome(NamedTuple):
     """Of one network: ``states`` and ``losses`` at each time, NaN where it never came."""
 
@@ -79,7 +68,7 @@ def _put(m, state):
 
 
 @apart
-def _slope(m, rule, learning, state, out):
+def _slope(m, rule, state, out):
     """``out`` = -(Delta A, Delta W, Delta B), and of G, at ``state``; returns (loss, whether it exists)."""
     count = _put(m, state)
     loss, terms = infinite_update_of(m, rule, _DOUBLINGS)
@@ -87,8 +76,8 @@ def _slope(m, rule, learning, state, out):
         out[i] = -m.flat[count + i]
     for i in range(len(state) - count):
         # A comes first in the state, and has the shape of G.
-        out[i] -= learning.readout_decay * state[i]
-        out[count + i] = learning.gain * state[i] - learning.decay * state[count + i]
+        out[i] -= rule.learning.readout_decay * state[i]
+        out[count + i] = rule.learning.gain * state[i] - rule.learning.decay * state[count + i]
     return loss, terms > 0 and np.isfinite(out.sum())
 
 
@@ -107,7 +96,7 @@ def error_of(state, new, slopes, step, control):
 
 
 @apart
-def _try_step(m, rule, learning, state, slopes, step, new):
+def _try_step(m, rule, state, slopes, step, new):
     """All stages of one step; ``new`` receives the state after it, the last slope its own. True if they exist."""
     for stage in range(EXPLICIT_STAGES - 1):
         for i in range(len(state)):
@@ -115,7 +104,7 @@ def _try_step(m, rule, learning, state, slopes, step, new):
             for earlier in range(stage + 1):
                 moved += STAGES[stage, earlier] * slopes[earlier, i]
             new[i] = state[i] + step * moved
-        if not _slope(m, rule, learning, new, slopes[stage + 1])[1]:
+        if not _slope(m, rule, new, slopes[stage + 1])[1]:
             return False
     return True
 
@@ -154,7 +143,7 @@ def _largest_difference(state, other):
 
 
 @kernel
-def matrix_flow(m, rule, learning, control, times, outcome):
+def matrix_flow(m, rule, control, times, outcome):
     """Integrate one network from the state in ``m`` through all ``times``.
 
     Parameters
@@ -162,8 +151,7 @@ def matrix_flow(m, rule, learning, control, times, outcome):
     m : Matrices
         From :func:`~fastmodes.kernels.updates.doubling.allocate_update`, filled; its A, W, B receive the last state.
     rule : Rule
-    learning : FeedbackLearning
-        Read where the states of ``outcome`` have room for G, whose start is in ``m``.
+        How its feedback learns is read where the states of ``outcome`` have room for G, whose start is in ``m``.
     control : Control
     times : array (time,)
         Not negative, not decreasing.
@@ -183,7 +171,7 @@ def matrix_flow(m, rule, learning, control, times, outcome):
         state[weights:] = entries(m, FEEDBACK)
     slopes = np.empty((EXPLICIT_STAGES, count))
     now, end, made, record, status = 0.0, times[-1], 0, 0, _RUNNING
-    loss, inside = _slope(m, rule, learning, state, slopes[0])
+    loss, inside = _slope(m, rule, state, slopes[0])
     if not inside:
         _put(m, state)
         return LEFT_DOMAIN, now, made
@@ -210,7 +198,7 @@ def matrix_flow(m, rule, learning, control, times, outcome):
             break
         step = min(step, end - now)
         made += 1
-        if not _try_step(m, rule, learning, state, slopes, step, new):
+        if not _try_step(m, rule, state, slopes, step, new):
             step *= FAILED
             continue
         error = error_of(state, new, slopes, step, control)
@@ -221,7 +209,7 @@ def matrix_flow(m, rule, learning, control, times, outcome):
         after = end if step >= end - now else now + step
         while record < len(times) and times[record] <= after:
             interpolate(state, new, slopes, step, (times[record] - now) / step, shown)
-            losses[record] = _slope(m, rule, learning, shown, states[record])[0]
+            losses[record] = _slope(m, rule, shown, states[record])[0]
             states[record] = shown
             record += 1
         now = after
@@ -230,7 +218,7 @@ def matrix_flow(m, rule, learning, control, times, outcome):
         slopes[0] = slopes[-1]
         step *= factor
     if status == CONVERGED:
-        last = _slope(m, rule, learning, state, new)[0]
+        last = _slope(m, rule, state, new)[0]
         for later in range(record, len(times)):
             states[later], losses[later] = state, last
     _put(m, state)
