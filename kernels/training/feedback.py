@@ -22,7 +22,7 @@ def learns(rule):
 
 @inlined
 def learn_feedback(rule, rate, readout, given, learning):
-    """The step above for one network or eight, before the optimiser's; ``learning`` (8,) is 1 in the lanes that learn."""
+    """The step above for one network or eight, before the optimiser's; ``learning`` (8,) is 1 in lanes that learn."""
     a_flat, g_flat = flattened(readout), flattened(given)
     awake, how = less(0.5, load(learning, (0,))), rule.learning
     for i in range(0, len(a_flat), WIDTH):
