@@ -37,6 +37,8 @@ from .updates.one import Update, expected_update, sampled_update
 
 if TYPE_CHECKING:
     from . import analysis, presets
+    from . import sweeps as sweeps
+    from . import theory as theory
     from .sweeps.run.runner import sweep
     from .sweeps.store.dataset import open_sweep
 

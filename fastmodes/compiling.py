@@ -4,10 +4,13 @@
 call that shows none otherwise would seem to hang when it compiles.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import sys
 import time
+from typing import Any
 
 from numba.core import event
 
@@ -29,46 +32,47 @@ FAMILIES = {
 }
 
 
-def quiet():
+def quiet() -> bool:
     """Whether the environment asks for silence."""
     return os.environ.get("FASTMODES_QUIET", "") not in ("", "0")
 
 
-def say(message):
+def say(message: str) -> None:
     """A line on stderr, unless silence is asked for or nobody listens."""
     if not quiet() and sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
             print(f"fastmodes: {message}", file=sys.stderr, flush=True)
 
 
-class _Clock(event.Listener):
+class _Clock(event.Listener):  # type: ignore[misc, unused-ignore]
     """Follows the compiler, which works for one thread at a time; kernels compile others while they are compiled."""
 
-    def __init__(self):
-        self._depth, self._began, self._spent, self._announced = 0, 0.0, 0.0, set()
+    def __init__(self) -> None:
+        self._announced: set[str] = set()
+        self._depth, self._began, self._spent = 0, 0.0, 0.0
 
-    def on_start(self, event):
+    def on_start(self, event: Any) -> None:
         """The compiler begins with a function."""
         if self._depth == 0:
             self._began = time.monotonic()
             self._announce(getattr(event.data.get("dispatcher"), "py_func", None))
         self._depth += 1
 
-    def on_end(self, event):
+    def on_end(self, event: Any) -> None:
         """The compiler is done with a function."""
         self._depth -= 1
         if self._depth == 0:
             self._spent += time.monotonic() - self._began
 
-    def seconds(self):
+    def seconds(self) -> float:
         """Seconds spent compiling so far."""
         return self._spent + (time.monotonic() - self._began if self._depth else 0.0)
 
-    def working(self):
+    def working(self) -> bool:
         """Whether the compiler is at work."""
         return self._depth > 0
 
-    def _announce(self, function):
+    def _announce(self, function: object) -> None:
         module = getattr(function, "__module__", None) or ""
         for beginning, (what, seconds) in FAMILIES.items():
             if module.startswith(beginning) and beginning not in self._announced:
@@ -95,7 +99,7 @@ def compiling() -> bool:
     return _clock.working()
 
 
-def _not_kept(why):
+def _not_kept(why: str) -> None:
     say(f"compiled code is not kept for next time: {why}")
 
 

@@ -6,12 +6,21 @@ than a second look at a number of their own, see :func:`fastmodes.kernels.compil
 recursion or on given sequences, and the compiler, do not: they are left behind, to end by themselves.
 """
 
+from __future__ import annotations
+
 import atexit
 import contextlib
 import signal
 import threading
 import time
 import weakref
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from .typing import IntArray
 
 #: Seconds that work gets to stop before its thread is left behind.
 PATIENCE = 0.5
@@ -30,21 +39,22 @@ class Stop:
         What the work is part of.
     """
 
-    def __init__(self, within=None):
-        self._set, self._within, self._watched, self._lock = False, within, {}, threading.Lock()
+    def __init__(self, within: Stop | None = None) -> None:
+        self._watched: dict[int, IntArray] = {}
+        self._set, self._within, self._lock = False, within, threading.Lock()
 
     def is_set(self) -> bool:
         """Whether the work is to end."""
         return self._set or (self._within is not None and self._within.is_set())
 
-    def set(self):
+    def set(self) -> None:
         """Tell everyone, kernels included, to end."""
         self._set = True
         with self._lock:
             for flags in self._watched.values():
                 flags.flat[-1] = 1
 
-    def watch(self, flags):
+    def watch(self, flags: IntArray) -> None:
         """Let the last number of an int64 array become 1 when the work is to end."""
         with self._lock:
             self._watched[id(flags)] = flags
@@ -53,7 +63,7 @@ class Stop:
         if self._set:
             flags.flat[-1] = 1
 
-    def forget(self, flags):
+    def forget(self, flags: IntArray) -> None:
         """No longer watch for an array."""
         with self._lock:
             self._watched.pop(id(flags), None)
@@ -63,7 +73,7 @@ class Stop:
 
 _here = threading.local()
 _never = Stop()
-_running: weakref.WeakSet = weakref.WeakSet()
+_running: weakref.WeakSet[Stop] = weakref.WeakSet()
 
 
 def current_stop() -> Stop:
@@ -72,7 +82,7 @@ def current_stop() -> Stop:
 
 
 @contextlib.contextmanager
-def working_for(stop):
+def working_for(stop: Stop) -> Iterator[None]:
     """Inside, the calling thread works for ``stop``."""
     before = current_stop()
     _here.stop = stop
@@ -83,14 +93,14 @@ def working_for(stop):
         _here.stop = before
 
 
-def leave_if_stopped():
+def leave_if_stopped() -> None:
     """Raise :class:`Stopped` if the calling thread's work is to end: for loops over long steps in Python."""
     if current_stop().is_set():
         raise Stopped
 
 
 @contextlib.contextmanager
-def halting(*arrays):
+def halting(*arrays: IntArray) -> Iterator[None]:
     """Inside, the last number of each int64 array becomes 1 when the calling thread's work is to end.
 
     Raises
@@ -110,10 +120,10 @@ def halting(*arrays):
 
 
 @contextlib.contextmanager
-def termination_as_interrupt():
+def termination_as_interrupt() -> Iterator[None]:
     """Inside, SIGTERM raises KeyboardInterrupt, as Ctrl-C does; outside the main thread nothing changes."""
 
-    def interrupt(number, frame):
+    def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
@@ -127,7 +137,7 @@ def termination_as_interrupt():
 
 
 @atexit.register
-def _stop_everything():
+def _stop_everything() -> None:
     """Threads left behind get a moment to leave their kernels before the process takes memory away from them."""
     from .compiling import compiling
     from .parallel import busy_workers

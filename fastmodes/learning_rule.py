@@ -12,10 +12,12 @@ with F the feedback, P the propagator, eps_T = y_T - y*_T the output error. Lear
 import dataclasses
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from .typing import FeedbackName, PropagatorName
 from .validation import check_array, check_choice, check_integer, check_number, shown
 
 FEEDBACKS = ("readout", "random", "sign", "mixed", "partly_aligned", "kolen_pollack", "mirror")
@@ -76,17 +78,17 @@ class LearningRule:
     """
 
     name: str
-    feedback: str = "readout"
-    propagator: str = "recurrent"
+    feedback: FeedbackName = "readout"
+    propagator: PropagatorName = "recurrent"
     horizon: int | None = None
-    decay: float | tuple[float, ...] | None = None
+    decay: float | Sequence[float] | None = None
     sign_scale: float | None = None
     mix: float | None = None
     cosine: float | None = None
     feedback_decay: float | None = None
     mirror_rate: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise TypeError(f"name must be a non-empty string; got {shown(self.name)}")
         check_choice("feedback", self.feedback, FEEDBACKS)
@@ -109,7 +111,7 @@ class LearningRule:
         """Whether R learns: "kolen_pollack" and "mirror"."""
         return self.feedback in ("kolen_pollack", "mirror")
 
-    def _checked_decay(self):
+    def _checked_decay(self) -> float | tuple[float, ...] | None:
         if self.propagator == "scalar":
             if self.decay is None:
                 raise ValueError("decay must be a finite real number for propagator 'scalar'; got None")
@@ -133,7 +135,7 @@ class LearningRule:
             raise ValueError(f"{name} must be a finite real number for feedback {self.feedback!r}; got None")
         return check_number(name, default if value is None else value, **allowed)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         numbers_ = [f"{word} {getattr(self, name)}" for name, (_, word, *_) in _NUMBERS.items() if self._has(name)]
         of_feedback = f" ({', '.join(numbers_)})" if numbers_ else ""
         decay = "" if self.decay is None else f" (decay {self.decay})"

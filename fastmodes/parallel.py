@@ -10,6 +10,8 @@ The main thread only waits, also for a single block, so that Ctrl-C ends the wai
 large matrix product or of compiling, does not hold the process up.
 """
 
+from __future__ import annotations
+
 import collections
 import contextlib
 import contextvars
@@ -19,6 +21,8 @@ import queue
 import threading
 import time
 import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 import numba
 import threadpoolctl
@@ -27,18 +31,25 @@ from .compiling import compiling
 from .interrupts import PATIENCE, Stop, Stopped, current_stop, working_for
 from .validation import check_integer
 
+if TYPE_CHECKING:
+    from types import CodeType
 
-def thread_count():
+_Block = TypeVar("_Block")
+_Result = TypeVar("_Result")
+_Arguments = TypeVarTuple("_Arguments")
+
+
+def thread_count() -> int:
     """Threads to use: numba's current number, at most ``SLURM_CPUS_PER_TASK`` where a cluster sets it.
 
     ``NUMBA_NUM_THREADS`` and :func:`numba.set_num_threads` choose numba's number; processor affinity is respected.
     """
-    count = numba.get_num_threads()
+    count: int = numba.get_num_threads()
     granted = os.environ.get("SLURM_CPUS_PER_TASK", "")
     return min(count, int(granted)) if granted.isdigit() and int(granted) > 0 else count
 
 
-def check_threads(threads):
+def check_threads(threads: int | None) -> int:
     """Threads to use: ``threads``, or :func:`thread_count` where it is None.
 
     Raises
@@ -49,7 +60,13 @@ def check_threads(threads):
     return thread_count() if threads is None else check_integer("threads", threads, 1, 4096)
 
 
-def run_blocks(task, blocks, threads=None, on_done=None, quick=False):
+def run_blocks(
+    task: Callable[[_Block], _Result],
+    blocks: Iterable[_Block],
+    threads: int | None = None,
+    on_done: Callable[[_Block], object] | None = None,
+    quick: bool = False,
+) -> list[_Result]:
     """Call ``task(block)`` for every block, on ``threads`` threads, and return the results in the blocks' order.
 
     Parameters
@@ -84,15 +101,15 @@ def run_blocks(task, blocks, threads=None, on_done=None, quick=False):
 
 
 #: Code of quick tasks whose kernels are compiled.
-_done_before: set = set()
+_done_before: set[CodeType] = set()
 
 
-def interruptibly(function, *arguments):
+def interruptibly(function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
     """Call a function that may compute for seconds, such that the main thread can be interrupted."""
     return run_blocks(lambda _: function(*arguments), [None], 1)[0]
 
 
-def _run_here(task, block, on_done):
+def _run_here(task: Callable[[_Block], _Result], block: _Block, on_done: Callable[[_Block], object] | None) -> _Result:
     if current_stop().is_set():
         raise Stopped
     result = task(block)
@@ -102,7 +119,7 @@ def _run_here(task, block, on_done):
 
 
 @functools.cache
-def _linear_algebra_libraries():
+def _linear_algebra_libraries() -> threadpoolctl.ThreadpoolController:
     """Handle on the BLAS libraries of the process; looking for them takes milliseconds, so once is enough."""
     # Products inside kernels are SciPy's BLAS, which numba loads no sooner than it needs it; NumPy has one of its own.
     import scipy.linalg.cython_blas  # noqa: F401
@@ -110,7 +127,7 @@ def _linear_algebra_libraries():
     return threadpoolctl.ThreadpoolController()
 
 
-def _limit_to_one_thread():
+def _limit_to_one_thread() -> Any:
     """Set the number to one, for the process or for the calling thread; the result can restore it."""
     return _linear_algebra_libraries().limit(limits=1, user_api="blas")
 
@@ -122,10 +139,10 @@ class _SerialLinearAlgebra:
     Others have one for each thread, so every thread that comes in sets it.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock, self._inside = threading.Lock(), 0
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         with self._lock:
             _release_control()
             limit = _limit_to_one_thread()
@@ -133,7 +150,7 @@ class _SerialLinearAlgebra:
                 self._first = limit
             self._inside += 1
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._inside -= 1
             if not self._inside:
@@ -142,7 +159,7 @@ class _SerialLinearAlgebra:
                 _release_control()
 
 
-def _release_control():
+def _release_control() -> None:
     """Let any thread set OpenBLAS's number: newer threadpoolctl obeys the first one and silently ignores others."""
     release = getattr(threadpoolctl.OpenBLASController, "clear_controlling_thread", None)
     if release is not None:
@@ -152,20 +169,26 @@ def _release_control():
 serial_linear_algebra = _SerialLinearAlgebra()
 
 
-_busy: weakref.WeakSet = weakref.WeakSet()
+_busy: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 
-def busy_workers():
+def busy_workers() -> int:
     """How many threads are at work."""
     return sum(thread.is_alive() for thread in list(_busy))
 
 
-def _run_on_threads(task, blocks, threads, on_done):
-    todo, finished, stop = collections.deque(enumerate(blocks)), queue.SimpleQueue(), Stop(current_stop())
+def _run_on_threads(
+    task: Callable[[_Block], _Result],
+    blocks: Sequence[_Block],
+    threads: int,
+    on_done: Callable[[_Block], object] | None,
+) -> list[_Result]:
+    finished: queue.SimpleQueue[tuple[int, Any, BaseException | None]] = queue.SimpleQueue()
+    todo, stop = collections.deque(enumerate(blocks)), Stop(current_stop())
     # What a task itself gives to threads shares the same processors.
     inside = max(1, numba.get_num_threads() // threads)
 
-    def serve():
+    def serve() -> None:
         _limit_to_one_thread()
         with contextlib.suppress(Stopped), working_for(stop):
             numba.set_num_threads(inside)
@@ -184,7 +207,7 @@ def _run_on_threads(task, blocks, threads, on_done):
         threading.Thread(target=contextvars.copy_context().run, args=(serve,), daemon=True, name="fastmodes")
         for _ in range(threads)
     ]
-    results = [None] * len(blocks)
+    results: list[Any] = [None] * len(blocks)
     try:
         for worker in workers:
             _busy.add(worker)
@@ -204,7 +227,7 @@ def _run_on_threads(task, blocks, threads, on_done):
     return results
 
 
-def _patiently(finished, outer):
+def _patiently(finished: queue.SimpleQueue[_Result], outer: Stop) -> _Result:
     """Take the next answer. Waiting in short steps lets signals through, wherever the system delivers them."""
     while True:
         with contextlib.suppress(queue.Empty):
@@ -213,7 +236,7 @@ def _patiently(finished, outer):
             raise Stopped
 
 
-def _wait_for(workers):
+def _wait_for(workers: Sequence[threading.Thread]) -> None:
     """Wait until threads have stopped, but no longer than a moment, and not for the compiler."""
     deadline = time.monotonic() + PATIENCE
     while any(map(threading.Thread.is_alive, workers)) and not compiling() and time.monotonic() < deadline:

@@ -1,7 +1,9 @@
 """Named experiments: all numbers in one place."""
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,11 +13,16 @@ from .rules import LearningRule, bptt, eprop, rflo, tbptt
 from .training.parameters import TRAIN
 from .validation import check_choice
 
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from .typing import PropagatorName
+
 #: Eigenvalues of the paper's four-mode teacher (App. I.1).
 FOUR_MODES = (0.9, 0.7, 0.5, 0.3)
 
 
-def four_mode_teacher():
+def four_mode_teacher() -> LinearRNN:
     """The paper's four-mode teacher: A* = B* = I, W* = diag(0.9, 0.7, 0.5, 0.3)."""
     return aligned_teacher(Modes(FOUR_MODES, 1.0, 1.0))
 
@@ -49,7 +56,7 @@ class Demo:
 TEN_MODES = (0.828,) * 2 + (0.736,) * 2 + (0.644,) * 3 + (0.552,) * 3
 
 
-def ten_mode_teacher(n_out=1):
+def ten_mode_teacher(n_out: int = 1) -> LinearRNN:
     """A teacher with the paper's ten eigenvalues, read out by ``n_out`` channels that share the modes out evenly.
 
     Channel o reads the modes o, o + n_out, .. with weight 1/sqrt(10); B* = I.
@@ -76,21 +83,21 @@ class Preset:
 
     name: str
     title: str
-    rules: tuple
+    rules: tuple[LearningRule, ...]
     teacher: LinearRNN
-    settings: tuple
-    from_paper: tuple
-    ours: tuple
+    settings: tuple[tuple[str, Any], ...]
+    from_paper: tuple[str, ...]
+    ours: tuple[str, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, _ in self.settings:
             check_choice("settings", name, tuple(TRAIN))
 
-    def parameters(self, **changes) -> dict[str, Any]:
+    def parameters(self, **changes: Any) -> dict[str, Any]:
         """Arguments of :func:`fastmodes.train`, some of them replaced."""
         return {"rules": self.rules, "teacher": self.teacher} | dict(self.settings) | changes
 
-    def run(self, **changes):
+    def run(self, **changes: Any) -> xr.Dataset:
         """Train; ``changes`` replace arguments of :func:`fastmodes.train`.
 
         Returns
@@ -101,7 +108,16 @@ class Preset:
 
         return train(**self.parameters(**changes))
 
-    def derive(self, name, title, *, rules=None, teacher=None, ours=(), **changes):
+    def derive(
+        self,
+        name: str,
+        title: str,
+        *,
+        rules: tuple[LearningRule, ...] | None = None,
+        teacher: LinearRNN | None = None,
+        ours: tuple[str, ...] = (),
+        **changes: Any,
+    ) -> Preset:
         """A preset that differs from this one in its rules, teacher or settings."""
         return dataclasses.replace(
             self,
@@ -182,7 +198,7 @@ CONVERGENCE = FIG6.derive(
 )
 
 
-def family(decay=0.5):
+def family(decay: float = 0.5) -> tuple[LearningRule, ...]:
     """Both feedbacks times the four propagators, and tBPTT(1): what in a rule limits the rank?
 
     The fixed diagonal is spread evenly over 0 .. 2 ``decay``, so that its mean is RFLO's w_hat.
@@ -193,12 +209,17 @@ def family(decay=0.5):
         ("random", "scalar"): "RFLO",
         ("random", "recurrent_diagonal"): "e-prop",
     }
-    words = {"scalar": "w_hat I", "diagonal": "fixed diagonal", "recurrent_diagonal": "diag(W)", "recurrent": "W"}
+    words: dict[PropagatorName, str] = {
+        "scalar": "w_hat I",
+        "diagonal": "fixed diagonal",
+        "recurrent_diagonal": "diag(W)",
+        "recurrent": "W",
+    }
     rules = [tbptt(1)]
     for feedback in ("readout", "random"):
         for propagator, word in words.items():
             name = named.get((feedback, propagator), f"{'A' if feedback == 'readout' else 'R'}, {word}")
-            value = {"scalar": decay, "diagonal": diagonal}.get(propagator)
+            value: Any = {"scalar": decay, "diagonal": diagonal}.get(propagator)
             rules.append(LearningRule(name, feedback=feedback, propagator=propagator, decay=value))
     return tuple(rules)
 
@@ -235,7 +256,7 @@ PRESETS = {
 }  # fmt: skip
 
 
-def variations(preset):
+def variations(preset: Preset) -> dict[str, dict[str, Any]]:
     """One change at a time around a preset: how does its outcome depend on our choices?
 
     Returns

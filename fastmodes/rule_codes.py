@@ -1,11 +1,20 @@
 """From a learning rule to what the kernels read: the one place where its words become numbers."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import xarray as xr
 
 from .kernels import rule as codes
 from .kernels.updates.credit import Carrier
 from .modes.grid import by_point, check_product
+
+if TYPE_CHECKING:
+    from .rules import LearningRule
+    from .typing import FloatArray, GridValue
 
 #: Of a single update, in which an R that was made or has learned is a given one.
 _FEEDBACKS = {
@@ -25,7 +34,7 @@ _PROPAGATORS = {
 }
 
 
-def kernel_rule(rule) -> codes.Rule:
+def kernel_rule(rule: LearningRule) -> codes.Rule:
     """The rule as every kernel reads it; what belongs to a network or a mode is handed over beside it."""
     return codes.Rule(
         feedback=_FEEDBACKS[rule.feedback],
@@ -35,7 +44,7 @@ def kernel_rule(rule) -> codes.Rule:
     )
 
 
-def learning_rule(rule) -> codes.Rule:
+def learning_rule(rule: LearningRule) -> codes.Rule:
     """The rule as kernels of learning read it.
 
     Under Kolen and Pollack's feedback R moves with every change of A: F = A + G, and G = R - A does nothing but decay.
@@ -43,25 +52,25 @@ def learning_rule(rule) -> codes.Rule:
     in_kernel = kernel_rule(rule)
     if not rule.learns_feedback:
         return in_kernel
-    decay = rule.feedback_decay
+    decay = rule.feedback_decay or 0.0
     if rule.feedback == "mirror":
-        return in_kernel._replace(learning=codes.FeedbackLearning(0.0, rule.mirror_rate, decay))
+        return in_kernel._replace(learning=codes.FeedbackLearning(0.0, rule.mirror_rate or 0.0, decay))
     return in_kernel._replace(
         feedback=codes.MIXED, feedback_number=1.0, learning=codes.FeedbackLearning(decay, 0.0, decay)
     )
 
 
-def given_feedback(rule, feedback):
+def given_feedback(rule: LearningRule, feedback: Any) -> Any:
     """What kernels take for R in a single update: R itself, or the (1 - beta) R that is added to a share of A."""
-    return (1.0 - rule.mix) * feedback if rule.feedback == "mixed" else feedback
+    return (1.0 - (rule.mix or 0.0)) * feedback if rule.feedback == "mixed" else feedback
 
 
-def learning_feedback(rule, feedback, readout):
+def learning_feedback(rule: LearningRule, feedback: Any, readout: Any) -> Any:
     """What kernels of learning take for R at its start: as :func:`given_feedback`, or R - A, which decays."""
     return feedback - readout if rule.feedback == "kolen_pollack" else given_feedback(rule, feedback)
 
 
-def unit_decay(rule, n_hidden):
+def unit_decay(rule: LearningRule, n_hidden: int) -> FloatArray:
     """The fixed diagonal of P: a number or one for each hidden unit, 0 where the rule has none.
 
     Raises
@@ -71,11 +80,11 @@ def unit_decay(rule, n_hidden):
     """
     decay = np.asarray(0.0 if rule.decay is None else rule.decay, dtype=float)
     if decay.ndim and decay.shape != (n_hidden,):
-        raise ValueError(f"decay must hold n_hidden={n_hidden} numbers for {rule.name}; got {len(decay)}")
+        raise ValueError(f"decay must hold n_hidden={n_hidden} numbers for the rule {rule.name}; got {len(decay)}")
     return decay
 
 
-def carrier(rule, place, feedbacks) -> Carrier:
+def carrier(rule: LearningRule, place: Any, feedbacks: Sequence[FloatArray | None]) -> Carrier:
     """What carries the error of the networks of a block.
 
     Parameters
@@ -95,40 +104,41 @@ def carrier(rule, place, feedbacks) -> Carrier:
     return Carrier(place.readout_like(given), place.readout_like([]), place.hidden_like(decay))
 
 
-def moves(rule) -> bool:
+def moves(rule: LearningRule) -> bool:
     """Whether the propagator of a mode is its own w: propagator W, or its diagonal in the neuron basis."""
     return rule.propagator in ("recurrent", "recurrent_diagonal")
 
 
-def mode_decay(rule, grid_values):
+def mode_decay(rule: LearningRule, grid_values: Iterable[GridValue]) -> GridValue:
     """The rule's fixed propagator as a grid parameter: a number, or one per mode along the axis of modes.
 
     Several numbers (propagator "diagonal") belong to the dimension "mode" of DataArrays, or to the last axis of plain
     arrays. A propagator that moves with w has no decay of its own: 0.
     """
+    own: Any = rule.decay
     if rule.propagator == "scalar":
-        return rule.decay
+        return own
     if rule.propagator != "diagonal":
         return 0.0
-    if len(rule.decay) == 1:
-        return rule.decay[0]
-    decay = np.array(rule.decay)
+    if len(own) == 1:
+        return own[0]
+    decay = np.array(own)
     return xr.DataArray(decay, dims="mode") if any(isinstance(v, xr.DataArray) for v in grid_values) else decay
 
 
-def mode_feedback(rule, feedback):
+def mode_feedback(rule: LearningRule, feedback: GridValue) -> GridValue:
     """What kernels of a single update take for r, as a grid parameter: r itself, or what belongs in its place.
 
     That is 0 for readout feedback, s for the feedback s sign(a), (1 - beta) r for beta a + (1 - beta) r.
     """
     if rule.feedback == "sign":
-        return rule.sign_scale
+        return rule.sign_scale or 0.0
     if rule.feedback == "mixed":
         return given_feedback(rule, *by_point(feedback=feedback))
     return feedback if rule.reads_feedback else 0.0
 
 
-def start_feedback(rule, feedback, start):
+def start_feedback(rule: LearningRule, feedback: GridValue, start: GridValue) -> GridValue:
     """The same for kernels of learning, of modes whose readout weight is ``start`` (:func:`learning_feedback`)."""
     if rule.feedback != "kolen_pollack":
         return mode_feedback(rule, feedback)
@@ -136,7 +146,7 @@ def start_feedback(rule, feedback, start):
     return learning_feedback(rule, *by_point(feedback=feedback, readout=start))
 
 
-def resting_feedback(rule, feedback, position):
+def resting_feedback(rule: LearningRule, feedback: GridValue, position: GridValue) -> GridValue:
     """The feedback entry f itself, of modes that stay at the readout weight ``position``; 0 where it is a.
 
     Raises
@@ -145,18 +155,18 @@ def resting_feedback(rule, feedback, position):
         If the rule lets no mode stay there.
     """
     if rule.feedback == "sign":
-        return rule.sign_scale * np.sign(position)
+        return (rule.sign_scale or 0.0) * np.sign(position)
     if rule.feedback == "mixed":
         check_product("feedback", feedback, position)
         r, a = by_point(feedback=feedback, position=position)
-        return given_feedback(rule, r) + rule.mix * a
-    if rule.feedback == "kolen_pollack" and rule.feedback_decay > 0:
+        return given_feedback(rule, r) + (rule.mix or 0.0) * a
+    if rule.feedback == "kolen_pollack" and rule.feedback_decay:
         raise ValueError(
             f"feedback_decay must be 0 for modes to rest under {rule.name!r}: the decay of A moves every one; "
             f"got {rule.feedback_decay}"
         )
     if rule.feedback == "mirror":
-        if rule.feedback_decay == 0:
+        if not rule.feedback_decay:
             raise ValueError(f"feedback_decay must be > 0 for modes to rest under {rule.name!r}: R grows on; got 0.0")
-        return rule.mirror_rate / rule.feedback_decay * by_point(position=position)[0]
+        return (rule.mirror_rate or 0.0) / rule.feedback_decay * by_point(position=position)[0]
     return feedback if rule.reads_feedback else 0.0

@@ -14,10 +14,11 @@ from .named_rules import eprop as eprop
 from .named_rules import rflo as rflo
 from .named_rules import snap1 as snap1
 from .named_rules import tbptt as tbptt
+from .typing import Rule, Rules
 from .validation import check_choice, shown
 
 
-def check_rule(rule) -> LearningRule:
+def check_rule(rule: Rule) -> LearningRule:
     """Return ``rule`` as a LearningRule; a text is read by :func:`parse_rule`.
 
     Raises
@@ -34,7 +35,7 @@ def check_rule(rule) -> LearningRule:
     return rule
 
 
-def check_rules(rules) -> tuple[LearningRule, ...]:
+def check_rules(rules: Rules) -> tuple[LearningRule, ...]:
     """Return one rule or several, values or texts that :func:`parse_rule` reads, as a tuple with distinct names.
 
     Raises
@@ -47,7 +48,7 @@ def check_rules(rules) -> tuple[LearningRule, ...]:
     if isinstance(rules, LearningRule | str):
         return (check_rule(rules),)
     try:
-        listed = tuple(rules)
+        listed: tuple[Any, ...] = tuple(rules)
     except TypeError:
         raise TypeError(
             f"rules must be a LearningRule such as fm.bptt(), a text such as 'bptt', or a sequence of them; "
@@ -77,7 +78,7 @@ _NAMED: dict[str, tuple[Any, Any]] = {
 _FIELDS = tuple(field.name for field in dataclasses.fields(LearningRule))
 
 
-def parse_rule(text) -> LearningRule:
+def parse_rule(text: str) -> LearningRule:
     """A rule from text: "bptt", "tbptt(3)", "rflo(0.9)", "eprop", "eprop(3)", "snap1", "dfa"; one of them with other
     fields, "rflo(0.9, feedback=mixed, mix=0.3)"; or fields alone, "name=mine,feedback=readout,propagator=scalar,
     decay=0.5,horizon=3". A diagonal is "decay=0.9:0.5:0.2". Without a name the text is the name.
@@ -114,7 +115,7 @@ def parse_rule(text) -> LearningRule:
     return dataclasses.replace(rule, **_fields(others, text.strip())) if others or comma else rule
 
 
-def _number(name, kind, argument, text):
+def _number(name: str, kind: Any, argument: str, text: str) -> Any:
     """The one number of a named rule."""
     if kind is None:
         raise ValueError(f"rule {name!r} takes no argument; got {text!r}")
@@ -124,7 +125,7 @@ def _number(name, kind, argument, text):
         raise ValueError(f"rule {name!r} takes one number; got {text!r}") from None
 
 
-def _fields(listed, text):
+def _fields(listed: str, text: str) -> dict[str, Any]:
     """Fields FIELD=VALUE, separated by commas; the name is ``text`` where none is among them."""
     fields: dict[str, Any] = {}
     for part in listed.split(","):
@@ -142,12 +143,12 @@ def _fields(listed, text):
     return fields
 
 
-def _decay_from_text(text):
+def _decay_from_text(text: str) -> float | tuple[float, ...]:
     """A number, or the numbers of a diagonal, separated by colons."""
     numbers = tuple(float(part) for part in text.split(":"))
     return numbers if len(numbers) > 1 else numbers[0]
 
 
-_FROM_TEXT = {"horizon": int, "decay": _decay_from_text} | dict.fromkeys(
+_FROM_TEXT: dict[str, Any] = {"horizon": int, "decay": _decay_from_text} | dict.fromkeys(
     ("sign_scale", "mix", "cosine", "feedback_decay", "mirror_rate"), float
 )

@@ -5,7 +5,7 @@ import numpy as np
 from .validation import check_integer
 
 
-def random_stream(seed, purpose) -> np.random.Generator:
+def random_stream(seed: int, purpose: str) -> np.random.Generator:
     """Independent random stream of one seed and one purpose, the same whatever else is drawn.
 
     Parameters

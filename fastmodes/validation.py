@@ -1,14 +1,21 @@
 """Checks of what users pass in: an error names the parameter, the offending value and the allowed range."""
 
+from __future__ import annotations
+
 import difflib
 import itertools
 import math
 import numbers
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from .memory import memory_size
+
+if TYPE_CHECKING:
+    from .typing import AnyArray, FloatArray
 
 #: Largest size of one axis: anything bigger is a slip of the keyboard, and would fail later, in the allocator.
 LARGEST_SIZE = 10**9
@@ -25,7 +32,7 @@ _SYNONYMS = {
 }
 
 
-def shown(value):
+def shown(value: object) -> str:
     """The value on one line, as error messages show it: arrays by their shape, long texts cut."""
     if isinstance(value, np.ndarray) and value.size > 4:
         return f"an array of shape {value.shape}"
@@ -33,7 +40,7 @@ def shown(value):
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def check_integer(name, value, low=1, high=LARGEST_SIZE):
+def check_integer(name: str, value: Any, low: int = 1, high: int = LARGEST_SIZE) -> int:
     """Return ``value`` as an int between ``low`` and ``high``.
 
     Raises
@@ -45,12 +52,15 @@ def check_integer(name, value, low=1, high=LARGEST_SIZE):
     """
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
         raise TypeError(f"{name} must be a whole number from {low} to {high}; got {shown(value)}")
-    if not low <= value <= high:
+    if not low <= value <= high:  # type: ignore[operator]
         raise ValueError(f"{name} must be a whole number from {low} to {high}; got {shown(value)}")
     return int(value)
 
 
-def check_number(name, value, low=-math.inf, high=math.inf, *, above=None, below=None):
+def check_number(
+    name: str, value: Any, low: float = -math.inf, high: float = math.inf, *,
+    above: float | None = None, below: float | None = None,
+) -> float:  # fmt: skip
     """Return ``value`` as a finite float with ``low <= value <= high`` and ``above < value < below``.
 
     Raises
@@ -78,7 +88,7 @@ def check_number(name, value, low=-math.inf, high=math.inf, *, above=None, below
     return number
 
 
-def check_choice(name, value, choices):
+def check_choice(name: str, value: object, choices: Sequence[str]) -> str:
     """Return ``value`` if it is one of ``choices``; the error suggests the nearest one.
 
     Raises
@@ -93,7 +103,9 @@ def check_choice(name, value, choices):
     raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}; got {shown(value)}{hint}")
 
 
-def check_array(name, value, shape=None, *, dims=None):
+def check_array(
+    name: str, value: object, shape: tuple[int | None, ...] | None = None, *, dims: tuple[str, ...] | None = None
+) -> FloatArray:
     """Return ``value`` as a C-contiguous, writable float64 array of finite real numbers: what kernels are compiled for.
 
     Parameters
@@ -132,7 +144,7 @@ def check_array(name, value, shape=None, *, dims=None):
     return array
 
 
-def by_name(name, value, dims):
+def by_name(name: str, value: Any, dims: tuple[str, ...]) -> Any:
     """A labelled array with its axes in the order of ``dims``; anything else as it is, by position.
 
     An axis may also go by the name it has in result datasets (n_out: output, n_hidden: unit, n_in: channel); the two of
@@ -171,7 +183,7 @@ def by_name(name, value, dims):
     return value.transpose(*order)
 
 
-def check_units(**arrays):
+def check_units(**arrays: object) -> None:
     """Check that labelled weights have equal coordinates wherever they have coordinates of hidden units.
 
     Raises
@@ -197,13 +209,13 @@ def check_units(**arrays):
             )
 
 
-def one_by_one(values, *dims):
+def one_by_one(values: Any, *dims: str) -> Any:
     """A labelled array with the first of ``dims`` that it has in front, to be taken apart along it."""
     own = [dim for dim in dims if dim in getattr(values, "dims", ())]
     return values.transpose(own[0], ...) if own else values
 
 
-def as_array(name, value):
+def as_array(name: str, value: Any) -> AnyArray:
     """``value`` as a NumPy array, whatever its conversion raises turned into an error that names the parameter."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{name} must be finite everywhere; got {np.ma.count_masked(value)} masked entries")
@@ -215,7 +227,7 @@ def as_array(name, value):
         raise TypeError(f"{name} must hold real numbers (float64); got {shown(value)} ({error})") from None
 
 
-def check_sequence(name, values, kind, most):
+def check_sequence(name: str, values: Any, kind: str, most: int) -> list[Any]:
     """Return ``values`` as a list of at least one and at most ``most`` entries; ``kind`` says what they should be.
 
     Raises
@@ -235,7 +247,7 @@ def check_sequence(name, values, kind, most):
     return listed
 
 
-def check_memory(needed, instead="", of="", **sizes):
+def check_memory(needed: float, instead: str = "", of: str = "", **sizes: object) -> None:
     """Check that ``needed`` bytes fit into memory, before they are allocated.
 
     Parameters
@@ -265,7 +277,7 @@ def check_memory(needed, instead="", of="", **sizes):
         )
 
 
-def check_flag(name, value):
+def check_flag(name: str, value: object) -> bool:
     """Return ``value`` if it is True or False.
 
     Raises
@@ -278,7 +290,7 @@ def check_flag(name, value):
     return bool(value)
 
 
-def check_steps(name, value, *, infinite=False):
+def check_steps(name: str, value: object, *, infinite: bool = False) -> Any:
     """Return the number of time steps: a whole number >= 1, or ``math.inf`` where ``infinite`` allows it.
 
     Raises

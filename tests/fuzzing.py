@@ -193,4 +193,4 @@ def public():
 def names_of(function, arguments):
     """Words one of which the message of a refusal must hold: the function's parameters, and parts of networks."""
     words = {*inspect.signature(function).parameters, *arguments, "rule", "student", "feedback", "recurrent", "readout"}
-    return words | {"input", "teacher_", "steps", "arrays", "network"}
+    return words | {"input", "teacher_", "steps", "arrays", "network", "job"}

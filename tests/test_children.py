@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sweep_toy import document
 
+from fastmodes import children
 from fastmodes.sweeps import merge, sweep
-from fastmodes.sweeps.run import children
 
 TRAP = "import os\nos.mkdir({mark!r})\nraise SystemExit('executed what lay in the current folder')\n"
 
@@ -53,7 +53,7 @@ def test_a_child_finds_the_modules_that_its_parent_finds(tmp_path, monkeypatch):
 
 BUSY = """
 import os, time
-from fastmodes.sweeps.run import children
+from fastmodes import children
 {watch}
 def main():
     print(os.getpid(), flush=True)
@@ -65,7 +65,7 @@ def main():
 PARENT = """
 import sys, time
 sys.path.insert(0, {folder!r})
-from fastmodes.sweeps.run import children
+from fastmodes import children
 child = children.start("busy", "main")
 print(child.stdout.readline().strip(), flush=True)
 children.give(child, [])

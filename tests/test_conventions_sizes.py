@@ -28,7 +28,6 @@ MANY_ARGUMENTS = {
     "kernels/modes/stability.py _write",
     "kernels/modes/update.py jacobian_formula",
     "kernels/modes/update.py mode_formula",
-    "kernels/training/infinite.py train_infinite",
     "kernels/training/loop.py train_expected",
     "kernels/training/loop.py train_sampled",
     "fastmodes/commands/flow.py flow",

@@ -1,6 +1,8 @@
 """Random calls of every public function: a result of the right type, or a refusal that names the parameter."""
 
 import inspect
+import json
+import re
 import signal
 import threading
 import traceback
@@ -22,12 +24,17 @@ REFUSALS = (TypeError, ValueError, OSError, MemoryError)
 HOMES = [Path(inspect.getfile(fm)).parent, Path(inspect.getfile(fm.analysis)).parent]
 #: NaN is their answer where no learning rate learns.
 _NAN_MEANS = ("unit_rate",)
+#: They sum numbers of both signs, which may leave the range.
+_DIFFERENCES = (
+    "expected_update", "expected_updates", "sampled_update", "coloured_update", "impulse_expectation", "mode_update",
+    "mode_jacobian",
+)  # fmt: skip
 
 
 #: Words of status and kind that say why there is no number.
 _NO_NUMBER = {
     "flow": ("left_domain", "step_limit"), "discrete_map": ("left_domain",), "stability": ("not_representable",),
-    "train": ("diverged",), "matrix_flow": ("left_domain",),
+    "train": ("diverged",), "matrix_flow": ("left_domain", "step_limit"),
 }  # fmt: skip
 
 
@@ -69,11 +76,11 @@ def shown(arguments, changed):
 def silent_nan(result, overflowing=False):
     """A part of an update, of modes or of a map that is NaN although nothing says that it diverged.
 
-    Entries of an update may be differences of infinities where ``overflowing`` numbers were handed over.
+    Entries of updates may be differences of infinities where ``overflowing`` numbers were handed over.
     """
+    if overflowing:
+        return False
     if isinstance(result, fm.Update):
-        if overflowing:
-            return False
         return np.isfinite(result.loss).all() and any(np.isnan(part).any() for part in result[1:])
     if isinstance(result, fm.Modes | np.ndarray | xr.DataArray | float):
         parts = result if isinstance(result, fm.Modes) else [result]
@@ -84,12 +91,20 @@ def silent_nan(result, overflowing=False):
 
 
 def unexplained_nan(name, dataset):
-    """The variables of a result that are NaN where neither status nor kind says why."""
+    """The variables of a result that are NaN where neither status nor kind says why.
+
+    A rule that reads no feedback matrix has no modes and no alignment of one.
+    """
     said = dataset["kind" if "kind" in dataset else "status"]
     meanings = said.attrs["flag_meanings"].split()
     explained = said.isin([meanings.index(word) for word in _NO_NUMBER[name]])
+    listed = json.loads(dataset.attrs["configuration"])["rules"]
+    unread = [rule["name"] for rule in listed if isinstance(rule, dict) and rule["feedback"] != "random"]
     numbers = [v for v in (*dataset.data_vars, *dataset.coords) if dataset[v].dtype.kind == "f"]
-    return [v for v in numbers if (dataset[v].isnull() & ~explained).any()]
+    return [
+        v for v in numbers
+        if (dataset[v].isnull() & ~explained & ~("feedback" in v and dataset["rule"].isin(unread))).any()
+    ]  # fmt: skip
 
 
 def spoil(base, number):
@@ -132,7 +147,8 @@ def check(base, number):
             return f"{told}: {type(error).__name__}: {error}"
     if name in _NO_NUMBER and (without := unexplained_nan(name, result)):
         return f"{told}: NaN in {without}, which status does not explain"
-    if name not in _NAN_MEANS and silent_nan(result, "e+2" in told or "e+3" in told):
+    overflowing = name in _DIFFERENCES and re.search(r"e\+[123]\d\d", told) is not None
+    if name not in _NAN_MEANS and silent_nan(result, overflowing):
         return f"{told}: NaN, {result!r}"
     return None
 

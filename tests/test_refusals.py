@@ -41,16 +41,17 @@ READERS = {
     "outcome_fractions": outcome_fractions,
     "convergence_fraction": convergence_fraction,
 }
+MORE_READERS = READERS | {"most_frequent": lambda data: analysis.most_frequent(data, "status", ["seed"])}
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", MORE_READERS)
 def test_what_is_no_training_dataset_is_refused(reader, runs):
-    read = READERS[reader]
-    for odd in (3, None, "runs.nc", runs["loss"], {"loss": 1}):
+    read = MORE_READERS[reader]
+    for odd in (3, None, "runs.nc", runs["loss"], {"loss": 1}, 1e-300, np.eye(2)):
         with pytest.raises(TypeError, match=r"dataset must be an xarray\.Dataset"):
             read(odd)
     for odd in (xr.Dataset(), runs[["loss"]].isel(seed=0), runs.drop_vars(["rule", "seed", "epoch"]).isel(seed=0)):
-        with pytest.raises(ValueError, match="dataset must"):
+        with pytest.raises(ValueError, match=r"dataset must|dims must"):
             read(odd)
 
 
@@ -104,6 +105,104 @@ def test_a_part_of_the_rules_is_read_as_those_rules(runs):
 def test_odd_arguments_are_refused_by_name(call, message, runs):
     with pytest.raises((TypeError, ValueError), match=message):
         call(runs)
+
+
+STATISTICS = ("outcome_fractions", "convergence_fraction", "most_frequent")
+
+
+@pytest.mark.parametrize("reader", STATISTICS)
+def test_flags_without_meanings_are_refused(reader, runs):
+    status = runs["status"].attrs
+    for attributes in (
+        {}, {"flag_values": status["flag_values"]}, {"flag_meanings": status["flag_meanings"]},
+        status | {"flag_meanings": "one"}, status | {"flag_values": 3}, status | {"flag_meanings": 3},
+    ):  # fmt: skip
+        odd = runs.assign(status=runs["status"].drop_attrs().assign_attrs(attributes))
+        with pytest.raises(ValueError, match="dataset must say what the numbers of 'status' mean"):
+            MORE_READERS[reader](odd)
+
+
+@pytest.mark.parametrize("variable", [0, 10**400, np.full((2, 2), np.nan), None, "nowhere"])
+def test_a_flag_variable_goes_by_its_name(variable, runs):
+    with pytest.raises((TypeError, ValueError), match=r"variable must be|dataset must hold"):
+        analysis.most_frequent(runs, variable, ["seed"])
+
+
+@pytest.mark.parametrize("dims", [0, np.bool_(False), -math.inf, [3], np.zeros((0, 3)), np.eye(2), fm.rflo(), {"a": 1}])
+def test_dims_are_names_of_dims(dims, runs):
+    with pytest.raises((TypeError, ValueError), match="dims must"):
+        analysis.most_frequent(runs, "status", dims)
+
+
+NO_NUMBERS = ("x", None, math.nan, 10**400, [1.0], float, True, np.eye(2), xr.DataArray([0.1]), fm.bptt())
+
+
+@pytest.mark.parametrize("z", [*NO_NUMBERS, math.inf, complex(0, math.nan), 1.3])
+def test_the_error_is_transferred_where_its_sum_converges(z):
+    with pytest.raises((TypeError, ValueError), match="z must be"):
+        analysis.error_transfer(fm.random_student(3, TEACHER, scale=0.1, seed=0), TEACHER, z)
+
+
+@pytest.fixture(scope="module")
+def flowed():
+    return fm.matrix_flow("rflo", TEACHER, seeds=[0, 1], times=[0.0, 0.5], hidden=3, progress=False)
+
+
+def test_end_points_ask_for_a_flow_its_rules_and_teacher(flowed):
+    for odd in (*NO_NUMBERS, xr.Dataset(), flowed.isel(rule=0), flowed.isel(seed=[]), flowed.drop_vars("rule")):
+        with pytest.raises((TypeError, ValueError), match="flow must"):
+            analysis.end_points(odd, "rflo", TEACHER)
+    with pytest.raises(ValueError, match="rules must be among those of the flow, RFLO; got 'BPTT'"):
+        analysis.end_points(flowed, "bptt", TEACHER)
+    for odd in (*NO_NUMBERS, range(3)):
+        with pytest.raises(TypeError, match="teacher must be"):
+            analysis.end_points(flowed, "rflo", odd)
+    with pytest.raises(ValueError, match="student must have the teacher's n_in"):
+        analysis.end_points(flowed, "rflo", fm.LinearRNN([[1.0]], [[0.5]], [[1.0]]))
+
+
+@pytest.mark.parametrize("students", [0.5, True, 10**400, fractions.Fraction(1, 2), xr.DataArray(0.5), [], [3]])
+def test_students_are_networks_for_every_function(students):
+    options = {"seeds": [0], "students": students, "progress": False}
+    for call in (
+        lambda: fm.matrix_flow("rflo", TEACHER, times=[1.0], **options),
+        lambda: fm.train("rflo", TEACHER, epochs=1, steps=2, learning_rate=0.1, **options),
+        lambda: fm.expected_updates("bptt", students, TEACHER, 3),
+    ):
+        with pytest.raises((TypeError, ValueError), match="student"):
+            call()
+
+
+@pytest.mark.parametrize("odd", [[], [1.0, [2.0]], xr.Dataset(), np.ones((2, 2))], ids=["empty", "ragged", "set", "2"])
+def test_what_cannot_be_a_grid_is_refused_before_it_is_cut(odd, tmp_path):
+    start, goal = fm.Modes(0.1, 1.0, 1.0), fm.Modes(0.5, 1.0, 1.0)
+    for name, modes in (("modes", odd), ("modes", start._replace(input=odd)), ("modes", start._replace(recurrent=odd))):
+        with pytest.raises((TypeError, ValueError), match=rf"{name}|recurrent|input"):
+            fm.write_flow(tmp_path / "flow.nc", "rflo", modes, goal, 1.0)
+    with pytest.raises((TypeError, ValueError), match="position"):
+        analysis.write_stability(tmp_path / "map.nc", "rflo", 0.5, 1.0, odd)
+    if not isinstance(odd, np.ndarray):
+        with pytest.raises((TypeError, ValueError), match=r"teacher_input|point"):
+            analysis.learning_map("rflo", start, goal._replace(input=odd), end=5.0)
+    with pytest.raises((TypeError, ValueError), match="input_covariance"):
+        fm.impulse_expectation(lambda x: (x,), 3, 3, odd)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_plan_and_a_sweep_that_are_not_there_are_named_by_parameter(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"plan must be a TOML file .*nowhere"):
+        fm.sweep(str(tmp_path / "nowhere.toml"), tmp_path / "out")
+    with pytest.raises(IsADirectoryError, match="plan must be a TOML file"):
+        fm.sweep(tmp_path, tmp_path / "out")
+    with pytest.raises(FileNotFoundError, match="out holds no sweep"):
+        fm.open_sweep(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("shape", [(0, 4, 2), (2, 0, 4, 2)])
+def test_no_sequences_have_no_outputs(shape):
+    found = fm.simulate(fm.random_student(3, TEACHER, scale=0.1, seed=0), np.ones(shape), initial=np.ones(3))
+    assert found.output.shape == (*shape[:-1], 2)
+    assert found.hidden.shape == (*shape[:-1], 3)
 
 
 @pytest.mark.parametrize("shard", [(1,), 3, (1, 2, 3), ("a", "b"), "x"])

@@ -177,10 +177,10 @@ def _proposition(size: Size, datasets: Datasets, progress: bool) -> xr.Dataset:
 
 def _side_by_side(parts: list[xr.Dataset], dim: str, labels: list[str], long_name: str) -> xr.Dataset:
     """Datasets that differ in one choice as one, along a new dimension."""
+    along: Any = xr.IndexVariable(dim, labels, {"long_name": long_name, "units": "1"})
     joined: xr.Dataset = xr.concat(
-        parts, dim=xr.IndexVariable(dim, labels, {"long_name": long_name, "units": "1"}),
-        data_vars="all", coords="minimal", compat="override", join="exact", combine_attrs="override",
-    )  # fmt: skip
+        parts, dim=along, data_vars="all", coords="minimal", compat="override", join="exact", combine_attrs="override"
+    )
     joined.attrs = parts[0].attrs
     return joined
 

@@ -9,8 +9,9 @@ import xarray as xr
 from fastmodes.kernels.flow.driver import LEFT_DOMAIN, NON_OPTIMAL, STATUSES
 
 from fastmodes.files.schema import annotate, flag_attributes
-from fastmodes.modes.flow import flow_configuration, flow_grid, integrate, step_options
+from fastmodes.modes.flow import flow_grid, integrate, step_options
 from fastmodes.modes.learned import is_apart
+from fastmodes.modes.results import flow_configuration
 from fastmodes.parallel import check_threads
 from fastmodes.rules import check_rules
 from fastmodes.validation import check_flag, check_number

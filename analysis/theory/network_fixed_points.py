@@ -16,6 +16,7 @@ and at the student's own eigenvalues only. e-prop has as many conditions as para
 
 from __future__ import annotations
 
+import numbers
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,12 +25,14 @@ import xarray as xr
 
 from ...files.schema import annotate, flag_attributes
 from ...modes.learned import is_apart
-from ...networks.network import LinearRNN, check_pair
+from ...networks.network import LinearRNN, check_network, check_pair
 from ...rules import check_rule, check_rules
+from ...training.settings import check_stable_teacher
 from ...updates.feedback import check_feedback
 from ...updates.infinite import Slope, spectral_radius
 from ...updates.loss import error_loss, joint_system, power_loss
-from ...validation import check_number
+from ...validation import check_number, shown
+from ..trained.checks import check_dataset
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -51,6 +54,9 @@ _DIFFERENCE = 1e-3
 
 #: Dimensions up to which eigenvalues come from the full matrix.
 _SMALL = 24
+
+#: What is read of a flow.
+_FINAL = (*(f"final_{part}_weights" for part in ("readout", "recurrent", "input")), "feedback_weights")
 
 KINDS = ("not_at_rest", "optimal", "not_optimal")
 
@@ -75,10 +81,21 @@ def error_transfer(network: LinearRNN, teacher: LinearRNN, z: complex) -> np.nda
     Raises
     ------
     TypeError, ValueError
-        If the networks do not fit together.
+        If the networks do not fit together, or the sum over k does not converge.
     """
     check_pair(network, teacher)
     a, w, b = joint_system(network, teacher)
+    if isinstance(z, bool | np.bool_) or not isinstance(z, numbers.Complex):
+        raise TypeError(f"z must be a finite number, real or complex; got {shown(z)}")
+    radius = max(network.spectral_radius, teacher.spectral_radius)
+    try:
+        inside = abs(complex(z)) * radius < 1
+    except OverflowError:
+        inside = False
+    if not inside:
+        raise ValueError(
+            f"z must be a finite number of modulus below {1 / radius if radius else np.inf:.6g}; got {shown(z)}"
+        )
     transfer: np.ndarray = a @ np.linalg.solve(np.eye(len(w)) - z * w, b)
     return transfer
 
@@ -198,10 +215,16 @@ def end_points(flow: xr.Dataset, rules: Rules, teacher: LinearRNN, *, at_rest: f
     TypeError, ValueError
         For a parameter outside its range.
     """
+    check_dataset(flow, _FINAL, ("rule", "seed"), source="fastmodes.matrix_flow", name="flow")
     rules = check_rules(rules)
     for rule in rules:
         _check_known(rule)
+    trained = flow["rule"].values.tolist()
+    if unknown := [rule.name for rule in rules if rule.name not in trained]:
+        raise ValueError(f"rules must be among those of the flow, {', '.join(trained)}; got {unknown[0]!r}")
     at_rest = check_number("at_rest", at_rest, above=0.0)
+    check_network("teacher", teacher)
+    check_stable_teacher(teacher)
     whole = power_loss(teacher, np.inf)
     shape = (len(rules), flow.sizes["seed"])
     names = ("relative_loss", "update_size", "growth", "fastest")
@@ -210,9 +233,12 @@ def end_points(flow: xr.Dataset, rules: Rules, teacher: LinearRNN, *, at_rest: f
     for i, rule in enumerate(rules):
         for j in range(shape[1]):
             run = flow.sel(rule=rule.name).isel(seed=j)
-            network = LinearRNN(*(run[f"final_{part}_weights"].values for part in ("readout", "recurrent", "input")))
-            name = "final_feedback_weights" if "final_feedback_weights" in run else "feedback_weights"
-            feedback = run[name].values if rule.reads_feedback else None
+            network = LinearRNN(*(run[name].values for name in _FINAL[:3]))
+            check_pair(network, teacher)
+            given = "final_feedback_weights" if "final_feedback_weights" in run else "feedback_weights"
+            feedback = check_feedback(
+                rule, run[given].values if rule.reads_feedback else None, network.n_out, network.n_hidden
+            )
             loss = error_loss(network, teacher, np.inf) / whole
             slope = Slope(rule, network, teacher, feedback)
             size = np.abs(

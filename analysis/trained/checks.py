@@ -12,7 +12,7 @@ from fastmodes.rules import LearningRule
 from fastmodes.validation import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Sequence
     from typing import Any
 
 
@@ -21,9 +21,14 @@ _REAL = 1e-9
 
 
 def check_dataset(
-    dataset: xr.Dataset, variables: Sequence[str] = (), dims: Sequence[str] = (), *, source: str = "fastmodes.train"
+    dataset: xr.Dataset,
+    variables: Sequence[str] = (),
+    dims: Sequence[str] = (),
+    *,
+    source: str = "fastmodes.train",
+    name: str = "dataset",
 ) -> xr.Dataset:
-    """Return ``dataset`` if it is one that holds these variables and dimensions.
+    """Return ``dataset`` if it is one that holds these variables and dimensions; ``name`` is what errors call it.
 
     Raises
     ------
@@ -33,22 +38,41 @@ def check_dataset(
         If a variable or a dimension is missing.
     """
     if not isinstance(dataset, xr.Dataset):
-        raise TypeError(f"dataset must be an xarray.Dataset from {source}; got {shown(dataset)}")
-    for name in variables:
-        if name not in dataset.variables:
-            keep = ", with keep_weights=True" if name.endswith("_weights") else ""
-            raise ValueError(f"dataset must hold {name!r}, as {source} writes it{keep}; it has {_list(dataset)}")
+        raise TypeError(f"{name} must be an xarray.Dataset from {source}; got {shown(dataset)}")
+    for variable in variables:
+        if variable not in dataset.variables:
+            keep = ", with keep_weights=True" if variable.endswith("_weights") else ""
+            raise ValueError(f"{name} must hold {variable!r}, as {source} writes it{keep}; it has {_list(dataset)}")
     for dim in dims:
         if dim not in dataset.dims:
             raise ValueError(
-                f"dataset must have the dimension {dim!r} (select with a list to keep it: .sel({dim}=[...])); "
+                f"{name} must have the dimension {dim!r} (select with a list to keep it: .sel({dim}=[...])); "
                 f"it has {tuple(dataset.dims)}"
             )
         if dataset.sizes[dim] == 0:
-            raise ValueError(f"dataset must have at least one entry along {dim!r}; got none")
+            raise ValueError(f"{name} must have at least one entry along {dim!r}; got none")
         if dim in ("rule", "epoch") and dim not in dataset.coords:
-            raise ValueError(f"dataset must have coordinates along {dim!r}; got none")
+            raise ValueError(f"{name} must have coordinates along {dim!r}; got none")
     return dataset
+
+
+def check_flags(dataset: xr.Dataset, variable: Hashable) -> dict[str, int]:
+    """The words of a flag variable, each with its code.
+
+    Raises
+    ------
+    ValueError
+        If the variable has no CF flags, ``flag_values`` and as many ``flag_meanings``.
+    """
+    attributes = dataset[variable].attrs
+    codes, words = np.ravel(attributes.get("flag_values", ())), attributes.get("flag_meanings", "")
+    listed = words.split() if isinstance(words, str) else []
+    if not listed or len(listed) != codes.size or codes.dtype.kind not in "iu":
+        raise ValueError(
+            f"dataset must say what the numbers of {variable!r} mean, in its attributes flag_values and flag_meanings; "
+            f"got {shown(dict(attributes))}"
+        )
+    return dict(zip(listed, codes.tolist(), strict=True))
 
 
 def _list(dataset: xr.Dataset) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from fastmodes.files.schema import annotate, flag_attributes
-from fastmodes.validation import check_number, check_sequence
+from fastmodes.validation import check_number, check_sequence, shown
 
-from .checks import check_dataset
+from .checks import check_dataset, check_flags
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -74,10 +74,10 @@ def outcome_fractions(dataset: xr.Dataset) -> xr.Dataset:
     """
     check_dataset(dataset, ("status",), ("seed",))
     status = dataset["status"].load()
-    names = status.attrs["flag_meanings"].split()
-    codes = np.atleast_1d(status.attrs["flag_values"])
-    shares = [(status == code).mean("seed") for code in codes]
-    fraction = xr.concat(shares, xr.DataArray(names, dims="outcome", name="outcome"), coords="minimal").drop_attrs()
+    codes = check_flags(dataset, "status")
+    shares = [(status == code).mean("seed") for code in codes.values()]
+    outcome = xr.DataArray(list(codes), dims="outcome", name="outcome")
+    fraction = xr.concat(shares, outcome, coords="minimal").drop_attrs()
     return annotate(
         xr.Dataset({"outcome_fraction": fraction}),
         title="How runs ended",
@@ -115,9 +115,9 @@ def convergence_fraction(dataset: xr.Dataset, *, threshold: float = 1e-2, confid
     threshold = check_number("threshold", threshold, above=0.0)
     tail = (1 - check_number("confidence", confidence, above=0.0, below=1.0)) / 2
     loss, status = dataset["loss"].load(), dataset["status"].load()
-    meanings = status.attrs["flag_meanings"].split()
-    converged = (status == meanings.index("converged")) | (
-        (status != meanings.index("diverged")) & (loss.isel(epoch=-1) <= threshold * loss.isel(epoch=0))
+    codes = check_flags(dataset, "status")
+    converged = (status == codes.get("converged")) | (
+        (status != codes.get("diverged")) & (loss.isel(epoch=-1) <= threshold * loss.isel(epoch=0))
     )
     hits = converged.sum("seed").drop_attrs()
     runs = dataset.sizes["seed"]
@@ -141,15 +141,25 @@ def most_frequent(dataset: xr.Dataset, variable: Hashable, dims: Sequence[Hashab
         With CF flags.
     dims : sequence of str
         Dims to reduce; none leaves the variable as it is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the variable is none of the dataset, has no flags, or no such dims.
     """
+    if not isinstance(variable, str):
+        raise TypeError(f"variable must be the name of a flag variable; got {shown(variable)}")
+    check_dataset(dataset, (variable,))
+    words = check_flags(dataset, variable)
     flags = dataset[variable].load()
-    listed = [] if not dims else check_sequence("dims", [dims] if isinstance(dims, str) else dims, "dimensions", 100)
-    if unknown := [dim for dim in listed if dim not in flags.dims]:
-        raise ValueError(f"dims must be dimensions of {variable!r}, {flags.dims}; got {unknown[0]!r}")
-    codes = np.atleast_1d(flags.attrs["flag_values"])
-    counts = xr.concat([(flags == code).sum(dims) for code in codes], "flag", coords="minimal")
+    given = [dims] if isinstance(dims, str) else dims
+    listed = [] if isinstance(given, list | tuple) and not given else check_sequence("dims", given, "dimensions", 100)
+    if unknown := [dim for dim in listed if not (isinstance(dim, str) and dim in flags.dims)]:
+        raise ValueError(f"dims must be dimensions of {variable!r}, {flags.dims}; got {shown(unknown[0])}")
+    codes = np.array(list(words.values()))
+    counts = xr.concat([(flags == code).sum(listed) for code in codes], "flag", coords="minimal")
     chosen = counts.argmax("flag")
-    attributes = flag_attributes(flags.attrs["flag_meanings"].split())
+    attributes = flag_attributes(list(words))
     result = xr.apply_ufunc(lambda index: codes[index].astype(np.int8), chosen)
     labelled: xr.DataArray = result.assign_attrs(
         {k: v for k, v in flags.attrs.items() if k in ("long_name", "units")} | attributes

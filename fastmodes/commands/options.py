@@ -57,6 +57,18 @@ def pair_of(context: click.Context, parameter: click.Parameter, value: Any) -> A
     return tuple(numbers)
 
 
+def per_matrix_of(context: click.Context, parameter: click.Parameter, value: str | float | None) -> Any:
+    """Option callback: "0.01", or "readout=0,recurrent=0.01,input=0.01"."""
+    if not isinstance(value, str):
+        return value
+    try:
+        if "=" not in value:
+            return float(value)
+        return {name.strip(): float(number) for name, number in (part.split("=") for part in value.split(","))}
+    except ValueError:
+        raise click.BadParameter(f"must be a number, or readout=X,recurrent=Y,input=Z; got {value!r}") from None
+
+
 def axis_of(context: click.Context, parameter: Any, value: str | None) -> float | xr.DataArray | None:
     """Option callback: "0.5", "0.1,0.5" or "FROM:TO:COUNT"; several values are a dimension named as the option."""
     import numpy as np
@@ -86,7 +98,7 @@ def option_of(*names: str) -> Callable[[_Command], _Command]:
     """Decorator that adds the options of parameters of :func:`fastmodes.train`, as its settings model has them."""
     from ..training import parameters as settings
 
-    callbacks = {settings.Steps: steps_of, settings.Betas: pair_of}
+    callbacks = {settings.Steps: steps_of, settings.Betas: pair_of, settings.PerMatrix: per_matrix_of}
     types = {settings.Whole: int, settings.Real: float}
 
     def option(name: str) -> Callable[[_Command], _Command]:
@@ -95,7 +107,7 @@ def option_of(*names: str) -> Callable[[_Command], _Command]:
         default, flag = parameter.elsewhere, f"--{name.replace('_', '-')}"
         if isinstance(kind, settings.Flag):
             return click.option(flag, is_flag=True, default=default, help=parameter.help)
-        words = isinstance(kind, settings.Choice | settings.OptimizerName)
+        words = isinstance(kind, settings.Choice | settings.OptimizerName | settings.Schedule)
         text = str(default) if isinstance(kind, settings.Steps) else default
         return click.option(
             flag,
@@ -104,6 +116,7 @@ def option_of(*names: str) -> Callable[[_Command], _Command]:
             callback=callbacks.get(type(kind)),
             show_default=parameter.absent or default is not None,
             help=parameter.help,
+            hidden=parameter.seldom,
         )
 
     def decorate(command: _Command) -> _Command:
@@ -113,6 +126,21 @@ def option_of(*names: str) -> Callable[[_Command], _Command]:
 
     return decorate
 
+
+def _explain_all(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Option callback: print the help with its seldom options, and end."""
+    if value and not context.resilient_parsing:
+        for option in context.command.params:
+            if isinstance(option, click.Option):
+                option.hidden = False
+        click.echo(context.get_help())
+        context.exit()
+
+
+help_all_option = click.option(
+    "--help-all", is_flag=True, is_eager=True, expose_value=False, callback=_explain_all,
+    help="Show every option, seldom used ones too.",
+)  # fmt: skip
 
 progress_option = click.option(
     "--progress/--no-progress", " /-q", " /--quiet", default=True, help="Show progress on stderr, or not."

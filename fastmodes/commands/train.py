@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
+from ..typing import BasisName
 from .messages import print_outcome
-from .options import numbers_of, option_of, progress_option, rule_option, whole_numbers
+from .options import help_all_option, numbers_of, option_of, progress_option, rule_option, whole_numbers
 from .pictures import check_picture, draw_learning
 
 
@@ -21,14 +22,16 @@ from .pictures import check_picture, draw_learning
 )
 @option_of("hidden", "epochs", "steps", "learning_rate", "updates", "batch_size", "optimizer", "clip_norm", "loss")
 @option_of("init_scale", "feedback_scale", "record_every", "stop_loss", "divergence_loss", "validation_size")
+@option_of("schedule", "momentum", "weight_decay", "leak")
 @option_of("adam_betas", "adam_epsilon", "keep_weights", "threads")
 @progress_option
 @click.option("--figure", type=click.Path(dir_okay=False), help="Also draw the learning curves.")
 @click.option("-o", "--out", default="training.nc", show_default=True, help="netCDF file, complete or absent.")
+@help_all_option
 def train(
     rules: tuple[str, ...],
     teacher: list[float],
-    teacher_basis: str,
+    teacher_basis: BasisName,
     teacher_seed: int,
     figure: str | None,
     out: str,

@@ -12,7 +12,7 @@ import xarray as xr
 
 from ..modes.grid import POINT
 from ..progress import progress_bar
-from ..validation import check_integer
+from ..validation import as_array, check_integer
 from .netcdf import write_netcdf
 from .paths import PathLike, check_writable
 from .pieces import write_pieces
@@ -53,7 +53,7 @@ def write_slabs(
     """
     path = check_writable("path", path)
     slab_points = check_integer("slab_points", slab_points)
-    named = {name: _named(value) for name, value in parameters.items()}
+    named = {name: _named(name, value) for name, value in parameters.items()}
     sizes: dict[Hashable, int] = {}
     for array in _arrays(named.values()):
         sizes |= dict(array.sizes)
@@ -65,8 +65,10 @@ def write_slabs(
     dim = max(sizes, key=lambda name: sizes[name])
     layer = int(np.prod([size for name, size in sizes.items() if name != dim], dtype=np.int64))
     length = sizes[dim]
-    thickness = max(1, slab_points // layer)
+    thickness = max(1, slab_points // max(layer, 1))
     pieces = [slice(start, min(start + thickness, length)) for start in range(0, length, thickness)]
+    # What computes refuses an empty grid, by the parameter's name.
+    pieces = pieces or [slice(0, 0)]
     with progress_bar(length * layer, "points", progress) as bar:
 
         def slab(piece: slice) -> xr.Dataset:
@@ -96,16 +98,19 @@ def _cut_up(
                 yield name, [piece.start if d == dim else 0 for d in variable.dims], variable
 
 
-def _named(value: Any) -> Any:
+def _named(name: str, value: Any) -> Any:
     """Plain arrays get the dimension "point" that they would have in the result."""
     if isinstance(value, tuple):
-        parts = [_named(part) for part in value]
+        parts = [_named(name, part) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    if isinstance(value, xr.DataArray | xr.Dataset) or np.ndim(value) == 0:
+    if isinstance(value, xr.DataArray | xr.Dataset):
         return value
-    if np.ndim(value) != 1:
-        raise ValueError(f"arrays must have one axis to be cut into slabs, or be DataArrays; got {np.ndim(value)} axes")
-    return xr.DataArray(np.asarray(value), dims=POINT)
+    array = as_array(name, value)
+    if array.ndim > 1:
+        raise ValueError(
+            f"{name} must be an array of one axis to be cut into slabs, or a DataArray; got {array.ndim} axes"
+        )
+    return xr.DataArray(array, dims=POINT) if array.ndim else value
 
 
 def _arrays(values: Iterable[Any]) -> Iterator[xr.DataArray]:

@@ -1,14 +1,19 @@
 """The process that writes pieces into a netCDF4 file: a script of its own, which imports nothing of the package.
 
 Each piece on stdin is a line of JSON that says what it is, followed by its bytes; ``null`` is the end. One line on
-stdout says what went wrong, or nothing. If stdin ends before that, the file is nobody's, and removed.
+stdout then says what went wrong, or nothing, and the process waits for a last line. If stdin ends before that, whoever
+wanted the file is dead, and the file is removed.
 """
 
+import contextlib
 import errno
 import json
 import os
 import sys
 from typing import BinaryIO
+
+# Locks of HDF5 would meet the parent's own, and fail on clusters.
+os.environ["HDF5_USE_FILE_LOCKING"] = "FALSE"
 
 import netCDF4
 import numpy as np
@@ -20,6 +25,8 @@ def write(file: netCDF4.Dataset, stdin: BinaryIO) -> bool:
         variable.set_auto_maskandscale(False)
         variable.set_auto_chartostring(False)
     for line in stdin:
+        if not line.endswith(b"\n"):
+            return False
         order = json.loads(line)
         if order is None:
             return True
@@ -58,9 +65,13 @@ def main() -> None:
         file.close()
     except (OSError, RuntimeError) as error:
         answer = reason(name, error)
+    if complete:
+        with contextlib.suppress(BrokenPipeError):
+            print(json.dumps(answer), flush=True)
+        complete = sys.stdin.buffer.readline().endswith(b"\n")
     if not complete:
-        os.unlink(name)
-    print(json.dumps(answer), flush=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
     # A file that could not be closed would end the process with a crash instead.
     os._exit(0)
 

@@ -1,7 +1,8 @@
 """Files too large for memory: written piece by piece, sealed, complete or absent.
 
 A process of its own writes them, because the netCDF library is of no use any more to a process whose disk was once
-full. It knows nothing but netCDF, gets the pieces through a pipe, and ends when the pipe does: with its parent.
+full. It knows nothing but netCDF, gets the pieces through a pipe, and ends when the pipe does, with its parent: then it
+removes the unfinished file. What it cannot remove (both were killed), the next writer of the same file does.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import json
 import math
 import os
 import subprocess
-import sys
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +21,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from .. import children
 from .disk import remove_strays_of, replacing, seal_file, write_all
 from .encoding import encode, encoded
 from .lossless import check_lossless
@@ -59,10 +60,19 @@ def write_pieces(
         check_lossless(dataset.drop_vars(shapes))
         check_lossless(dataset.isel({dim: slice(0, 1) for dim in dataset.dims}))
         write_all(descriptor, encode(dataset, shapes))
-        with _writer(temporary) as pipe:
-            for name, corner, piece in pieces:
-                _send(pipe, name, corner, encoded(piece).values)
-        seal_file(descriptor)
+        with _writer(temporary) as process:
+            assert process.stdin is not None
+            # A pipe that broke has an answer which says why.
+            with contextlib.suppress(BrokenPipeError):
+                for name, corner, piece in pieces:
+                    _send(process.stdin, name, corner, encoded(piece).values)
+                _tell(process.stdin, None)
+            _check_answer(process)
+            seal_file(descriptor)
+            os.fsync(descriptor)
+            # The file is complete: from here on it is not the process's to remove.
+            _tell(process.stdin, True)
+            process.wait()
 
 
 def _send(pipe: IO[bytes], name: Hashable, corner: Sequence[int], values: NDArray[Any]) -> None:
@@ -77,6 +87,11 @@ def _send(pipe: IO[bytes], name: Hashable, corner: Sequence[int], values: NDArra
     pipe.write(content)
 
 
+def _tell(pipe: IO[bytes], word: bool | None) -> None:
+    pipe.write(json.dumps(word).encode() + b"\n")
+    pipe.flush()
+
+
 def _texts(name: Hashable, texts: list[str]) -> bytes:
     for entry in texts:
         if "\0" in entry or entry != entry.encode(errors="replace").decode():
@@ -87,34 +102,21 @@ def _texts(name: Hashable, texts: list[str]) -> bytes:
 
 
 @contextlib.contextmanager
-def _writer(temporary: Path) -> Iterator[IO[bytes]]:
-    """The pipe to a process that writes into ``temporary``; at the end, whatever went wrong there is raised."""
-    # The working folder is not searched for modules; locks of HDF5 would meet our own and fail on clusters.
-    search = os.pathsep.join(os.path.abspath(path) for path in sys.path if path)
-    environment = os.environ | {"PYTHONPATH": search, "HDF5_USE_FILE_LOCKING": "FALSE"}
-    script = Path(__file__).with_name("piece_writer.py")
-    # A session of its own: Ctrl-C reaches the parent alone.
-    process = subprocess.Popen(
-        [sys.executable, "-P", str(script), str(temporary.parent), temporary.name],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True,
-    )  # fmt: skip
-    assert process.stdin is not None
-    assert process.stdout is not None
+def _writer(temporary: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that writes into ``temporary``; it is gone at the end, whatever happens."""
+    process = children.start_script(Path(__file__).with_name("piece_writer.py"), str(temporary.parent), temporary.name)
     try:
-        # A pipe that broke has an answer which says why.
-        with contextlib.suppress(BrokenPipeError):
-            yield process.stdin
-            process.stdin.write(b"null\n")
-            process.stdin.flush()
-        answer = process.stdout.read()
+        yield process
     finally:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()
+        children.end(process)
+
+
+def _check_answer(process: subprocess.Popen[bytes]) -> None:
+    """Raise what went wrong in the writing process."""
+    assert process.stdout is not None
+    answer = process.stdout.readline()
     if not answer:
-        raise OSError(errno.EIO, f"the writing process ended with code {process.returncode}")
+        raise OSError(errno.EIO, f"the writing process ended with code {process.wait()}")
     number, message = json.loads(answer)
     if number:
         raise OSError(number, message)

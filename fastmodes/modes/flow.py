@@ -1,5 +1,10 @@
 """Flows of modes on parameter grids."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
 import numpy as np
 import xarray as xr
 
@@ -9,7 +14,6 @@ from ..interrupts import halting
 from ..kernels.flow.constants import DOMAIN_MARGIN
 from ..kernels.flow.driver import EXPLICIT, HANDING_OVER, STATUSES, STIFF
 from ..kernels.flow.kinds import FLOW_LANES, kernel_place
-from ..kernels.flow.observables import mode_losses
 from ..kernels.flow.trajectories import Ends
 from ..kernels.modes.velocity import FINITE, FIXED, MOVING, ZERO
 from ..kernels.rule import SCALAR
@@ -20,10 +24,18 @@ from ..rules import check_rules
 from ..validation import check_array, check_flag, check_integer, check_number
 from . import learned
 from .grid import check_range
+from .results import BLOCK, flow_configuration, per_point, trajectories
 from .update import STATE, TEACHER, mode_entries, rule_grid
 
-#: Points a thread takes at a time.
-BLOCK = 8192
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..kernels.rule import Rule as KernelRule
+    from ..rules import LearningRule
+    from ..typing import ArrayLike, FloatArray, GridValue, IntArray, ModesLike, PathLike, Rules
+    from .grid import Grid
+    from .results import RuleBlock
+
 _SLAB_BY_SLAB = "fm.write_flow computes and writes it slab by slab"
 _LARGEST_STEP_COUNT = 1_000_000
 #: No dimension of a parameter may have the name of what a result holds.
@@ -31,9 +43,20 @@ RESULTS = ("rule", "w", "a", "b", "loss", "feedback_entry", "status", "time_reac
 
 
 def flow(
-    rules, modes, teacher_modes, times, *, feedback=1.0, decay=None, horizon=None,
-    rtol=1e-8, atol=1e-10, step_limit=100_000, threads=None, progress=True,
-) -> xr.Dataset:  # fmt: skip
+    rules: Rules,
+    modes: ModesLike,
+    teacher_modes: ModesLike,
+    times: ArrayLike,
+    *,
+    feedback: GridValue | None = 1.0,
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
+    rtol: float = 1e-8,
+    atol: float = 1e-10,
+    step_limit: int = 100_000,
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
     """Follow modes along the flow d(w, a, b)/ds = -(Delta w, Delta a, Delta b) of any rule, T = infinity (Eqs. 19-22).
 
     An explicit 5(4) pair integrates, and hands over to a Rosenbrock method of the same order where the flow is stiff
@@ -101,8 +124,9 @@ def flow(
 
 
 def write_flow(
-    path, rules, modes, teacher_modes, times, *, feedback=1.0, slab_points=SLAB_POINTS, progress=True, **options
-):
+    path: PathLike, rules: Rules, modes: ModesLike, teacher_modes: ModesLike, times: ArrayLike, *,
+    feedback: GridValue | None = 1.0, slab_points: int = SLAB_POINTS, progress: bool = True, **options: Any,
+) -> Path:  # fmt: skip
     """As :func:`flow`, written slab by slab: the memory needed does not grow with the grid.
 
     Parameters
@@ -130,22 +154,31 @@ def write_flow(
     grid = {"modes": modes, "teacher_modes": teacher_modes, "feedback": feedback}
     grid |= {name: options.pop(name) for name in ("decay", "horizon") if options.get(name) is not None}
 
-    def compute(**parameters):
+    def compute(**parameters: Any) -> xr.Dataset:
         return flow(rules, times=times, **parameters, **options, progress=False)
 
     return write_slabs(path, compute, grid, slab_points=slab_points, progress=progress)
 
 
-def step_options(rtol, atol, step_limit, threshold=0.0):
+def step_options(rtol: float, atol: float, step_limit: int, threshold: float = 0.0) -> FloatArray:
     """Tolerances and limits, checked, as :func:`fastmodes.kernels.flow.driver.flow_lanes` reads them."""
     limits = check_number("rtol", rtol, 1e-13, 0.1), check_number("atol", atol, 1e-15, 0.1)
     return np.array([*limits, check_integer("step_limit", step_limit, 1, _LARGEST_STEP_COUNT), 0.0, threshold])
 
 
 def integrate(
-    rules, grid, times, options, *, observe=False, entries=False, threads=None, progress=False, method="explicit",
-    hand_over=True,
-):  # fmt: skip
+    rules: Sequence[LearningRule],
+    grid: Grid,
+    times: FloatArray,
+    options: FloatArray,
+    *,
+    observe: bool = False,
+    entries: bool = False,
+    threads: int | None = None,
+    progress: bool = False,
+    method: Literal["explicit", "stiff"] = "explicit",
+    hand_over: bool = True,
+) -> tuple[FloatArray, Ends]:
     """Integrate every point of a grid under every rule.
 
     Parameters
@@ -172,14 +205,14 @@ def integrate(
     shape, observed = (len(rules), grid.size), (len(rules), grid.size if observe else 0)
     states = np.empty((4 if entries else 3, *shape, len(times)))
     whole = np.empty(shape, np.int8), np.empty(shape), np.empty(shape, np.int32)
-    ends = Ends(*whole, *np.empty((3, *observed)), halt=np.zeros(1, np.int64))
+    ends = Ends(*whole, *np.empty((3, *observed)), halt=np.zeros(1, np.int64))  # type: ignore[misc]
     readers = [reader(grid, i) for i in range(len(rules))]
     options = np.append(options, STIFF if method == "stiff" else HANDING_OVER if hand_over else EXPLICIT)
 
-    def work(block):
+    def work(block: RuleBlock) -> None:
         i, (start, stop) = block
         outputs, points = tuple(states[:, i, start:stop]), readers[i](start, stop)
-        own = Ends(*(values[i, start:stop] for values in ends[:-1]), halt=np.zeros(1, np.int64))
+        own = Ends(*(v[i, start:stop] for v in ends[:-1]), halt=np.zeros(1, np.int64))  # type: ignore[misc]
         with halting(own.halt):
             if learned.is_apart(rules[i]):
                 learned.follow(rules[i], points, times, options, outputs, own)
@@ -195,12 +228,12 @@ def integrate(
     return states, ends
 
 
-def full_kind(rule):
+def full_kind(rule: LearningRule) -> int:
     """Kind of propagator at the full horizon."""
     return MOVING if moves(rule) else FIXED
 
 
-def _kinds(rule, points):
+def _kinds(rule: LearningRule, points: FloatArray) -> list[tuple[int, KernelRule, IntArray]]:
     """Which points are of which kind of propagator: (kind, kernel's rule, which); they are changed where it is 0."""
     horizon, in_kernel = points[:, 7].copy(), learning_rule(rule)
     if not horizon.any():
@@ -215,7 +248,16 @@ def _kinds(rule, points):
     return [(kind, own, np.flatnonzero(some)) for kind, own, some in kinds if some.any()]
 
 
-def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), results=(*RESULTS, "time")):
+def flow_grid(
+    rules: Rules,
+    modes: ModesLike,
+    teacher_modes: ModesLike,
+    feedback: GridValue | None,
+    decay: GridValue | None,
+    horizon: GridValue | None,
+    more: Mapping[str, GridValue] | tuple[()] = (),
+    results: Sequence[str] = (*RESULTS, "time"),
+) -> tuple[tuple[LearningRule, ...], Grid]:
     """Rules, and the grid of everything a flow or a vector field depends on, all in range."""
     rules = check_rules(rules)
     entries = mode_entries(rules, modes, teacher_modes, feedback)
@@ -224,45 +266,14 @@ def flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more=(), re
     return rules, grid
 
 
-def reader(grid, i, more=()):
+def reader(grid: Grid, i: int, more: Sequence[str] = ()) -> Callable[..., FloatArray]:
     """Reader of the kernel's points under rule i."""
     return grid.reader((*STATE, *TEACHER, f"r {i}", f"decay {i}", f"horizon {i}", *more))
 
 
-def ascending(name, values):
+def ascending(name: str, values: ArrayLike) -> FloatArray:
     """Times or epochs, checked: not negative, ascending."""
     values = check_array(name, np.atleast_1d(check_array(name, values)), (None,), dims=(name,))
     if values[0] < 0 or (np.diff(values) <= 0).any():
         raise ValueError(f"{name} must be >= 0 and ascending; got {values.tolist()[:5]} ..")
     return values
-
-
-def per_point(rules, grid, values):
-    """A DataArray (rule, grid) from an array (rule, point)."""
-    return xr.DataArray(values.reshape(len(rules), *grid.shape), dims=("rule", *grid.dims), coords=grid.coords)
-
-
-def trajectories(rules, grid, states, axis, threads):
-    """The trajectories, and their loss."""
-    (name, values), read, losses = axis, grid.reader(TEACHER), np.empty(states.shape[1:])
-
-    def work(block):
-        i, (start, stop) = block
-        mode_losses(tuple(states[:3, i, start:stop]), read(start, stop), losses[i, start:stop])
-
-    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(BLOCK, threads)]
-    run_blocks(work, blocks, threads, quick=grid.size <= BLOCK)
-    dims, shape = ("rule", *grid.dims, name), (len(rules), *grid.shape, len(values))
-    variables = dict(zip(("w", "a", "b", "loss"), (*states[:3], losses), strict=True))
-    if len(states) == 4:
-        variables["feedback_entry"] = states[3]
-    return xr.Dataset(
-        {key: (dims, array.reshape(shape)) for key, array in variables.items()},
-        coords=grid.coords | {"rule": [rule.name for rule in rules], name: values},
-    )
-
-
-def flow_configuration(rules, grid):
-    """Rules, and the parameters that are one number; the others are in the coordinates."""
-    single = {name: float(v.flat[0]) for name, v in grid.values.items() if not any(v.strides)}
-    return {"rules": [repr(rule) for rule in rules]} | {k: v for k, v in single.items() if " " not in k}

@@ -1,9 +1,12 @@
 """Parameter grids: numbers, arrays and DataArrays that broadcast by the names of their dimensions."""
 
-import contextlib
+from __future__ import annotations
+
 import dataclasses
 import itertools
 import math
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -11,6 +14,9 @@ import xarray as xr
 from ..kernels.arrays.grid import gather
 from ..parallel import thread_count
 from ..validation import as_array, check_array, check_memory
+
+if TYPE_CHECKING:
+    from ..typing import AnyArray, FloatArray, GridValue, IntArray
 
 #: Dimension of plain one-dimensional arrays; arrays of more axes get point_0, point_1 ..
 POINT = "point"
@@ -34,10 +40,10 @@ class Grid:
         True where at least one parameter came as a DataArray.
     """
 
-    dims: tuple
-    shape: tuple
-    coords: dict
-    values: dict
+    dims: tuple[Hashable, ...]
+    shape: tuple[int, ...]
+    coords: dict[Hashable, Any]
+    values: dict[str, FloatArray]
     labelled: bool
 
     @property
@@ -45,7 +51,7 @@ class Grid:
         """Number of points."""
         return math.prod(self.shape)
 
-    def check_memory(self, numbers, instead="", **more):
+    def check_memory(self, numbers: int, instead: str = "", **more: object) -> None:
         """Check that results of ``numbers`` numbers a point fit into memory, before they are allocated.
 
         Parameters
@@ -66,7 +72,7 @@ class Grid:
         varying = varying or {"points": self.size}
         check_memory(8.0 * numbers * self.size, instead, of="results for all combinations of ", **varying, **more)
 
-    def layout(self, names):
+    def layout(self, names: Sequence[str]) -> tuple[FloatArray, IntArray, IntArray]:
         """Where the parameters lie, for kernels that read the grid without a copy of the broadcast whole.
 
         Returns
@@ -88,31 +94,31 @@ class Grid:
             offset += own.size
         return np.concatenate(parts), places, np.array(self.shape, dtype=np.int64)
 
-    def reader(self, names):
+    def reader(self, names: Sequence[str]) -> Callable[..., FloatArray]:
         """A function (start, stop) -> array (point, name) of the points ``start`` to ``stop`` in C order."""
         layout = self.layout(names)
 
-        def columns(start=0, stop=self.size):
+        def columns(start: int = 0, stop: int = self.size) -> FloatArray:
             values = np.empty((stop - start, len(names)))
             gather(*layout, start, values)
             return values
 
         return columns
 
-    def blocks(self, size, threads=None):
+    def blocks(self, size: int, threads: int | None = None) -> list[tuple[int, int]]:
         """Even ranges (start, stop) of at most ``size`` points that cover the grid, as many for every thread."""
         threads = (threads or thread_count()) if self.size >= _WORTH_SHARING else 1
         count = threads * -(-self.size // (size * threads))
         edges = [i * self.size // count for i in range(count + 1)]
         return list(itertools.pairwise(edges))
 
-    def wrap(self, flat, dims=(), coords=()):
+    def wrap(self, flat: AnyArray, dims: Iterable[Hashable] = (), coords: Any = ()) -> xr.DataArray:
         """A DataArray on the grid's axes from an array (point, ..) with further axes ``dims``."""
         shape = self.shape + flat.shape[1:]
         return xr.DataArray(flat.reshape(shape), dims=self.dims + tuple(dims), coords=self.coords | dict(coords))
 
 
-def broadcast(parameters, results=()) -> Grid:
+def broadcast(parameters: Mapping[str, GridValue], results: Sequence[str] = ()) -> Grid:
     """Broadcast parameters by name.
 
     Parameters
@@ -144,7 +150,7 @@ def broadcast(parameters, results=()) -> Grid:
     except ValueError as error:
         names = ", ".join(dict.fromkeys(map(_parameter, parameters)))
         raise ValueError(f"{names} must have equal coordinates on shared dims: {error}") from None
-    coords: dict = {}
+    coords: dict[Hashable, Any] = {}
     for array in full:
         # What was selected before (a rule, a time) does not describe the result where that has the name itself.
         coords |= {k: v.variable for k, v in array.coords.items() if k not in results}
@@ -154,7 +160,7 @@ def broadcast(parameters, results=()) -> Grid:
     return grid
 
 
-def check_product(name, *factors):
+def check_product(name: str, *factors: GridValue) -> None:
     """Check that the product of arrays, which broadcast by name or position, fits into memory.
 
     Raises
@@ -162,17 +168,20 @@ def check_product(name, *factors):
     ValueError
         If it does not.
     """
-    with contextlib.suppress(ValueError):
+    try:
         named = [dict(v.sizes) for v in factors if isinstance(v, xr.DataArray)]
         sizes = {dim: size for each in named for dim, size in each.items()}
         plain = np.broadcast_shapes(*(np.shape(v) for v in factors if not isinstance(v, xr.DataArray)))
         size = math.prod(sizes.values()) * math.prod(plain)
-        if size == max(np.size(v) for v in factors):
-            return
-    check_memory(8.0 * size, "cut the grid into pieces", of="all combinations of ", **{name: size})
+        largest = max(np.size(v) for v in factors)
+    except (TypeError, ValueError):
+        # They do not broadcast, or are no numbers: refused where they are multiplied.
+        return
+    if size > largest:
+        check_memory(8.0 * size, "cut the grid into pieces", of="all combinations of ", **{name: size})
 
 
-def _named(parameters):
+def _named(parameters: Mapping[str, GridValue]) -> tuple[dict[str, xr.DataArray], bool]:
     """Every parameter as a DataArray, plain arrays along the dimensions of points; and whether one came as such."""
     values = {k: _numbers(_parameter(k), getattr(v, "values", v)) for k, v in parameters.items()}
     named = {k: v.copy(data=values[k]) for k, v in parameters.items() if isinstance(v, xr.DataArray)}
@@ -187,21 +196,21 @@ def _named(parameters):
     return {k: _stretched(v, dims, shape) if v.ndim else v for k, v in arrays.items()} | named, bool(named)
 
 
-def _numbers(name, value):
+def _numbers(name: str, value: object) -> FloatArray:
     """The parameter's numbers, checked without writing out what repeats."""
     array = as_array(name, value)
     check_array(name, own_values(array))
     return np.asarray(array, dtype=float)
 
 
-def _parameter(name):
+def _parameter(name: str) -> str:
     """The parameter's name for messages: the grid numbers the decays and horizons of the rules."""
     return name.split()[0]
 
 
-def by_point(**parameters):
+def by_point(**parameters: GridValue) -> list[Any]:
     """Numbers as they are, and arrays such that they multiply by name: all plain, or all DataArrays."""
-    if all(np.ndim(value) == 0 for value in parameters.values()):
+    if all(as_array(name, value).ndim == 0 for name, value in parameters.items()):
         return [
             value if isinstance(value, xr.DataArray) else float(check_array(name, value))
             for name, value in parameters.items()
@@ -210,19 +219,19 @@ def by_point(**parameters):
     return [arrays[name] if labelled else arrays[name].values for name in parameters]
 
 
-def _stretched(array, dims, shape):
+def _stretched(array: xr.DataArray, dims: tuple[str, ...], shape: tuple[int, ...]) -> xr.DataArray:
     missing = [dim for dim in dims if dim not in array.dims]
     array = array.expand_dims(missing) if missing else array
     array = array.transpose(*dims)
     return xr.DataArray(np.broadcast_to(array.values, shape), dims=dims)
 
 
-def own_values(view):
+def own_values(view: AnyArray) -> AnyArray:
     """A broadcast view without its repetitions: of length 1 along the axes on which it does not vary."""
     return view[tuple(slice(None) if step != 0 else slice(0, 1) for step in view.strides)]
 
 
-def check_range(grid, name, low, high):
+def check_range(grid: Grid, name: str, low: float, high: float) -> None:
     """Check that a parameter of the grid lies strictly between ``low`` and ``high`` everywhere.
 
     Raises
@@ -239,7 +248,7 @@ def check_range(grid, name, low, high):
         )
 
 
-def check_non_zero(grid, name):
+def check_non_zero(grid: Grid, name: str) -> None:
     """Check that a parameter of the grid is zero nowhere.
 
     Raises

@@ -1,5 +1,9 @@
 """The discrete map of modes: learning with a finite learning rate."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -13,25 +17,33 @@ from ..progress import progress_bar
 from ..rule_codes import learning_rule
 from ..validation import check_flag, check_number
 from . import learned
-from .flow import (
-    BLOCK,
-    RESULTS,
-    ascending,
-    flow_configuration,
-    flow_grid,
-    full_kind,
-    per_point,
-    reader,
-    trajectories,
-)
+from .flow import RESULTS, ascending, flow_grid, full_kind, reader
 from .grid import check_range
+from .results import BLOCK, flow_configuration, per_point, trajectories
 from .update import TEACHER
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..typing import ArrayLike, FloatArray, GridValue, ModesLike, Rules
+    from .grid import Grid
+    from .results import RuleBlock
 
 
 def discrete_map(
-    rules, modes, teacher_modes, epochs, *, learning_rate, feedback=1.0, decay=None, horizon=None,
-    tolerance=1e-6, threads=None, progress=True,
-) -> xr.Dataset:  # fmt: skip
+    rules: Rules,
+    modes: ModesLike,
+    teacher_modes: ModesLike,
+    epochs: ArrayLike,
+    *,
+    learning_rate: GridValue,
+    feedback: GridValue | None = 1.0,
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
+    tolerance: float = 1e-6,
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
     """Iterate (w, a, b) <- (w, a, b) - eta (Delta w, Delta a, Delta b) of any rule, T = infinity.
 
     Parameters
@@ -71,7 +83,7 @@ def discrete_map(
     outside = np.empty((len(rules), grid.size))
     readers = [reader(grid, i, ("learning_rate",)) for i in range(len(rules))]
 
-    def work(block):
+    def work(block: RuleBlock) -> None:
         i, (start, stop) = block
         points, halt = readers[i](start, stop), np.zeros(1, np.int64)
         kind = FINITE if points[:, 7].any() else full_kind(rules[i])
@@ -97,7 +109,7 @@ def discrete_map(
     return annotate(dataset, title="Discrete map of modes", configuration=configuration)
 
 
-def _map_status(grid, states, outside, tolerance):
+def _map_status(grid: Grid, states: FloatArray, outside: FloatArray, tolerance: float) -> NDArray[np.int8]:
     w, a, b = states[:3, ..., -1]
     goal, product = (grid.values[name].ravel() for name in TEACHER)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -1,6 +1,9 @@
 """Modes whose feedback learns: what joins the learning kernels, and the update of r itself (theory section 11)."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,24 +15,45 @@ from ..rules import check_rule
 from .grid import by_point, check_product
 from .update import mode_entries, mode_update
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-def is_apart(rule) -> bool:
+    from ..kernels.flow.trajectories import Ends
+    from ..rules import LearningRule
+    from ..typing import FloatArray, GridValue, LossName, ModesLike, Rule
+
+
+def is_apart(rule: LearningRule) -> bool:
     """Whether feedback is a variable of its own: else it follows from a, and the kernels on lanes serve."""
     return rule.learns_feedback and not (rule.feedback == "kolen_pollack" and rule.feedback_decay == 0)
 
 
-def follow(rule, points, times, options, outputs, ends):
+def follow(
+    rule: LearningRule,
+    points: FloatArray,
+    times: FloatArray,
+    options: FloatArray,
+    outputs: tuple[FloatArray, ...],
+    ends: Ends,
+) -> None:
     """Integrate modes whose feedback is a variable of its own; arguments as for the kernels on lanes."""
     control = Control(options[0], options[1], 0.0, int(options[2]))
     learned_flow(points, times, learning_rule(rule), control, outputs, ends)
 
 
-def iterate(rule, points, epochs, outputs, outside, halt):
+def iterate(
+    rule: LearningRule,
+    points: FloatArray,
+    epochs: NDArray[Any],
+    outputs: tuple[FloatArray, ...],
+    outside: FloatArray,
+    halt: NDArray[np.int64],
+) -> None:
     """The same for the discrete map."""
     learned_map(points, epochs, learning_rule(rule), outputs, outside, halt)
 
 
-def feedback_entries(rule, readout, given):
+def feedback_entries(rule: LearningRule, readout: FloatArray, given: FloatArray) -> FloatArray:
     """f of modes (point, time) from their readout weights and what the kernels took for r (point,)."""
     in_kernel = learning_rule(rule)
     if in_kernel.feedback == READOUT:
@@ -40,7 +64,16 @@ def feedback_entries(rule, readout, given):
     return share * readout + given[:, np.newaxis]
 
 
-def feedback_update(rule, modes, teacher_modes, steps=math.inf, *, feedback=1.0, loss="final", threads=None):
+def feedback_update(
+    rule: Rule,
+    modes: ModesLike,
+    teacher_modes: ModesLike,
+    steps: float = math.inf,
+    *,
+    feedback: GridValue = 1.0,
+    loss: LossName = "final",
+    threads: int | None = None,
+) -> GridValue:
     """Expected update Delta r of feedback that learns: Delta a + lambda r, or lambda r - kappa a of the mirror.
 
     With it learning is (w, a, b, r) <- (w, a, b, r) - eta (Delta w, Delta a, Delta b, Delta r), where under Kolen and

@@ -1,6 +1,10 @@
 """Updates of single modes (w, a, b) under any rule, on parameter grids (theory section 5)."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,12 +17,20 @@ from ..rules import check_rule
 from ..validation import check_array, check_choice, check_steps
 from .grid import Grid, broadcast, by_point, check_product, check_range, own_values
 
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ..rules import LearningRule
+    from ..typing import FloatArray, GridValue, LossName, ModesLike, Rule
+
 STATE = ("recurrent", "readout", "input")
 TEACHER = ("teacher_recurrent", "teacher_product")
 _BLOCK = 4096
 
 
-def mode_entries(rules, modes, teacher_modes, feedback) -> dict:
+def mode_entries(
+    rules: Sequence[LearningRule], modes: ModesLike, teacher_modes: ModesLike, feedback: GridValue | None
+) -> dict[str, Any]:
     """Parameters of a grid: student, teacher and feedback of the modes.
 
     Parameters
@@ -55,7 +67,16 @@ def mode_entries(rules, modes, teacher_modes, feedback) -> dict:
     return entries | {"feedback": feedback}
 
 
-def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, threads, with_jacobian):
+def _evaluate(
+    rule: Rule,
+    modes: ModesLike,
+    teacher_modes: ModesLike,
+    steps: float,
+    feedback: GridValue | None,
+    loss: LossName,
+    threads: int | None,
+    with_jacobian: bool,
+) -> tuple[Grid, FloatArray, FloatArray]:
     rule, threads = check_rule(rule), check_threads(threads)
     steps = check_steps("steps", steps, infinite=True)
     sequence = check_choice("loss", loss, ("final", "sequence")) == "sequence"
@@ -73,7 +94,7 @@ def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, threads, with_j
 
     read_state, read_parameters = grid.reader(STATE), grid.reader((*TEACHER, "r", "decay"))
 
-    def work(block):
+    def work(block: tuple[int, int]) -> None:
         piece = slice(*block)
         mode_updates(read_state(*block), read_parameters(*block), *choices, updates[piece], jacobians[piece])
 
@@ -82,8 +103,15 @@ def _evaluate(rule, modes, teacher_modes, steps, feedback, loss, threads, with_j
 
 
 def mode_update(
-    rule, modes, teacher_modes, steps=math.inf, *, feedback=1.0, loss="final", threads=None
-) -> Modes:  # fmt: skip
+    rule: Rule,
+    modes: ModesLike,
+    teacher_modes: ModesLike,
+    steps: float = math.inf,
+    *,
+    feedback: GridValue | None = 1.0,
+    loss: LossName = "final",
+    threads: int | None = None,
+) -> Modes:
     """Expected update (Delta w, Delta a, Delta b) of modes under any rule (Eqs. 19-22, 74-86, 105, 128).
 
     Parameters
@@ -105,7 +133,8 @@ def mode_update(
     Returns
     -------
     Modes
-        Delta w, Delta a, Delta b, to be subtracted times the learning rate. DataArrays if a parameter was one.
+        Delta w, Delta a, Delta b, to be subtracted times the learning rate. DataArrays if a parameter was one. Sums
+        that leave the range of numbers are infinite or, as the difference of two such, not numbers.
 
     Raises
     ------
@@ -122,7 +151,16 @@ def mode_update(
     return Modes(*(_like_input(grid, updates[:, i]) for i in range(3)))
 
 
-def mode_jacobian(rule, modes, teacher_modes, steps=math.inf, *, feedback=1.0, loss="final", threads=None):
+def mode_jacobian(
+    rule: Rule,
+    modes: ModesLike,
+    teacher_modes: ModesLike,
+    steps: float = math.inf,
+    *,
+    feedback: GridValue | None = 1.0,
+    loss: LossName = "final",
+    threads: int | None = None,
+) -> FloatArray | xr.DataArray:
     """Derivatives of :func:`mode_update` by (w, a, b), hand-derived (Eqs. 107-116 and their finite-T relatives).
 
     Parameters
@@ -134,7 +172,7 @@ def mode_jacobian(rule, modes, teacher_modes, steps=math.inf, *, feedback=1.0, l
     -------
     array or DataArray (.., update, variable)
         Entry [.., i, j]: the derivative of Delta i by variable j, both in the order w, a, b. The flow's Jacobian is its
-        negative.
+        negative. Sums that leave the range of numbers are as in :func:`mode_update`.
 
     Raises
     ------
@@ -148,13 +186,19 @@ def mode_jacobian(rule, modes, teacher_modes, steps=math.inf, *, feedback=1.0, l
     return jacobians.reshape(*grid.shape, 3, 3)
 
 
-def _like_input(grid, flat):
+def _like_input(grid: Grid, flat: FloatArray) -> float | FloatArray | xr.DataArray:
     if grid.labelled:
         return grid.wrap(flat)
     return flat.reshape(grid.shape) if grid.shape else float(flat[0])
 
 
-def rule_grid(rules, entries, decay=None, horizon=None, results=()) -> Grid:
+def rule_grid(
+    rules: Sequence[LearningRule],
+    entries: Mapping[str, Any],
+    decay: GridValue | None = None,
+    horizon: GridValue | None = None,
+    results: Sequence[str] = (),
+) -> Grid:
     """One grid for several rules: ``entries``, and for rule i its "r i", "decay i" and "horizon i" (0: the full one).
 
     Parameters
@@ -198,7 +242,7 @@ def rule_grid(rules, entries, decay=None, horizon=None, results=()) -> Grid:
     return grid
 
 
-def _entry(rule, entries):
+def _entry(rule: LearningRule, entries: dict[str, GridValue]) -> GridValue:
     """r of the kernels: of modes that stay at their position, or that start from their readout weight."""
     feedback = entries.get("feedback", 0.0)
     if "position" in entries:
@@ -206,7 +250,7 @@ def _entry(rule, entries):
     return start_feedback(rule, feedback, entries["readout"]) if "readout" in entries else 0.0
 
 
-def _check_convergence(grid, name, rule, decay="decay"):
+def _check_convergence(grid: Grid, name: str, rule: LearningRule, decay: str = "decay") -> None:
     """The sum over the full horizon converges: |decay w| < 1."""
     if moves(rule) or rule.horizon is not None:
         return

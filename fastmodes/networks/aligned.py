@@ -1,5 +1,9 @@
 """From two aligned networks to their modes, or a clear refusal."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import xarray as xr
 
@@ -7,8 +11,19 @@ from ..validation import check_array
 from .bases import positive_columns, teacher_bases
 from .network import LinearRNN, Modes, check_network, check_pair
 
+if TYPE_CHECKING:
+    from ..typing import FloatArray, GridValue, IntArray, ModesLike
 
-def modes_of(student, teacher, feedback=None, *, neuron_basis=False, signs=False, tolerance=1e-8):
+
+def modes_of(
+    student: ModesLike,
+    teacher: ModesLike,
+    feedback: GridValue | None = None,
+    *,
+    neuron_basis: bool = False,
+    signs: bool = False,
+    tolerance: float = 1e-8,
+) -> tuple[Modes, Modes, GridValue | None]:
     """Modes of a student aligned with its teacher, and the teacher's, by decreasing teacher eigenvalue (Eqs. 11-16).
 
     Parameters
@@ -36,8 +51,8 @@ def modes_of(student, teacher, feedback=None, *, neuron_basis=False, signs=False
     TypeError, ValueError
         If the networks are not aligned, so that they have no modes under the rule.
     """
-    check_network("modes", student)
-    check_network("teacher_modes", teacher)
+    student = check_network("modes", student)
+    teacher = check_network("teacher_modes", teacher)
     check_pair(student, teacher)
     p, u, v = teacher_bases(teacher)
     n, count = student.n_hidden, teacher.n_hidden
@@ -76,7 +91,7 @@ def modes_of(student, teacher, feedback=None, *, neuron_basis=False, signs=False
     return own, goal, feedback
 
 
-def _student_basis(student: LinearRNN, u, v, n):
+def _student_basis(student: LinearRNN, u: FloatArray, v: FloatArray, n: int) -> FloatArray | None:
     """Orthogonal P with W, U^T A and B V all diagonal in it, its columns in the order of the teacher's modes."""
     readout, inputs = (u.T @ student.readout)[:n], (student.input @ v)[:, :n]
     size = max(np.abs(student.recurrent).max(), np.abs(readout).max(), np.abs(inputs).max(), 1e-300)
@@ -89,7 +104,7 @@ def _student_basis(student: LinearRNN, u, v, n):
     return None
 
 
-def _recovered(student, rows, inputs, size):
+def _recovered(student: LinearRNN, rows: FloatArray, inputs: FloatArray, size: float) -> FloatArray:
     """The columns from the network's matrices: multiples of U^T A's rows and of B V's columns, where none vanishes."""
     larger = np.where(np.linalg.norm(rows, axis=0) >= np.linalg.norm(inputs, axis=0), rows, inputs)
     norms = np.linalg.norm(larger, axis=0)
@@ -100,14 +115,14 @@ def _recovered(student, rows, inputs, size):
     return positive_columns(basis[:, _matched(strength)])
 
 
-def _matched(strength):
+def _matched(strength: FloatArray) -> IntArray:
     """Column of the basis for each mode: the strongest pairs first."""
     from scipy.optimize import linear_sum_assignment
 
     return linear_sum_assignment(-strength)[1]
 
 
-def _diagonal(name, matrix, tolerance):
+def _diagonal(name: str, matrix: FloatArray, tolerance: float) -> FloatArray:
     off = matrix.copy()
     np.fill_diagonal(off, 0)
     if np.abs(off).max() > tolerance * (1 + np.abs(matrix).max()):

@@ -7,12 +7,19 @@ modes; of one given by its matrices, every column has its entry of largest modul
 have U = P = V = identity.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ..streams import random_stream
 from ..validation import check_choice
+
+if TYPE_CHECKING:
+    from ..typing import BasisName, FloatArray
+    from .network import LinearRNN
 
 #: Entries whose moduli differ by less than this share count as equally large: rounding must not choose a sign.
 _EQUAL = 1e-6
@@ -21,12 +28,12 @@ _EQUAL = 1e-6
 class Bases(NamedTuple):
     """Bases (P, U, V) in which a network was made, and its eigenvalues w, columns and numbers in the modes' order."""
 
-    hidden: Any
-    output: Any
-    input: Any
-    recurrent: Any
+    hidden: FloatArray
+    output: FloatArray
+    input: FloatArray
+    recurrent: FloatArray
 
-    def sorted(self):
+    def sorted(self) -> tuple[FloatArray, FloatArray, FloatArray]:
         """(P, U, V) with the modes by decreasing eigenvalue, in their own order where eigenvalues are equal."""
         order = np.argsort(-self.recurrent, kind="stable")
         rest = [np.arange(len(order), len(basis)) for basis in (self.output, self.input)]
@@ -37,14 +44,14 @@ class Bases(NamedTuple):
         )
 
 
-def positive_columns(basis):
+def positive_columns(basis: FloatArray) -> FloatArray:
     """The basis with every column's entry of largest modulus positive, the first of entries as large."""
     size = np.abs(basis)
     first = np.argmax(size >= (1 - _EQUAL) * size.max(axis=0), axis=0)
     return basis * np.where(basis[first, np.arange(basis.shape[1])] < 0, -1.0, 1.0)
 
 
-def _orthogonal(size, rng):
+def _orthogonal(size: int, rng: np.random.Generator) -> FloatArray:
     if size == 1:
         return np.array([[1.0 if rng.random() < 0.5 else -1.0]])
     # Imported here: scipy.stats takes longer to import than the rest of the package.
@@ -53,7 +60,7 @@ def _orthogonal(size, rng):
     return ortho_group.rvs(size, random_state=rng)
 
 
-def chosen_bases(basis, sizes, seed, purpose):
+def chosen_bases(basis: BasisName, sizes: Sequence[int], seed: int | None, purpose: str) -> list[FloatArray]:
     """Identities, or random orthogonal matrices of these sizes.
 
     Raises
@@ -70,14 +77,14 @@ def chosen_bases(basis, sizes, seed, purpose):
     return [_orthogonal(size, rng) for size in sizes]
 
 
-def rectangular_diagonal(values, rows, columns):
+def rectangular_diagonal(values: FloatArray, rows: int, columns: int) -> FloatArray:
     """Matrix (rows, columns) with ``values`` on its diagonal."""
     matrix = np.zeros((rows, columns))
     np.fill_diagonal(matrix, values)
     return matrix
 
 
-def teacher_bases(teacher, tolerance=1e-8):
+def teacher_bases(teacher: LinearRNN, tolerance: float = 1e-8) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Orthogonal bases (P, U, V) of a mode-aligned teacher, its eigenvalues in decreasing order (Eqs. 11-13).
 
     The bases the network was made in, where it keeps them. Otherwise, among equal eigenvalues, P is the basis in which
@@ -110,7 +117,7 @@ def teacher_bases(teacher, tolerance=1e-8):
     return p, u, v
 
 
-def _joint_eigenbasis(teacher, gap):
+def _joint_eigenbasis(teacher: LinearRNN, gap: float) -> FloatArray:
     """Eigenvectors of W*, decreasing; inside a cluster of equal eigenvalues those of A*^T A* + B* B*^T."""
     w = teacher.recurrent
     if np.count_nonzero(w - np.diag(np.diagonal(w))) == 0:
@@ -131,7 +138,7 @@ def _joint_eigenbasis(teacher, gap):
     return p
 
 
-def _orthonormal_columns(matrix):
+def _orthonormal_columns(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Orthogonal matrix whose first columns are those of ``matrix`` up to their factors, and these factors."""
     rows, columns = matrix.shape
     norms = np.linalg.norm(matrix, axis=0)

@@ -1,13 +1,22 @@
 """Networks made from modes: aligned teachers and students."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..validation import check_array, check_integer, check_memory, shown
 from .bases import Bases, chosen_bases, rectangular_diagonal, teacher_bases
 from .network import LinearRNN, Modes, check_network
 
+if TYPE_CHECKING:
+    from ..typing import BasisName, FloatArray
 
-def _made_from(modes, u, p, v) -> LinearRNN:
+
+def _made_from(
+    modes: tuple[FloatArray, FloatArray, FloatArray], u: FloatArray, p: FloatArray, v: FloatArray
+) -> LinearRNN:
     """The network ``A = U Abar P^T``, ``W = P Wbar P^T``, ``B = P Bbar V^T``, which keeps its bases."""
     w, a, b = modes
     n = len(w)
@@ -20,22 +29,30 @@ def _made_from(modes, u, p, v) -> LinearRNN:
     return network
 
 
-def _mode_arrays(name, modes):
+def _mode_arrays(name: str, modes: Modes) -> tuple[FloatArray, FloatArray, FloatArray]:
     try:
         entries = Modes(*modes)
     except TypeError:
         raise TypeError(f"{name} must be fastmodes.Modes(recurrent, readout, input); got {shown(modes)}") from None
-    arrays = [np.atleast_1d(check_array(f"{name}.{field}", v)) for field, v in zip(Modes._fields, entries, strict=True)]
+    given = [np.atleast_1d(check_array(f"{name}.{field}", v)) for field, v in zip(Modes._fields, entries, strict=True)]
     try:
-        arrays = np.broadcast_arrays(*arrays)
+        arrays = np.broadcast_arrays(*given)
     except ValueError:
-        raise ValueError(f"{name} must broadcast together; got shapes {[a.shape for a in arrays]}") from None
+        raise ValueError(f"{name} must broadcast together; got shapes {[a.shape for a in given]}") from None
     if arrays[0].ndim != 1 or arrays[0].size == 0:
         raise ValueError(f"{name} must be one-dimensional, at least one mode; got shape {arrays[0].shape}")
-    return arrays
+    w, a, b = arrays
+    return w, a, b
 
 
-def aligned_teacher(modes, *, n_out=None, n_in=None, basis="identity", seed=None) -> LinearRNN:
+def aligned_teacher(
+    modes: Modes,
+    *,
+    n_out: int | None = None,
+    n_in: int | None = None,
+    basis: BasisName = "identity",
+    seed: int | None = None,
+) -> LinearRNN:
     """Mode-aligned teacher (Eqs. 11-13): ``A* = U Abar P^T``, ``W* = P Wbar P^T``, ``B* = P Bbar V^T``.
 
     Parameters
@@ -63,7 +80,9 @@ def aligned_teacher(modes, *, n_out=None, n_in=None, basis="identity", seed=None
     return _made_from((w, a, b), u, p, v)
 
 
-def aligned_student(teacher, modes, *, basis="identity", seed=None) -> LinearRNN:
+def aligned_student(
+    teacher: LinearRNN, modes: Modes, *, basis: BasisName = "identity", seed: int | None = None
+) -> LinearRNN:
     """Student aligned with ``teacher`` (Eqs. 14-16): the teacher's U and V, its own P.
 
     Parameters

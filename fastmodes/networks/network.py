@@ -4,13 +4,19 @@ Index convention (Eq. 1; theory section 1): ``h_{t+1} = W h_t + B x_t``, ``y_t =
 acts on h_{t+1}.
 """
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..validation import check_array, check_units
 from .bases import Bases
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, ComplexArray, FloatArray
+    from .running import Response
 
 
 class Modes(NamedTuple):
@@ -63,11 +69,15 @@ class LinearRNN:
     LinearRNN(n_in=1, n_hidden=2, n_out=1)
     """
 
-    readout: np.ndarray
-    recurrent: np.ndarray
-    input: np.ndarray
+    readout: FloatArray
+    recurrent: FloatArray
+    input: FloatArray
 
-    def __post_init__(self):
+    if TYPE_CHECKING:
+        # The constructor takes anything that makes an array; the fields are arrays.
+        def __init__(self, readout: ArrayLike, recurrent: ArrayLike, input: ArrayLike) -> None: ...
+
+    def __post_init__(self) -> None:
         check_units(readout=self.readout, recurrent=self.recurrent, input=self.input)
         recurrent = check_array("recurrent", self.recurrent, (None, None), dims=("n_hidden", "n_hidden"))
         n = len(recurrent)
@@ -112,40 +122,52 @@ class LinearRNN:
         """Largest modulus of an eigenvalue of W; at 1 and above states may grow without bound."""
         return float(np.abs(np.linalg.eigvals(self.recurrent)).max())
 
-    def eigenvalues(self) -> np.ndarray:
+    def eigenvalues(self) -> ComplexArray:
         """Eigenvalues of W by decreasing modulus, complex (n_hidden,)."""
         values = np.linalg.eigvals(self.recurrent).astype(complex)
         return values[np.argsort(-np.abs(values), kind="stable")]
 
-    def run(self, inputs, *, initial=None):
+    def run(self, inputs: ArrayLike, *, initial: ArrayLike | None = None) -> Response:
         """Hidden states and outputs on given inputs: :func:`fastmodes.simulate` of this network."""
         from .running import simulate
 
         return simulate(self, inputs, initial=initial)
 
-    def impulse_response(self, steps) -> np.ndarray:
+    def leaky(self, leak: float) -> LinearRNN:
+        """The plain network that runs as this one with leaky units: W_e = (1 - alpha) I + alpha W, B_e = alpha B.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If leak is not in (0, 1].
+        """
+        from .leaky import check_leak, effective
+
+        return effective(self, check_leak(leak))
+
+    def impulse_response(self, steps: int) -> FloatArray:
         """``A W^k B`` for k = 0 .. steps-1, (steps, n_out, n_in): see :func:`fastmodes.impulse_response`."""
         from .running import impulse_response
 
         return impulse_response(self, steps)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, LinearRNN):
             return NotImplemented
         return all(np.array_equal(getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(LinearRNN))
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self.readout.tobytes(), self.recurrent.tobytes(), self.input.tobytes(), self.n_hidden))
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         # Copies and pickles are made by the constructor: checked, and read-only as well.
         return LinearRNN, (self.readout, self.recurrent, self.input), {"_bases": self.bases}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"LinearRNN(n_in={self.n_in}, n_hidden={self.n_hidden}, n_out={self.n_out})"
 
 
-def check_network(name, value) -> LinearRNN:
+def check_network(name: str, value: object) -> LinearRNN:
     """Return ``value`` if it is a LinearRNN.
 
     Raises
@@ -158,7 +180,7 @@ def check_network(name, value) -> LinearRNN:
     return value
 
 
-def check_pair(student, teacher):
+def check_pair(student: LinearRNN, teacher: LinearRNN) -> None:
     """Check that student and teacher read the same inputs and write the same outputs.
 
     Raises

@@ -1,5 +1,9 @@
 """Random networks: students and feedback matrices drawn from a seed."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..streams import random_stream
@@ -7,8 +11,11 @@ from ..validation import LARGEST_SCALE, check_flag, check_integer, check_memory,
 from .bases import teacher_bases
 from .network import LinearRNN, check_network
 
+if TYPE_CHECKING:
+    from ..typing import FloatArray
 
-def random_student(hidden, teacher, *, scale, seed) -> LinearRNN:
+
+def random_student(hidden: int, teacher: LinearRNN, *, scale: float, seed: int) -> LinearRNN:
     """Student with independent Gaussian weights of standard deviation ``scale / sqrt(hidden)``.
 
     Parameters
@@ -39,7 +46,9 @@ def random_student(hidden, teacher, *, scale, seed) -> LinearRNN:
     )
 
 
-def random_feedback(student, *, scale, seed, aligned=False, cosine=None) -> np.ndarray:
+def random_feedback(
+    student: LinearRNN, *, scale: float, seed: int, aligned: bool = False, cosine: float | None = None
+) -> FloatArray:
     """Fixed feedback R (n_out, n_hidden) with Gaussian entries, partly aligned with the readout if so wanted.
 
     Parameters
@@ -88,7 +97,7 @@ def random_feedback(student, *, scale, seed, aligned=False, cosine=None) -> np.n
     return drawn if cosine is None else turned_feedback(student.readout, drawn, cosine)
 
 
-def turned_feedback(readout, feedback, cosine) -> np.ndarray:
+def turned_feedback(readout: FloatArray, feedback: FloatArray, cosine: float) -> FloatArray:
     """``|R| (q A_0 + sqrt(1 - q^2) R_0)`` with A_0 the readout's direction, R_0 that of R's part at right angles to it.
 
     Parameters

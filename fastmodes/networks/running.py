@@ -4,15 +4,21 @@ With ``h_{t+1} = W h_t + B x_t``, ``y_t = A h_t`` (Eq. 1), entry t along ``time`
 after input x_t has acted: ``hidden[t] = h_{t+1}`` and ``output[t] = y_{t+1}``.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
 from ..kernels.arrays import layout
 from ..kernels.updates import sampled
-from ..validation import check_array, check_memory, check_steps
+from ..validation import as_array, check_array, check_memory, check_steps
 from .network import check_network
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, FloatArray
+    from .network import LinearRNN
 
 
 class Response(NamedTuple):
@@ -22,7 +28,7 @@ class Response(NamedTuple):
     hidden: Any
 
 
-def simulate(network, inputs, *, initial=None) -> Response:
+def simulate(network: LinearRNN, inputs: ArrayLike | xr.DataArray, *, initial: ArrayLike | None = None) -> Response:
     """Hidden states and outputs of a network on given inputs (Eq. 1).
 
     Parameters
@@ -56,7 +62,7 @@ def simulate(network, inputs, *, initial=None) -> Response:
     check_network("network", network)
     if isinstance(inputs, xr.DataArray):
         return _simulate_labelled(network, inputs, initial)
-    values = np.asarray(inputs)
+    values = as_array("inputs", inputs)
     if values.ndim < 2:
         raise ValueError(f"inputs must have shape (.., time, input); got shape {values.shape}")
     around = values.shape[:-2]
@@ -65,7 +71,7 @@ def simulate(network, inputs, *, initial=None) -> Response:
     )
     steps, n = values.shape[-2], network.n_hidden
     samples = int(np.prod(around, dtype=np.int64))
-    sizes = {"inputs": values.shape} | {"hidden": n}
+    sizes: dict[str, Any] = {"inputs": values.shape} | {"hidden": n}
     check_memory(16.0 * steps * samples * (2 * n + network.n_out + network.n_in), **sizes)
     hidden, output = run_batch(network, batch_first_to_last(values.reshape(samples, steps, network.n_in)))
     hidden, output = (part[:, :, :samples].transpose(2, 0, 1) for part in (hidden[1:], output))
@@ -73,10 +79,10 @@ def simulate(network, inputs, *, initial=None) -> Response:
         free = _free_states(network, check_array("initial", initial, (n,), dims=("n_hidden",)), steps)
         with np.errstate(all="ignore"):
             hidden, output = hidden + free, output + free @ network.readout.T
-    return Response(output.reshape(*around, steps, -1), hidden.reshape(*around, steps, n))
+    return Response(output.reshape(*around, steps, network.n_out), hidden.reshape(*around, steps, n))
 
 
-def _simulate_labelled(network, inputs, initial):
+def _simulate_labelled(network: LinearRNN, inputs: xr.DataArray, initial: ArrayLike | None) -> Response:
     channel = "channel" if "channel" in inputs.dims and "input" not in inputs.dims else "input"
     if not {"time", channel} <= set(inputs.dims):
         raise ValueError(f"inputs must have the dimensions 'time' and 'input'; got {inputs.dims}")
@@ -96,7 +102,7 @@ def _simulate_labelled(network, inputs, initial):
     )  # fmt: skip
 
 
-def _free_states(network, state, steps):
+def _free_states(network: LinearRNN, state: FloatArray, steps: int) -> FloatArray:
     """W^t h_0 for t = 1 .. steps, (time, unit)."""
     out = np.empty((steps, network.n_hidden))
     with np.errstate(all="ignore"):
@@ -106,7 +112,7 @@ def _free_states(network, state, steps):
     return out
 
 
-def batch_first_to_last(inputs):
+def batch_first_to_last(inputs: FloatArray) -> FloatArray:
     """Inputs (sample, time, input) as (time, input, sample), padded with zero sequences to fill the lanes."""
     samples, steps, n_in = inputs.shape
     batch = np.zeros((steps, n_in, layout.padded(samples)))
@@ -114,7 +120,7 @@ def batch_first_to_last(inputs):
     return batch
 
 
-def run_batch(network, batch, last=None):
+def run_batch(network: LinearRNN, batch: FloatArray, last: int | None = None) -> tuple[FloatArray, FloatArray]:
     """States h_0 .. h_T (time, unit, sample) and the outputs of the ``last`` steps of a padded batch, default all."""
     place = layout.single_layout(network.n_out, network.n_hidden, network.n_in)
     _, padded = place.zeros()
@@ -126,7 +132,7 @@ def run_batch(network, batch, last=None):
     return hidden, out
 
 
-def impulse_response(network, steps):
+def impulse_response(network: LinearRNN, steps: int) -> FloatArray:
     """A W^k B for k = 0 .. steps-1: the output k + 1 steps after a unit impulse in each channel.
 
     Parameters

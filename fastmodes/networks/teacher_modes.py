@@ -1,24 +1,30 @@
 """The modes and bases of a teacher, which estimates of students refer to."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from .bases import teacher_bases
 from .network import check_network
 
+if TYPE_CHECKING:
+    from ..typing import AnyArray
+    from .network import LinearRNN
+
 
 class TeacherModes(NamedTuple):
     """Teacher's modes by decreasing eigenvalue, and the bases U (n_out, .), V (n_in, .) that estimates refer to."""
 
-    recurrent: np.ndarray
-    readout: np.ndarray
-    input: np.ndarray
-    output_basis: np.ndarray
-    input_basis: np.ndarray
+    recurrent: AnyArray
+    readout: AnyArray
+    input: AnyArray
+    output_basis: AnyArray
+    input_basis: AnyArray
 
 
-def teacher_modes(teacher) -> TeacherModes:
+def teacher_modes(teacher: LinearRNN) -> TeacherModes:
     """Modes and bases of a teacher; of a teacher that is not mode-aligned, the nearest thing.
 
     There, the columns of U and V are the normalised columns of A* P* and of (P*^{-1} B*)^T, not orthogonal.
@@ -32,7 +38,7 @@ def teacher_modes(teacher) -> TeacherModes:
     try:
         p, u, v = teacher_bases(teacher)
         values = np.einsum("ik,ij,jk->k", p, teacher.recurrent, p)
-        inverse = p.T
+        inverse: AnyArray = p.T
     except ValueError:
         values, p = np.linalg.eig(teacher.recurrent)
         if np.array_equal(teacher.recurrent, teacher.recurrent.T):
@@ -49,12 +55,12 @@ def teacher_modes(teacher) -> TeacherModes:
     return TeacherModes(values, a, b, u, v)
 
 
-def _unit_columns(matrix):
+def _unit_columns(matrix: AnyArray) -> AnyArray:
     norms = np.linalg.norm(matrix, axis=0)
     return matrix / np.where(norms > 0, norms, 1.0)
 
 
-def mode_coordinates(modes):
+def mode_coordinates(modes: TeacherModes) -> dict[str, tuple[str, AnyArray]]:
     """Coordinates on ``mode``: its number and the teacher's w, a, b."""
     return {
         "mode": ("mode", np.arange(len(modes.recurrent))),

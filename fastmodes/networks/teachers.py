@@ -1,13 +1,22 @@
 """Teachers beyond the aligned ones: rotating, non-normal, and delay lines."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ..streams import random_stream
 from ..validation import check_array, check_integer, check_memory, check_number
 from .network import LinearRNN
 
+if TYPE_CHECKING:
+    from ..typing import ArrayLike
 
-def rotating_teacher(modulus, angle, *, readout=1.0, input=1.0) -> LinearRNN:
+
+def rotating_teacher(
+    modulus: ArrayLike, angle: ArrayLike, *, readout: ArrayLike = 1.0, input: ArrayLike = 1.0
+) -> LinearRNN:
     """Teacher of 2 x 2 blocks that rotate and shrink (beyond the paper).
 
     Block k of W* is ``modulus_k [[cos angle_k, -sin angle_k], [sin angle_k, cos angle_k]]``, its eigenvalues
@@ -59,7 +68,7 @@ def rotating_teacher(modulus, angle, *, readout=1.0, input=1.0) -> LinearRNN:
     return LinearRNN(readout=np.diag(np.repeat(a, 2)), recurrent=recurrent, input=np.diag(np.repeat(b, 2)))
 
 
-def nonnormal_teacher(eigenvalues, departure, *, seed) -> LinearRNN:
+def nonnormal_teacher(eigenvalues: ArrayLike, departure: float, *, seed: int) -> LinearRNN:
     """Teacher with given real eigenvalues and a given departure from normality (Henrici 1962).
 
     ``W* = Q (diag(eigenvalues) + departure N) Q^T`` with Q random orthogonal and N random strictly upper triangular of
@@ -103,7 +112,7 @@ def nonnormal_teacher(eigenvalues, departure, *, seed) -> LinearRNN:
     return LinearRNN(readout=np.eye(n), recurrent=basis @ triangular @ basis.T, input=np.eye(n))
 
 
-def delay_line_teacher(delay, *, gain=1.0) -> LinearRNN:
+def delay_line_teacher(delay: int, *, gain: float = 1.0) -> LinearRNN:
     """Teacher that repeats its one input ``delay`` steps later: ``y_{t+1} = gain^delay x_{t-delay}``.
 
     A chain of ``delay + 1`` units, each handing its state to the next, times ``gain``. W* is nilpotent: all its

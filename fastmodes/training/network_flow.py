@@ -121,7 +121,7 @@ def matrix_flow(
     check_network("teacher", teacher)
     jobs.check_stable_teacher(teacher)
     seeds = jobs.check_seeds(seeds)
-    students = students if isinstance(students, LinearRNN | None) else list(students)
+    students = jobs.given_students(students)
     hidden = jobs.check_hidden(hidden, students)
     times = _check_times(times)
     weights = hidden * (teacher.n_out + hidden + teacher.n_in)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..kernels.training import optimizers as kernels
@@ -27,6 +27,8 @@ class Optimizer:
     betas : tuple of float or None
     epsilon : float or None
         Of Adam; None for plain gradient descent.
+    momentum : float or None
+        Of plain gradient descent.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Optimizer:
     clip_norm: float | None = None
     betas: tuple[float, float] | None = None
     epsilon: float | None = None
+    momentum: float | None = None
 
     def __repr__(self) -> str:
         fields = dataclasses.asdict(self)
@@ -46,13 +49,17 @@ class Optimizer:
         return values | ({"betas": list(self.betas)} if self.betas else {})
 
 
-def sgd(learning_rate: float | None = None, *, clip_norm: float | None = None) -> Optimizer:
-    """Plain gradient descent: theta <- theta - eta g.
+def sgd(
+    learning_rate: float | None = None, *, momentum: float | None = None, clip_norm: float | None = None
+) -> Optimizer:
+    """Plain gradient descent, theta <- theta - eta g, or with momentum: m <- momentum m + g, theta <- theta - eta m.
 
     Parameters
     ----------
     learning_rate : float, optional
         eta > 0; may be given to ``train`` instead.
+    momentum : float, optional
+        In [0, 1).
     clip_norm : float, optional
         Clip each network's gradient to this norm (over all parameters).
 
@@ -67,7 +74,8 @@ def sgd(learning_rate: float | None = None, *, clip_norm: float | None = None) -
     sgd(learning_rate=0.01, clip_norm=1.0)
     """
     rate, norm = _shared(learning_rate, clip_norm)
-    return Optimizer("sgd", rate, norm)
+    kept = None if momentum is None else TRAIN["momentum"].check("momentum", momentum)
+    return Optimizer("sgd", rate, norm, momentum=kept)
 
 
 def adam(
@@ -114,13 +122,15 @@ def _shared(learning_rate: float | None, clip_norm: float | None) -> tuple[float
     return rate, norm
 
 
-def complete_optimizer(
-    optimizer: str | Optimizer,
-    learning_rate: float | None,
-    clip_norm: float | None,
-    adam_betas: tuple[float, float],
-    adam_epsilon: float,
-) -> Optimizer:
+#: The keyword of ``train`` that says what a field of an optimiser says.
+_KEYWORDS = {
+    "learning_rate": "learning_rate", "clip_norm": "clip_norm", "betas": "adam_betas", "epsilon": "adam_epsilon",
+    "momentum": "momentum",
+}  # fmt: skip
+_OF_ONE_KIND = {"betas": "adam", "epsilon": "adam", "momentum": "sgd"}
+
+
+def complete_optimizer(optimizer: str | Optimizer, keywords: Mapping[str, Any]) -> Optimizer:
     """An optimiser with its learning rate, from what ``train`` is given, each checked by itself already.
 
     A word takes everything from the keywords beside it. A value has its own numbers; a keyword may only repeat them, or
@@ -129,24 +139,25 @@ def complete_optimizer(
     Raises
     ------
     TypeError, ValueError
-        If the learning rate is missing, or a keyword contradicts the value.
+        If the learning rate is missing, a keyword contradicts the value, or Adam is given a momentum.
     """
     if isinstance(optimizer, str):
-        betas, epsilon = (adam_betas, adam_epsilon) if optimizer == "adam" else (None, None)
-        optimizer = Optimizer(optimizer, learning_rate, clip_norm, betas, epsilon)
+        own = {field: keywords[name] for field, name in _KEYWORDS.items()}
+        optimizer = Optimizer(
+            optimizer, **{k: v for k, v in own.items() if _OF_ONE_KIND.get(k, optimizer) == optimizer}
+        )
     elif not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be 'sgd', 'adam', fm.sgd(...) or fm.adam(...); got {shown(optimizer)}")
-    for name, field, keyword in (
-        ("learning_rate", "learning_rate", learning_rate), ("clip_norm", "clip_norm", clip_norm),
-        ("adam_betas", "betas", adam_betas), ("adam_epsilon", "epsilon", adam_epsilon),
-    ):  # fmt: skip
-        own = getattr(optimizer, field)
-        if field in ("betas", "epsilon") and (keyword == TRAIN[name].default or own is None):
+    if optimizer.name == "adam" and keywords["momentum"]:
+        raise ValueError(f"momentum must be 0 for adam, which has its betas; got {keywords['momentum']}")
+    for field, name in _KEYWORDS.items():
+        own, keyword = getattr(optimizer, field), keywords[name]
+        if _OF_ONE_KIND.get(field, optimizer.name) != optimizer.name or keyword == TRAIN[name].default:
             continue
         if own is None:
             change: dict[str, Any] = {field: keyword}
             optimizer = dataclasses.replace(optimizer, **change)
-        elif keyword is not None and keyword != own:
+        elif keyword != own:
             raise ValueError(
                 f"{name} must be given once, or be the optimizer's own; got {name}={keyword} and optimizer={optimizer}"
             )
@@ -158,9 +169,10 @@ def complete_optimizer(
 def in_kernel(optimizer: Optimizer) -> kernels.Optimizer:
     """A complete optimiser as the kernels read it."""
     assert optimizer.learning_rate is not None
-    beta_1, beta_2 = optimizer.betas or (0.0, 0.0)
+    beta_1, beta_2 = optimizer.betas or (optimizer.momentum or 0.0, 0.0)
+    plain = kernels.MOMENTUM if optimizer.momentum else kernels.SGD
     return kernels.Optimizer(
-        kind=kernels.SGD if optimizer.name == "sgd" else kernels.ADAM,
+        kind=plain if optimizer.name == "sgd" else kernels.ADAM,
         learning_rate=optimizer.learning_rate,
         beta_1=beta_1,
         beta_2=beta_2,

@@ -8,6 +8,7 @@ this), the checks before anything is computed, the configuration stored with a d
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from ..rules import LearningRule
 
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     LossName = Literal["final", "sequence"]
     UpdatesName = Literal["sampled", "expected"]
     OptimizerWord = Literal["sgd", "adam"]
+    ScheduleWord = Literal["constant", "linear", "cosine"]
+    Rates = float | ArrayLike | Mapping[str, float | ArrayLike]
 
 
 class Kind(Protocol):
@@ -64,10 +67,20 @@ class Real:
     low: float = -math.inf
     high: float = math.inf
     above: float | None = None
+    below: float | None = None
 
     def check(self, name: str, value: Any) -> float:
         """As a float in range."""
-        return check_number(name, value, self.low, self.high, above=self.above)
+        return check_number(name, value, self.low, self.high, above=self.above, below=self.below)
+
+
+@dataclasses.dataclass(frozen=True)
+class PerMatrix(Real):
+    """A number, or a mapping with one for each of readout, recurrent and input."""
+
+    def check(self, name: str, value: Any) -> Any:
+        """A number in range; what is none is read together with rules and seeds."""
+        return super().check(name, value) if isinstance(value, numbers.Real) else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,6 +123,17 @@ class Betas:
         except (TypeError, ValueError):
             raise TypeError(f"{name} must be two numbers in [0, 1); got {shown(value)}") from None
         return check_number(name, first, 0.0, below=1.0), check_number(name, second, 0.0, below=1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """A word, or one factor of the learning rate for every epoch."""
+
+    words: tuple[str, ...] = ("constant", "linear", "cosine")
+
+    def check(self, name: str, value: Any) -> Any:
+        """A word is checked; factors are read together with the epochs."""
+        return check_choice(name, value, self.words) if isinstance(value, str) else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +186,8 @@ class Parameter:
         Whether ``fastmodes train`` has an option of this kind (networks and rules have their own).
     stored : bool
         Whether results depend on it.
+    seldom : bool
+        Whether the command line explains it with ``--help-all`` only.
     """
 
     kind: Kind
@@ -172,6 +198,7 @@ class Parameter:
     sweep: str = ""
     option: bool = True
     stored: bool = True
+    seldom: bool = False
 
     def check(self, name: str, value: Any) -> Any:
         """The value as it is used; TypeError or ValueError if it is out of range."""
@@ -192,7 +219,7 @@ TRAIN: dict[str, Parameter] = {
     "hidden": Parameter(Whole(1, 100_000), "Hidden units of the students.", start=8, sweep="axis"),
     "seeds": Parameter(Given(), "A count (8 means 0..7) or a list.", REQUIRED, option=False),
     "epochs": Parameter(Whole(), "Parameter updates.", default=REQUIRED, start=3000, sweep="fixed"),
-    "learning_rate": Parameter(_POSITIVE, "Step eta of learning.", start=0.005, sweep="axis"),
+    "learning_rate": Parameter(PerMatrix(above=0.0), "Step eta of learning.", start=0.005, sweep="axis"),
     "steps": Parameter(Steps(), "Time steps T, or inf.", default=REQUIRED, start=50, sweep="axis"),
     "updates": Parameter(Choice(("sampled", "expected")), "Averaged over a batch, or exact.", "sampled", sweep="axis"),
     "batch_size": Parameter(Whole(1, 10**7), "Sequences per sampled update.", absent="32", sweep="axis"),
@@ -203,10 +230,21 @@ TRAIN: dict[str, Parameter] = {
     "feedback_scale": Parameter(_SCALE, "The same for R.", 1.0, sweep="axis"),
     "record_every": Parameter(Whole(), "Epochs between two records.", absent="about 100 records", sweep="fixed"),
     "stop_loss": Parameter(_NOT_NEGATIVE, "A run whose loss falls to this has converged.", sweep="axis"),
-    "divergence_loss": Parameter(_POSITIVE, "A run whose loss is above this has diverged.", 1e6, sweep="axis"),
-    "validation_size": Parameter(Whole(1, 10**7), "Held-out sequences for the validation loss.", 128, sweep="fixed"),
-    "adam_betas": Parameter(Betas(), "Adam's rates of forgetting.", (0.9, 0.999), sweep="fixed"),
-    "adam_epsilon": Parameter(_POSITIVE, "Adam's smallest divisor.", 1e-8, sweep="axis"),
+    "divergence_loss": Parameter(
+        _POSITIVE, "A run whose loss is above this has diverged.", 1e6, sweep="axis", seldom=True
+    ),
+    "validation_size": Parameter(
+        Whole(1, 10**7), "Held-out sequences for the validation loss.", 128, sweep="fixed", seldom=True
+    ),
+    "schedule": Parameter(Schedule(), "How eta changes over the epochs.", "constant", sweep="axis", seldom=True),
+    "momentum": Parameter(Real(0.0, below=1.0), "Of plain gradient descent.", 0.0, sweep="axis", seldom=True),
+    "weight_decay": Parameter(
+        PerMatrix(0.0), "Pull of every weight to zero, times eta.", 0.0, sweep="axis", seldom=True
+    ),
+    "leak": Parameter(Real(above=0.0, high=1.0), "alpha of leaky students; 1: none.", 1.0, sweep="axis"),
+    "mask": Parameter(Given(), "0 where W does not learn.", option=False),
+    "adam_betas": Parameter(Betas(), "Adam's rates of forgetting.", (0.9, 0.999), sweep="fixed", seldom=True),
+    "adam_epsilon": Parameter(_POSITIVE, "Adam's smallest divisor.", 1e-8, sweep="axis", seldom=True),
     "students": Parameter(Given(), "Initial students.", option=False),
     "feedbacks": Parameter(Given(), "Feedback matrices R.", option=False),
     "keep_weights": Parameter(Flag(), "Keep all recorded weights.", False),

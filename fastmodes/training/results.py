@@ -98,7 +98,7 @@ class Results:
         for name, values in estimates.items():
             arrays[name][where] = values
         if self._job.keep_weights:
-            for name, values in zip(_WEIGHTS, weights, strict=True):
+            for name, values in zip(_WEIGHTS, self._job.plasticity.own(weights), strict=True):
                 arrays[name][where] = values
 
     def dataset(self) -> xr.Dataset:

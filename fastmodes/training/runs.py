@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..kernels.arrays import layout
-from ..kernels.training import loop, optimizers
+from ..kernels.training import loop
 from ..kernels.updates import recursion, sampled
 from ..networks.running import batch_first_to_last, impulse_response
 from ..rule_codes import carrier, kernel_rule
@@ -47,15 +47,26 @@ class Networks:
         gradient, self.update = place.zeros()
         for position, seed_place in enumerate(seed_places):
             place.put(self.weights, position, student_matrices(job.students[seed_place]))
-        self.parameters = optimizers.parameters(values, gradient)
-        self.progress = loop.new_progress(place.networks)
-        self.progress.status[len(seed_places) :] = loop.CONVERGED
-        self.loss = np.full(place.networks, np.nan)
+        self.learner = self.new_learner(job, values, gradient)
         feedbacks = [job.feedbacks[seed_place] for seed_place in seed_places]
         self.kernel_rule = kernel_rule(job.rules[rule])
         self.carrier = carrier(job.rules[rule], place, feedbacks)
         self.losses = np.full((len(job.records), len(seed_places)), np.nan)
         self.history: list[list[Any]] = [[] for _ in seed_places]
+
+    def new_learner(self, job: Job, values: NDArray[Any], gradient: NDArray[Any]) -> loop.Learner:
+        """What learns on the flat arrays behind the networks and their updates."""
+        learner = loop.new_learner(
+            values, gradient, self.layout.networks, job.optimizer, job.limits,
+            job.plasticity.in_kernel(self.layout, self.rule, self.seed_places), job.schedule,
+        )  # fmt: skip
+        learner.progress.status[len(self.seed_places) :] = loop.CONVERGED
+        return learner
+
+    @property
+    def progress(self) -> loop.Progress:
+        """How far each run has come."""
+        return self.learner.progress
 
     @property
     def running(self) -> int:
@@ -184,10 +195,10 @@ class _ExpectedBlock(Block):
             return
         loop.train_expected(
             max(count, 1), learn, member.weights, member.kernel_rule, self._target, self._weights, self._work,
-            member.update, member.parameters, self.job.optimizer, self.job.limits, member.progress, member.loss,
+            member.update, member.learner,
         )  # fmt: skip
         if record is not None:
-            member.losses[record] = member.loss[: len(member.seed_places)]
+            member.losses[record] = member.learner.loss[: len(member.seed_places)]
 
 
 class _SampledBlock(Block):
@@ -231,10 +242,10 @@ class _SampledBlock(Block):
             if member.running:
                 loop.train_sampled(
                     inputs, learn, member.weights, member.kernel_rule, targets, float(self._samples), work,
-                    member.update, member.parameters, self.job.optimizer, self.job.limits, member.progress, member.loss,
+                    member.update, member.learner,
                 )  # fmt: skip
                 if record is not None:
-                    member.losses[record] = member.loss
+                    member.losses[record] = member.learner.loss
 
 
 def expected_blocks(job: Job) -> list[Later]:

@@ -11,7 +11,7 @@ import numpy as np
 from ..interrupts import halting
 from ..kernels.arrays import layout
 from ..kernels.arrays.layout import Network
-from ..kernels.training import infinite, optimizers
+from ..kernels.training import infinite
 from ..kernels.updates.doubling import CHANGE_INPUT, CHANGE_READOUT, CHANGE_RECURRENT, INPUT, READOUT, RECURRENT
 from ..networks.network import LinearRNN
 from ..updates.infinite import CANCELLED, place_of, work_space
@@ -30,7 +30,7 @@ def _networks_on(m: Any, job: Job, rule: int, seed_place: int) -> Networks:
     member.weights = Network(*(place_of(m, code) for code in (READOUT, RECURRENT, INPUT)))
     member.update = Network(*(place_of(m, code) for code in (CHANGE_READOUT, CHANGE_RECURRENT, CHANGE_INPUT)))
     count = sum(matrix.size for matrix in member.weights)
-    member.parameters = optimizers.parameters(m.flat[:count], m.flat[count : 2 * count])
+    member.learner = member.new_learner(job, m.flat[:count], m.flat[count : 2 * count])
     return member
 
 
@@ -69,11 +69,10 @@ class _InfiniteBlock(Block):
         before = LinearRNN(*member.layout.get(member.weights, 0)) if record is not None else None
         with halting(self._work.places):
             infinite.train_infinite(
-                max(count, 1), learn, self._work, member.kernel_rule, self._teacher_loss, member.parameters,
-                self.job.optimizer, self.job.limits, member.progress, member.loss,
+                max(count, 1), learn, self._work, member.kernel_rule, self._teacher_loss, member.learner,
             )  # fmt: skip
         if before is not None:
-            loss = member.loss[0]
+            loss = member.learner.loss[0]
             member.losses[record] = (
                 loss if loss > CANCELLED * self._teacher_loss else error_loss(before, self.job.teacher, math.inf)
             )

@@ -23,6 +23,7 @@ from ..updates.infinite import spectral_radius
 from ..validation import check_integer, check_memory, check_sequence, check_steps, shown
 from .optimizers import complete_optimizer, in_kernel
 from .parameters import TRAIN, check_parameters
+from .plasticity import MATRICES, Plasticity, check_mask, check_rates, check_schedule, check_weight_decay
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -53,6 +54,8 @@ class Job:
     students: tuple[LinearRNN, ...]
     feedbacks: tuple[NDArray[np.float64], ...]
     keep_weights: bool
+    plasticity: Plasticity
+    schedule: NDArray[np.float64]
     configuration: dict[str, Any]
 
     @property
@@ -100,6 +103,19 @@ def check_stable_teacher(teacher: LinearRNN) -> None:
     radius = spectral_radius(teacher.recurrent)
     if radius >= 1:
         raise ValueError(f"teacher must have a spectral radius below 1 for infinitely many steps; got {radius:.17g}")
+
+
+def given_students(students: Any) -> LinearRNN | list[Any] | None:
+    """What was given as initial students: nothing, one network, or a list of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is anything else.
+    """
+    if isinstance(students, LinearRNN | None):
+        return students
+    return check_sequence("students", students, "fastmodes.LinearRNN", MOST_SEEDS)
 
 
 def check_hidden(hidden: int | None, students: LinearRNN | Sequence[LinearRNN] | None) -> int:
@@ -205,19 +221,23 @@ def check_job(given: dict[str, Any]) -> Job:
     """
     rules = check_rules(given["rules"])
     check_network("teacher", given["teacher"])
-    if not isinstance(given["students"], LinearRNN | None):
-        given = given | {"students": check_sequence("students", given["students"], "fastmodes.LinearRNN", MOST_SEEDS)}
+    given = given | {"students": given_students(given["students"])}
     given = given | {"hidden": check_hidden(given["hidden"], given["students"]), "seeds": check_seeds(given["seeds"])}
     values = SimpleNamespace(**check_parameters(given))
-    optimizer = complete_optimizer(
-        values.optimizer, values.learning_rate, values.clip_norm, values.adam_betas, values.adam_epsilon
+    rate, rates = check_rates(values.learning_rate, len(rules), len(values.seeds))
+    optimizer = complete_optimizer(values.optimizer, vars(values) | {"learning_rate": rate})
+    plasticity = Plasticity(
+        values.leak, rates, check_weight_decay(values.weight_decay), check_mask(values.mask, values.hidden)
     )
+    schedule = check_schedule(values.schedule, values.epochs)
     _check_updates(values)
     if values.record_every is None:
         values.record_every = max(1, values.epochs // 100)
     _check_room(rules, values)
-    configuration = _configuration(rules, values, optimizer)
+    configuration = _configuration(rules, values, optimizer, plasticity)
     students = check_students(values.students, values.teacher, values.hidden, values.seeds, values.init_scale)
+    if values.students is None:
+        students = [plasticity.masked(student) for student in students]
     feedbacks = check_feedbacks(values.feedbacks, rules, students, values.seeds, values.feedback_scale)
     # What was drawn follows from the seeds; what was given is kept.
     if values.students is not None:
@@ -232,8 +252,9 @@ def check_job(given: dict[str, Any]) -> Job:
         rules=rules, teacher=values.teacher, seeds=values.seeds, epochs=values.epochs, steps=values.steps,
         updates=values.updates, batch_size=values.batch_size, optimizer=in_kernel(optimizer), loss=values.loss,
         records=records, limits=training.Limits(stop_loss=stop_loss, divergence_loss=values.divergence_loss),
-        validation_size=values.validation_size, students=tuple(students), feedbacks=tuple(feedbacks),
-        keep_weights=values.keep_weights, configuration=configuration,
+        validation_size=values.validation_size, students=tuple(plasticity.effective(s) for s in students),
+        feedbacks=tuple(feedbacks), keep_weights=values.keep_weights, plasticity=plasticity, schedule=schedule,
+        configuration=configuration,
     )  # fmt: skip
 
 
@@ -262,7 +283,9 @@ def _check_room(rules: Sequence[LearningRule], values: SimpleNamespace) -> None:
     )  # fmt: skip
 
 
-def _configuration(rules: Sequence[LearningRule], values: SimpleNamespace, optimizer: Optimizer) -> dict[str, Any]:
+def _configuration(
+    rules: Sequence[LearningRule], values: SimpleNamespace, optimizer: Optimizer, plasticity: Plasticity
+) -> dict[str, Any]:
     """Every stored parameter by name, in values that JSON has."""
     stored = {name: getattr(values, name) for name, parameter in TRAIN.items() if parameter.stored}
     return stored | {
@@ -270,7 +293,11 @@ def _configuration(rules: Sequence[LearningRule], values: SimpleNamespace, optim
         "teacher": _matrices(values.teacher),
         "steps": "inf" if values.steps == math.inf else values.steps,
         "batch_size": values.batch_size if values.updates == "sampled" else None,
-        "learning_rate": optimizer.learning_rate,
+        "learning_rate": optimizer.learning_rate if plasticity.rates is None else plasticity.table(),
+        "momentum": optimizer.momentum or 0.0,
+        "schedule": values.schedule if isinstance(values.schedule, str) else np.asarray(values.schedule).tolist(),
+        "weight_decay": dict(zip(MATRICES, plasticity.decay, strict=True)),
+        "mask": None if plasticity.mask is None else plasticity.mask.tolist(),
         "optimizer": optimizer.name,
         "clip_norm": optimizer.clip_norm,
         "adam_betas": list(optimizer.betas or values.adam_betas),

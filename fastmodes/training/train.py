@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import xarray as xr
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..networks.network import LinearRNN
     from .optimizers import Optimizer
-    from .parameters import LossName, OptimizerWord, Rules, Seeds, UpdatesName
+    from .parameters import LossName, OptimizerWord, Rates, Rules, ScheduleWord, Seeds, UpdatesName
 
 
 def train(
@@ -32,7 +32,7 @@ def train(
     hidden: int | None = None,
     seeds: Seeds,
     epochs: int,
-    learning_rate: float | None = None,
+    learning_rate: Rates | None = None,
     steps: float,
     updates: UpdatesName = "sampled",
     batch_size: int | None = None,
@@ -45,6 +45,11 @@ def train(
     stop_loss: float | None = None,
     divergence_loss: float = 1e6,
     validation_size: int = 128,
+    schedule: ScheduleWord | ArrayLike = "constant",
+    momentum: float = 0.0,
+    weight_decay: float | Mapping[str, float] = 0.0,
+    leak: float = 1.0,
+    mask: ArrayLike | None = None,
     adam_betas: tuple[float, float] = (0.9, 0.999),
     adam_epsilon: float = 1e-8,
     students: LinearRNN | Sequence[LinearRNN] | None = None,
@@ -69,8 +74,10 @@ def train(
         A count, 8 meaning the seeds 0 to 7, or the seeds themselves, distinct and not negative; one seed is ``[8]``.
     epochs : int
         Parameter updates.
-    learning_rate : float, optional
-        eta > 0; needed unless the optimizer has its own.
+    learning_rate : float, mapping, or array, optional
+        eta > 0; needed unless the optimizer has its own. A mapping ``{"readout": 0.0, "recurrent": 0.01, "input":
+        0.01}`` gives every matrix its own, 0 freezing it. Several runs at rates of their own: one number for each seed,
+        or a DataArray with dims ``rule`` and ``seed``, also inside a mapping.
     steps : int or math.inf
         T, time steps of a sequence; infinitely many with expected updates, where a run has diverged once the spectral
         radius of W reaches one, and ``validation_loss`` is the loss itself.
@@ -95,6 +102,20 @@ def train(
         A run whose loss is above this value, or not finite, has diverged and stops.
     validation_size : int
         Held-out sequences for ``validation_loss``.
+    schedule : {"constant", "linear", "cosine"} or array (epochs,)
+        Factor of the learning rate at every epoch; "linear" and "cosine" fall from 1 towards 0 at the last.
+    momentum : float
+        Of "sgd", in [0, 1): m <- momentum m + g, theta <- theta - eta m.
+    weight_decay : float or mapping
+        lambda >= 0: lambda theta is added to the clipped gradient; a mapping gives each matrix its own. Frozen and
+        masked weights do not decay.
+    leak : float
+        alpha in (0, 1] of the students: h_{t+1} = (1 - alpha) h_t + alpha (W h_t + B x_t) (theory section 10). Losses
+        and updates are exact; modes, spectra and alignments of the result are those of the network as it runs, with
+        W_e = (1 - alpha) I + alpha W and B_e = alpha B, comparable with the teacher's; kept weights are W and B.
+        A leaky teacher is ``teacher.leaky(alpha)``.
+    mask : array (n_hidden, n_hidden), optional
+        1 where W learns, 0 where it stays as it starts: at zero, or as in the ``students`` given.
     adam_betas : pair of float
     adam_epsilon : float
         Of "adam" as a word.

@@ -18,8 +18,11 @@ The stationary start z_0 adds, at a finite number of steps T, the update of the 
 of n: its response T steps on for the final loss, up to T steps on for the sequence loss.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,6 +34,10 @@ from .feedback import check_feedback
 from .infinite import spectral_radius
 from .loss import covariance_factors
 from .one import LOSSES, Update, diverged_loss, expected_update
+
+if TYPE_CHECKING:
+    from ..rules import LearningRule
+    from ..typing import ArrayLike, FloatArray, LossName, Rule
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,12 +61,16 @@ class InputFilter:
         If an entry is not a finite real number, the shapes do not fit, or the filter is not stable.
     """
 
-    state: np.ndarray
-    drive: np.ndarray
-    output: np.ndarray
-    direct: np.ndarray
+    state: FloatArray
+    drive: FloatArray
+    output: FloatArray
+    direct: FloatArray
 
-    def __post_init__(self):
+    if TYPE_CHECKING:
+        # The constructor takes anything that makes an array; the fields are arrays.
+        def __init__(self, state: ArrayLike, drive: ArrayLike, output: ArrayLike, direct: ArrayLike) -> None: ...
+
+    def __post_init__(self) -> None:
         state = check_array("state", self.state, (None, None), dims=("n_state", "n_state"))
         n = len(state)
         checked = {
@@ -87,11 +98,11 @@ class InputFilter:
         return len(self.output)
 
     @property
-    def start_root(self) -> np.ndarray:
+    def start_root(self) -> FloatArray:
         """L (n_state, .) with L L^T the stationary covariance of z."""
         return covariance_factors(self.state, self.drive, math.inf)[0]
 
-    def covariance(self, steps) -> np.ndarray:
+    def covariance(self, steps: int) -> FloatArray:
         """Covariance (steps * n_in, steps * n_in) of the input over time, time the slower index.
 
         Raises
@@ -113,7 +124,7 @@ class InputFilter:
         return np.block([[lags[i - j] if i >= j else lags[j - i].T for j in range(steps)] for i in range(steps)])
 
 
-def autoregressive_input(coefficient, n_in, *, variance=1.0) -> InputFilter:
+def autoregressive_input(coefficient: float, n_in: int, *, variance: float = 1.0) -> InputFilter:
     """AR(1) input: each channel ``x_{t+1} = coefficient x_t + noise``, independent, of equal variance at all times.
 
     Parameters
@@ -136,7 +147,16 @@ def autoregressive_input(coefficient, n_in, *, variance=1.0) -> InputFilter:
     return InputFilter(coefficient * eye, innovation * eye, coefficient * eye, innovation * eye)
 
 
-def coloured_update(rule, student, teacher, steps, colour, *, feedback=None, loss="final") -> Update:
+def coloured_update(
+    rule: Rule,
+    student: LinearRNN,
+    teacher: LinearRNN,
+    steps: float,
+    colour: InputFilter,
+    *,
+    feedback: ArrayLike | None = None,
+    loss: LossName = "final",
+) -> Update:
     """Expected update under Gaussian input correlated in time, exact; :func:`expected_update` for white input.
 
     Parameters
@@ -173,10 +193,10 @@ def coloured_update(rule, student, teacher, steps, colour, *, feedback=None, los
     if feedback is not None:
         feedback = np.pad(feedback, ((0, 0), (0, colour.n_state)))
 
-    def of(count, noise, start, loss):
+    def of(count: float, noise: FloatArray, start: FloatArray, loss: LossName) -> Update:
         """Update of the larger network when noise enters by ``noise`` = D or 0 and ``start`` = G or a root of z_0."""
-        larger = [_larger_network(network, colour, noise, start) for network in (student, teacher)]
-        found = expected_update(rule, *larger, count, feedback=feedback, loss=loss)
+        own, goal = (_larger_network(network, colour, noise, start) for network in (student, teacher))
+        found = expected_update(rule, own, goal, count, feedback=feedback, loss=loss)
         return _of_smaller_network(found, student.n_hidden, colour.output, noise)
 
     update = of(steps, colour.direct, colour.drive, loss)
@@ -194,7 +214,7 @@ def coloured_update(rule, student, teacher, steps, colour, *, feedback=None, los
     return Update(diverged_loss(parts[0]), *parts[1:])
 
 
-def _larger_network(network, colour, noise, start):
+def _larger_network(network: LinearRNN, colour: InputFilter, noise: FloatArray, start: FloatArray) -> LinearRNN:
     """Network and filter as one network; noise enters x by ``noise`` (n_in, .) and z by ``start`` (n_state, .)."""
     with np.errstate(over="ignore"):
         through = network.input @ colour.output
@@ -206,14 +226,14 @@ def _larger_network(network, colour, noise, start):
     )
 
 
-def _of_smaller_network(update, n_hidden, output, noise):
+def _of_smaller_network(update: Update, n_hidden: int, output: FloatArray, noise: FloatArray) -> Update:
     recurrent = update.recurrent[:n_hidden]
     with np.errstate(all="ignore"):
         change_input = recurrent[:, n_hidden:] @ output.T + update.input[:n_hidden] @ noise.T
     return Update(update.loss, update.readout[:, :n_hidden], recurrent[:, :n_hidden], change_input)
 
 
-def _for_larger_network(rule, n_hidden, n_state):
+def _for_larger_network(rule: LearningRule, n_hidden: int, n_state: int) -> LearningRule:
     """The rule with a decay for every unit of the larger network; credit never enters the filter's."""
     if rule.propagator != "diagonal":
         return rule

@@ -1,12 +1,22 @@
 """The exact expectation of anyone's update: the sum over unit impulses."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
 import numpy as np
 
 from ..parallel import interruptibly
-from ..validation import check_array, check_integer, check_memory, check_steps, shown
+from ..validation import as_array, check_array, check_integer, check_memory, check_steps, shown
+
+if TYPE_CHECKING:
+    from ..typing import ArrayLike, FloatArray
+
+_Sums = TypeVar("_Sums", bound=tuple[Any, ...])
 
 
-def covariance_root(input_covariance, n_in):
+def covariance_root(input_covariance: ArrayLike, n_in: int) -> FloatArray:
     """Symmetric square root of an input covariance.
 
     Raises
@@ -32,7 +42,9 @@ def covariance_root(input_covariance, n_in):
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
 
-def impulse_expectation(update, steps, n_in, input_covariance=None):
+def impulse_expectation(
+    update: Callable[[FloatArray], _Sums], steps: int, n_in: int, input_covariance: ArrayLike | None = None
+) -> _Sums:
     """Exact expectation of any update that is quadratic in its input (theory section 3).
 
     Updates of linear networks started at h_0 = 0 are quadratic in the input, so their expectation under white noise
@@ -74,11 +86,12 @@ def impulse_expectation(update, steps, n_in, input_covariance=None):
     check_memory(8.0 * steps * n_in, steps=steps, n_in=n_in)
     root = None
     if input_covariance is not None:
-        size = n_in if np.shape(input_covariance) == (n_in, n_in) else steps * n_in
+        size = n_in if as_array("input_covariance", input_covariance).shape == (n_in, n_in) else steps * n_in
         # The covariance, its eigenvectors and its root.
         check_memory(24.0 * size**2, "a covariance (n_in, n_in) is white in time", steps=steps, n_in=n_in)
         root = interruptibly(covariance_root, input_covariance, size)
-    sums, result = None, ()
+    sums: Any = None
+    result: Any = ()
     for direction in _directions(steps, n_in, root):
         result = update(direction)
         if not isinstance(result, tuple):
@@ -87,10 +100,11 @@ def impulse_expectation(update, steps, n_in, input_covariance=None):
             raise ValueError(f"update must always return tuples of one length; got {len(sums)}, then {len(result)}")
         with np.errstate(all="ignore"):
             sums = list(result) if sums is None else [s + r for s, r in zip(sums, result, strict=True)]
-    return type(result)(*sums) if hasattr(result, "_fields") else tuple(sums)
+    total: Any = type(result)(*sums) if hasattr(result, "_fields") else tuple(sums)
+    return total
 
 
-def _directions(steps, n_in, root):
+def _directions(steps: int, n_in: int, root: FloatArray | None) -> Iterator[FloatArray]:
     """Columns of the covariance's root as input sequences (1, steps, n_in): unit impulses where ``root`` is None."""
     if root is not None and len(root) == steps * n_in:
         yield from (column.reshape(1, steps, n_in).copy() for column in root)

@@ -1,6 +1,9 @@
 """Expected updates by doubling: infinitely many steps, and long finite ones (beyond the paper; theory section 4)."""
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -12,6 +15,15 @@ from ..rule_codes import given_feedback, kernel_rule, learning_feedback, learnin
 from ..validation import check_memory
 from .loss import covariance_factors, error_loss, power_loss
 
+if TYPE_CHECKING:
+    from ..kernels.arrays.workspace import Matrices
+    from ..networks.network import LinearRNN
+    from ..rules import LearningRule
+    from ..typing import FloatArray, LossName
+
+    #: Loss, Delta A, Delta W, Delta B.
+    _Parts: TypeAlias = tuple[float, FloatArray, FloatArray, FloatArray]
+
 #: Sums of more terms than this have their rounding errors estimated before they are handed out.
 LONG = 4096
 
@@ -22,32 +34,41 @@ _LARGEST_ERROR = 1e-6
 CANCELLED = 1e-4
 
 
-def place_of(matrices, code):
+def place_of(matrices: Matrices, code: int) -> FloatArray:
     """The matrix of a code in the work space, with its padding."""
     offset, rows, columns = matrices.places[code].tolist()
     return matrices.flat[offset : offset + rows * columns].reshape(rows, columns)
 
 
-def put(matrices, code, matrix):
+def put(matrices: Matrices, code: int, matrix: FloatArray) -> None:
     """Write a matrix into the work space, padding it with zeros."""
     place = place_of(matrices, code)
     place[:] = 0.0
     place[: matrix.shape[0], : matrix.shape[1]] = matrix
 
 
-def get(matrices, code, shape):
+def get(matrices: Matrices, code: int, shape: tuple[int, ...]) -> FloatArray:
     """Copy of a matrix of the work space without its padding."""
     return place_of(matrices, code)[: shape[0], : shape[1]].copy()
 
 
-def put_network(matrices, student, root=None):
+def put_network(matrices: Matrices, student: LinearRNN, root: FloatArray | None = None) -> None:
     """Write A, W, B; with ``root`` B times the root of the input covariance."""
     put(matrices, doubling.READOUT, student.readout)
     put(matrices, doubling.RECURRENT, student.recurrent)
     put(matrices, doubling.INPUT, student.input if root is None else student.input @ root)
 
 
-def work_space(rule, student, teacher, feedback, *, root=None, weighted=False, levels=0):
+def work_space(
+    rule: LearningRule,
+    student: LinearRNN,
+    teacher: LinearRNN,
+    feedback: FloatArray | None,
+    *,
+    root: FloatArray | None = None,
+    weighted: bool = False,
+    levels: int = 0,
+) -> Matrices:
     """Work space of one network under one rule, filled.
 
     Parameters
@@ -85,13 +106,15 @@ def work_space(rule, student, teacher, feedback, *, root=None, weighted=False, l
     return m
 
 
-def put_feedback(matrices, rule, student, feedback):
+def put_feedback(matrices: Matrices, rule: LearningRule, student: LinearRNN, feedback: FloatArray | None) -> None:
     """Write what kernels of learning take for R at the start, at the readout of ``student``."""
     if feedback is not None:
         put(matrices, doubling.FEEDBACK, learning_feedback(rule, feedback, student.readout))
 
 
-def read_update(matrices, student, root=None):
+def read_update(
+    matrices: Matrices, student: LinearRNN, root: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """(Delta A, Delta W, Delta B) of the work space."""
     change = get(matrices, doubling.CHANGE_INPUT, student.input.shape)
     with np.errstate(all="ignore"):
@@ -102,12 +125,18 @@ def read_update(matrices, student, root=None):
         )
 
 
-def spectral_radius(matrix):
+def spectral_radius(matrix: FloatArray) -> float:
     """Largest modulus of an eigenvalue."""
     return float(np.abs(np.linalg.eigvals(matrix)).max())
 
 
-def infinite_update(rule, student, teacher, feedback, root=None):
+def infinite_update(
+    rule: LearningRule,
+    student: LinearRNN,
+    teacher: LinearRNN,
+    feedback: FloatArray | None,
+    root: FloatArray | None = None,
+) -> _Parts:
     """(loss, Delta A, Delta W, Delta B) in the limit of infinitely many steps; arguments are checked already.
 
     Raises
@@ -130,7 +159,15 @@ def infinite_update(rule, student, teacher, feedback, root=None):
     return (loss, *changes)
 
 
-def finite_update(rule, student, teacher, steps, feedback, loss, root=None):
+def finite_update(
+    rule: LearningRule,
+    student: LinearRNN,
+    teacher: LinearRNN,
+    steps: float,
+    feedback: FloatArray | None,
+    loss: LossName,
+    root: FloatArray | None = None,
+) -> _Parts:
     """(loss, Delta A, Delta W, Delta B) over ``steps`` steps by doubling; arguments are checked already."""
     weighted = loss == "sequence"
     in_kernel = kernel_rule(rule)
@@ -145,7 +182,7 @@ def finite_update(rule, student, teacher, steps, feedback, loss, root=None):
     return (value, *read_update(m, student, root))
 
 
-def doubling_is_faster(student, teacher, steps, loss):
+def doubling_is_faster(student: LinearRNN, teacher: LinearRNN, steps: float, loss: LossName) -> bool:
     """Whether doubling is expected to beat the recursion, whose cost grows with T and with the number of channels.
 
     Measured for networks of spectral radius one, the worst case for doubling, by ``benchmarks.crossover_stationary``;
@@ -156,16 +193,20 @@ def doubling_is_faster(student, teacher, steps, loss):
     return work > 1.1 * largest**2 * (1.5 if loss == "sequence" else 1.0)
 
 
-def propagated_radius(rule, student, teacher):
+def propagated_radius(rule: LearningRule, student: LinearRNN, teacher: LinearRNN) -> float:
     """Largest spectral radius that the sums over credit meet: of P times W and P times W*."""
     radius = max(spectral_radius(student.recurrent), spectral_radius(teacher.recurrent))
     if rule.propagator == "recurrent":
         return spectral_radius(student.recurrent) * radius
-    diagonal = np.diagonal(student.recurrent) if rule.propagator == "recurrent_diagonal" else np.atleast_1d(rule.decay)
+    diagonal = (
+        np.diagonal(student.recurrent)
+        if rule.propagator == "recurrent_diagonal"
+        else unit_decay(rule, student.n_hidden)
+    )
     return float(np.abs(diagonal).max()) * radius
 
 
-def _why_divergent(rule, student, teacher):
+def _why_divergent(rule: LearningRule, student: LinearRNN, teacher: LinearRNN) -> str:
     for name, network, letter in (("student", student, "W"), ("teacher", teacher, "W*")):
         radius = spectral_radius(network.recurrent)
         if radius >= 1:
@@ -175,7 +216,7 @@ def _why_divergent(rule, student, teacher):
     return _too_close(student, teacher, math.inf)
 
 
-def _too_close(student, teacher, error):
+def _too_close(student: LinearRNN, teacher: LinearRNN, error: float) -> str:
     radii = [spectral_radius(network.recurrent) for network in (student, teacher)]
     return (
         f"student and teacher must be stable enough for double precision at steps=inf; spectral radii are "
@@ -184,7 +225,7 @@ def _too_close(student, teacher, error):
     )
 
 
-def _check_accuracy(student, teacher):
+def _check_accuracy(student: LinearRNN, teacher: LinearRNN) -> None:
     """Refuse sums whose rounding errors may exceed the limit.
 
     A Stein equation multiplies a relative rounding error by the norm of its solution operator, which a positive
@@ -196,7 +237,7 @@ def _check_accuracy(student, teacher):
         raise ValueError(_too_close(student, teacher, error))
 
 
-def _gramian_norm(w):
+def _gramian_norm(w: FloatArray) -> float:
     """|| sum_k W^k (W^T)^k || in the spectral norm; infinite where doubling does not reach its limit."""
     with np.errstate(all="ignore"):
         factor = covariance_factors(w, np.eye(len(w)), math.inf)[0]
@@ -214,13 +255,13 @@ class Slope:
     feedback : array (n_out, n_hidden) or None
     """
 
-    def __init__(self, rule, student, teacher, feedback):
+    def __init__(self, rule: LearningRule, student: LinearRNN, teacher: LinearRNN, feedback: FloatArray | None) -> None:
         self._work = work_space(rule, student, teacher, feedback)
         put_feedback(self._work, rule, student, feedback)
         self._rule = learning_rule(rule)
         self._shapes = student.readout.shape, student.recurrent.shape, student.input.shape
 
-    def __call__(self, weights):
+    def __call__(self, weights: FloatArray) -> FloatArray:
         """Slope at a vector of weights (A, W, B); NaN where the sums diverge."""
         ends = np.cumsum([rows * columns for rows, columns in self._shapes])
         codes = doubling.READOUT, doubling.RECURRENT, doubling.INPUT

@@ -9,12 +9,19 @@ Bb = (B, B*), Ab = (A, -A*). With the state's covariance S_T = sum_{k<T} Wb^k Bb
 the teacher's output power; ||Ab L||^2 cancels before it is squared, down to 1e-32, and is never negative.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..interrupts import leave_if_stopped
 from ..kernels.updates.doubling import NEGLIGIBLE
+
+if TYPE_CHECKING:
+    from ..networks.network import LinearRNN
+    from ..typing import FloatArray, LossName
 
 #: Beyond this many doublings a system counts as not stable: spectral radius above about 1 - 20 / 2^40.
 MOST_DOUBLINGS = 40
@@ -24,15 +31,16 @@ MOST_DOUBLINGS = 40
 _LARGE = 1e100
 
 
-def _compressed(*factors):
+def _compressed(*factors: FloatArray) -> FloatArray:
     """Factor with no more columns than rows and the same covariance as the factors side by side."""
     together = np.concatenate(factors, axis=1)
     if together.shape[1] <= together.shape[0]:
         return together
-    return np.linalg.qr(together.T, mode="r").T
+    triangle: Any = np.linalg.qr(together.T, mode="r")
+    return triangle.T
 
 
-def covariance_factors(w, b, steps, weighted=False):
+def covariance_factors(w: FloatArray, b: FloatArray, steps: float, weighted: bool = False) -> tuple[FloatArray, ...]:
     """L with L L^T = S_T, and with ``weighted`` also the factor of S_1 + ... + S_T; by doubling, O(n^3 log T).
 
     Parameters
@@ -70,7 +78,7 @@ def covariance_factors(w, b, steps, weighted=False):
     return tuple(sums)
 
 
-def _infinite_factor(w, factor):
+def _infinite_factor(w: FloatArray, factor: FloatArray) -> FloatArray:
     power = w
     for _ in range(MOST_DOUBLINGS):
         leave_if_stopped()
@@ -83,7 +91,9 @@ def _infinite_factor(w, factor):
     return np.full_like(factor, math.inf)
 
 
-def joint_system(student, teacher, root=None):
+def joint_system(
+    student: LinearRNN, teacher: LinearRNN, root: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """(Ab, Wb, Bb) of student and teacher side by side; ``root`` is a square root of the input covariance."""
     b = np.concatenate([student.input, teacher.input])
     corner = np.zeros((student.n_hidden, teacher.n_hidden))
@@ -94,7 +104,9 @@ def joint_system(student, teacher, root=None):
     )
 
 
-def error_loss(student, teacher, steps, *, loss="final", root=None):
+def error_loss(
+    student: LinearRNN, teacher: LinearRNN, steps: float, *, loss: LossName = "final", root: FloatArray | None = None
+) -> float:
     """Expected loss, accurate to rounding relative to ``||Ab||^2 ||S||`` times the relative error itself.
 
     Parameters
@@ -111,7 +123,7 @@ def error_loss(student, teacher, steps, *, loss="final", root=None):
     return math.inf if math.isnan(value) else value
 
 
-def power_loss(network, steps, *, loss="final", root=None):
+def power_loss(network: LinearRNN, steps: float, *, loss: LossName = "final", root: FloatArray | None = None) -> float:
     """1/2 sum_k c_k ||A W^k B||^2, the loss of a student without any output; infinite where that is.
 
     Nothing cancels here: the covariance itself is doubled, which is faster than its factor.
@@ -121,7 +133,7 @@ def power_loss(network, steps, *, loss="final", root=None):
     return math.inf if math.isnan(value) else value
 
 
-def _output_power(network, steps, loss, root):
+def _output_power(network: LinearRNN, steps: float, loss: LossName, root: FloatArray | None) -> float:
     a, w = network.readout, network.recurrent
     b = network.input if root is None else network.input @ root
     weighted = loss == "sequence" and steps != math.inf
@@ -148,7 +160,7 @@ def _output_power(network, steps, loss, root):
     return 0.5 * float(np.sum((a @ total) * a))
 
 
-def _half_power(a, w, b, steps, loss):
+def _half_power(a: FloatArray, w: FloatArray, b: FloatArray, steps: float, loss: LossName) -> float:
     weighted = loss == "sequence" and steps != math.inf
     factor = covariance_factors(w, b, steps, weighted)[-1]
     if not np.isfinite(factor).all():

@@ -1,6 +1,10 @@
 """Expected updates of many networks of one size at once, by doubling, on all cores."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +21,11 @@ from .feedback import MOST_SEEDS, check_each_feedback
 from .loss import error_loss, power_loss
 from .one import LOSSES, Update, expected_update
 
+if TYPE_CHECKING:
+    from ..networks.network import LinearRNN
+    from ..rules import LearningRule
+    from ..typing import Feedbacks, FloatArray, LossName, Rule
+
 #: Networks that share a work space; a fixed number, so that nothing depends on the threads.
 _TOGETHER = 32
 
@@ -24,7 +33,16 @@ _TOGETHER = 32
 _SMALL = 16
 
 
-def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="final", threads=None) -> Update:
+def expected_updates(
+    rule: Rule,
+    students: Sequence[LinearRNN],
+    teacher: LinearRNN,
+    steps: float,
+    *,
+    feedbacks: Feedbacks | None = None,
+    loss: LossName = "final",
+    threads: int | None = None,
+) -> Update:
     """Expected updates of many students under one rule: :func:`expected_update` of each, always by doubling.
 
     Parameters
@@ -64,11 +82,11 @@ def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="fi
     first = students[0]
     if feedbacks is None and rule.reads_feedback:
         raise ValueError(f"feedbacks must hold one array for each of the {len(students)} students for {rule.name}")
+    each = [first.readout] * len(students)
     if feedbacks is not None:
-        feedbacks = check_each_feedback(feedbacks, len(students), "students", first.n_out, first.n_hidden)
-    if not rule.reads_feedback:
-        feedbacks = [first.readout] * len(students)
-    batch = _stacked(students, [given_feedback(rule, feedback) for feedback in feedbacks])
+        given = check_each_feedback(feedbacks, len(students), "students", first.n_out, first.n_hidden)
+        each = given if rule.reads_feedback else each
+    batch = _stacked(students, [given_feedback(rule, feedback) for feedback in each])
     starts = range(0, len(students), _TOGETHER)
     quick = len(students) <= _TOGETHER and max(first.n_in, first.n_out, first.n_hidden, teacher.n_hidden) <= _SMALL
     if steps == math.inf:
@@ -78,29 +96,31 @@ def expected_updates(rule, students, teacher, steps, *, feedbacks=None, loss="fi
             lambda start: _run_finite(rule, first, teacher, steps, loss, _part(batch, start)),
             starts, threads, quick=quick,
         )  # fmt: skip
-    return _finished(rule, students, teacher, steps, feedbacks, loss, batch)
+    return _finished(rule, students, teacher, steps, each, loss, batch)
 
 
-def _stacked(students, feedbacks):
+def _stacked(students: Sequence[LinearRNN], feedbacks: Sequence[FloatArray]) -> many.Batch:
     parts = [np.stack([getattr(s, name) for s in students]) for name in ("readout", "recurrent", "input")]
     count = len(students)
-    return many.Batch(
+    return many.Batch(  # type: ignore[call-arg]
         *parts, np.stack(feedbacks), np.zeros(count), np.ones(count), *(np.zeros(part.shape) for part in parts)
     )
 
 
-def _part(batch, start):
+def _part(batch: many.Batch, start: int) -> many.Batch:
     return many.Batch(*(array[start : start + _TOGETHER] for array in batch))
 
 
-def _run_infinite(rule, student, teacher, batch):
+def _run_infinite(rule: LearningRule, student: LinearRNN, teacher: LinearRNN, batch: many.Batch) -> None:
     """Work on one part of the batch: any student of its size gives the shapes."""
     m = infinite.work_space(rule, student, teacher, None)
     with halting(m.places):
         many.infinite_updates(m, batch, kernel_rule(rule), MOST_DOUBLINGS)
 
 
-def _run_finite(rule, student, teacher, steps, loss, batch):
+def _run_finite(
+    rule: LearningRule, student: LinearRNN, teacher: LinearRNN, steps: float, loss: LossName, batch: many.Batch
+) -> None:
     """The same over finitely many steps."""
     in_kernel = kernel_rule(rule)
     weighted, levels = loss == "sequence", finite.chain_levels(in_kernel, steps)
@@ -109,7 +129,15 @@ def _run_finite(rule, student, teacher, steps, loss, batch):
         many.finite_updates(m, batch, in_kernel, steps, weighted)
 
 
-def _finished(rule, students, teacher, steps, feedbacks, loss, batch):
+def _finished(
+    rule: LearningRule,
+    students: Sequence[LinearRNN],
+    teacher: LinearRNN,
+    steps: float,
+    feedbacks: Sequence[FloatArray],
+    loss: LossName,
+    batch: many.Batch,
+) -> Update:
     """Losses with the teacher's part; networks that need care go through :func:`expected_update` alone."""
     whole = power_loss(teacher, steps, loss=loss)
     with np.errstate(all="ignore"):
@@ -117,12 +145,12 @@ def _finished(rule, students, teacher, steps, feedbacks, loss, batch):
     update = Update(losses, batch.change_readout, batch.change_recurrent, batch.change_input)
     finite_ones = np.isfinite(losses) & np.isfinite(update.recurrent).all((1, 2))
     careful = ~finite_ones | (batch.terms <= 0) | (batch.terms > infinite.LONG)
-    for i in np.flatnonzero(careful):
+    for i in np.flatnonzero(careful).tolist():
         feedback = feedbacks[i] if rule.reads_feedback else None
         for whole_array, part in zip(
             update, expected_update(rule, students[i], teacher, steps, feedback=feedback, loss=loss), strict=True
         ):
             whole_array[i] = part
-    for i in np.flatnonzero(~careful & ~(losses > infinite.CANCELLED * whole)):
+    for i in np.flatnonzero(~careful & ~(losses > infinite.CANCELLED * whole)).tolist():
         losses[i] = error_loss(students[i], teacher, steps, loss=loss)
     return update

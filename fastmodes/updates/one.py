@@ -1,8 +1,11 @@
 """One update of one network: sampled, expected, and the exact expectation of anyone's sampled update."""
 
+from __future__ import annotations
+
 import contextlib
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, TypeVarTuple
 
 import numpy as np
 
@@ -18,6 +21,13 @@ from . import infinite
 from .feedback import check_feedback
 from .impulses import covariance_root
 
+if TYPE_CHECKING:
+    from ..rules import LearningRule
+    from ..typing import ArrayLike, FloatArray, FormName, LossName, Rule
+
+_Result = TypeVar("_Result")
+_Arguments = TypeVarTuple("_Arguments")
+
 LOSSES = ("final", "sequence")
 
 
@@ -28,17 +38,26 @@ class Update(NamedTuple):
     """
 
     loss: Any
-    readout: Any
-    recurrent: Any
-    input: Any
+    readout: FloatArray
+    recurrent: FloatArray
+    input: FloatArray
 
 
-def loss_weights(loss, steps):
+def loss_weights(loss: LossName, steps: int) -> FloatArray:
     """Weights c_k of the errors M_k: 1 for the final loss, (T-k)/T for the sequence loss."""
     return np.ones(steps) if loss == "final" else (steps - np.arange(steps)) / steps
 
 
-def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final", input_covariance=None) -> Update:
+def expected_update(
+    rule: Rule,
+    student: LinearRNN,
+    teacher: LinearRNN,
+    steps: float,
+    *,
+    feedback: ArrayLike | None = None,
+    loss: LossName = "final",
+    input_covariance: ArrayLike | None = None,
+) -> Update:
     """Expected update under white Gaussian input, exact (Eqs. 6-9, App. C; theory section 3).
 
     With M_k = A W^k B - A* W*^k B*, G_j = sum_{k > j} M_k B^T (W^T)^{k-1-j}, F the feedback and P the propagator:
@@ -93,14 +112,14 @@ def expected_update(rule, student, teacher, steps, *, feedback=None, loss="final
 
 
 #: Functions whose kernels have been used already.
-_compiled: set = set()
+_compiled: set[str] = set()
 
 
-def _call_here(name, function, *arguments):
+def _call_here(name: str, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
     return function(*arguments)
 
 
-def _call_away(name, function, *arguments):
+def _call_away(name: str, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
     """Call a function that may compute or compile for seconds, such that Ctrl-C leaves it at once."""
     result = interruptibly(function, *arguments)
     _compiled.add(name)
@@ -111,13 +130,21 @@ def _call_away(name, function, *arguments):
 _TOO_SMALL_TO_SHARE = 32
 
 
-def _one_thread(*networks):
+def _one_thread(*networks: LinearRNN) -> contextlib.AbstractContextManager[None]:
     """Holds linear algebra to one thread, as parallel functions do: the sums, and so the last bits, are the same."""
     small = max(size for n in networks for size in (n.n_out, n.n_hidden, n.n_in)) < _TOO_SMALL_TO_SHARE
     return contextlib.nullcontext() if small else serial_linear_algebra
 
 
-def _expected_update(rule, student, teacher, steps, feedback, loss, root):
+def _expected_update(
+    rule: LearningRule,
+    student: LinearRNN,
+    teacher: LinearRNN,
+    steps: Any,
+    feedback: FloatArray | None,
+    loss: LossName,
+    root: FloatArray | None,
+) -> Update:
     if steps == math.inf:
         return Update(*infinite.infinite_update(rule, student, teacher, feedback, root))
     if infinite.doubling_is_faster(student, teacher, steps, loss):
@@ -128,7 +155,15 @@ def _expected_update(rule, student, teacher, steps, feedback, loss, root):
     return by_recursion(rule, student, teacher, steps, feedback, loss, root)
 
 
-def by_recursion(rule, student, teacher, steps, feedback, loss, root=None):
+def by_recursion(
+    rule: LearningRule,
+    student: LinearRNN,
+    teacher: LinearRNN,
+    steps: int,
+    feedback: FloatArray | None,
+    loss: LossName,
+    root: FloatArray | None = None,
+) -> Update:
     """:func:`expected_update` by the O(T) recursion; arguments are checked already."""
 
     place = layout.layout_for(student.n_out, student.n_hidden, student.n_in)
@@ -151,12 +186,12 @@ def by_recursion(rule, student, teacher, steps, feedback, loss, root=None):
             value,
         )
     readout, recurrent, input_ = place.get(update, 0)
-    loss = diverged_loss(float(value[0]), lambda: _loss_alone(student, inputs, target, weights))
+    total = diverged_loss(float(value[0]), lambda: _loss_alone(student, inputs, target, weights))
     with np.errstate(all="ignore"):
-        return Update(loss, readout, recurrent, input_ if root is None else input_ @ root)
+        return Update(total, readout, recurrent, input_ if root is None else input_ @ root)
 
 
-def diverged_loss(value, again=lambda: math.inf):
+def diverged_loss(value: float, again: Callable[[], float] = lambda: math.inf) -> float:
     """The loss, infinite where its sum of squares has overflowed on the way to what is not a number.
 
     ``again`` computes it in another order, for networks whose diverging units are never seen (inf times 0).
@@ -167,7 +202,7 @@ def diverged_loss(value, again=lambda: math.inf):
     return math.inf if math.isnan(value) else value
 
 
-def _loss_alone(student, inputs, target, weights):
+def _loss_alone(student: LinearRNN, inputs: FloatArray, target: FloatArray, weights: FloatArray) -> float:
     """Loss of the recursion, the state carried forward instead of the readout."""
     with np.errstate(all="ignore"):
         errors = impulse_response(LinearRNN(student.readout, student.recurrent, inputs), len(weights)) - target
@@ -175,7 +210,15 @@ def _loss_alone(student, inputs, target, weights):
 
 
 def sampled_update(
-    rule, student, teacher, inputs, *, feedback=None, loss="final", form="backward", average=True
+    rule: Rule,
+    student: LinearRNN,
+    teacher: LinearRNN,
+    inputs: ArrayLike,
+    *,
+    feedback: ArrayLike | None = None,
+    loss: LossName = "final",
+    form: FormName = "backward",
+    average: bool = True,
 ) -> Update:
     """Update on a batch of input sequences (Eqs. 32-52), hand-derived.
 
@@ -243,11 +286,11 @@ def sampled_update(
     return Update(diverged_loss(float(value)), *place.get(update, 0))
 
 
-def student_matrices(network):
+def student_matrices(network: LinearRNN) -> tuple[FloatArray, FloatArray, FloatArray]:
     """(A, W, B) of a LinearRNN."""
     return network.readout, network.recurrent, network.input
 
 
-def teacher_outputs(teacher, batch, loss):
+def teacher_outputs(teacher: LinearRNN, batch: FloatArray, loss: LossName) -> FloatArray:
     """Teacher outputs at the last step, or at every step for the sequence loss: (1 or steps, n_out, sample)."""
     return run_batch(teacher, batch, 1 if loss == "final" else None)[1]

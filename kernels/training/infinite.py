@@ -9,7 +9,7 @@ from .loop import judge, learn_from
 
 
 @kernel
-def train_infinite(epochs, learn, m, rule, teacher_loss, parameters, optimizer, limits, progress, loss):
+def train_infinite(epochs, learn, m, rule, teacher_loss, learner):
     """``epochs`` epochs; without ``learn``, only the loss is computed and judged.
 
     Parameters
@@ -21,20 +21,16 @@ def train_infinite(epochs, learn, m, rule, teacher_loss, parameters, optimizer, 
     rule : Rule
     teacher_loss : float
         The teacher's part of the loss.
-    parameters : Parameters
-        Its values and gradient are the network and the update in ``m``.
-    optimizer : Optimizer
-    limits : Limits
-    progress : Progress
-    loss : array (1,)
-        Receives the loss before the first update: infinite where the spectral radius is not below one.
+    learner : Learner
+        Its values and gradient are the network and the update in ``m``. Its loss is infinite where the spectral radius
+        is not below one.
     """
     now = np.empty(1)
     for epoch in range(epochs):
         own, terms = infinite_update_of(m, rule, MOST_DOUBLINGS)
         now[0] = own + teacher_loss if terms > 0 else np.inf
         if epoch == 0:
-            loss[0] = now[0]
-        if not judge(progress, limits, parameters.learning, now) or not learn:
+            learner.loss[0] = now[0]
+        if not judge(learner, now) or not learn:
             return
-        learn_from(progress, optimizer, parameters, False)
+        learn_from(learner, False)

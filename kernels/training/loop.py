@@ -11,7 +11,7 @@ import numpy as np
 from ..compile import inlined, kernel
 from ..updates.recursion import expected_update
 from ..updates.sampled import outputs, sampled_update
-from .optimizers import optimizer_step
+from .optimizers import equal_plasticity, optimizer_step, parameters
 
 RUNNING, CONVERGED, DIVERGED = range(3)
 
@@ -27,6 +27,23 @@ class Progress(NamedTuple):
     epochs: Any
     loss: Any
     steps: Any
+
+
+class Learner(NamedTuple):
+    """What turns the gradients of a block into steps, and judges them.
+
+    ``parameters`` the flat arrays behind the networks and their updates, ``optimizer`` and ``plasticity`` the step,
+    ``schedule`` a factor of its size for every epoch (empty: always 1), ``limits`` and ``progress`` the runs' ends,
+    ``loss`` (networks,) each run's loss before the first update of a call.
+    """
+
+    parameters: Any
+    optimizer: Any
+    plasticity: Any
+    schedule: Any
+    limits: Any
+    progress: Any
+    loss: Any
 
 
 class Limits(NamedTuple):
@@ -46,9 +63,23 @@ def new_progress(networks):
     )
 
 
+def new_learner(values, gradient, networks, optimizer, limits, plasticity=None, schedule=None):
+    """Learner of ``networks`` whose flat ``values`` and ``gradient`` are given, at the start."""
+    return Learner(
+        parameters=parameters(values, gradient),
+        optimizer=optimizer,
+        plasticity=equal_plasticity() if plasticity is None else plasticity,
+        schedule=np.ones(0) if schedule is None else schedule,
+        limits=limits,
+        progress=new_progress(networks),
+        loss=np.full(networks, np.nan),
+    )
+
+
 @inlined
-def judge(progress, limits, learning, loss):
+def judge(learner, loss):
     """Update the status of every run from its loss; whether any goes on."""
+    progress, limits = learner.progress, learner.limits
     going_on = False
     for place in range(len(progress.status)):
         if progress.status[place] == RUNNING:
@@ -59,57 +90,55 @@ def judge(progress, limits, learning, loss):
                 progress.status[place] = CONVERGED
             going_on |= progress.status[place] == RUNNING
         if progress.status[place] != RUNNING:
-            learning[place] = 0.0
+            learner.parameters.learning[place] = 0.0
     return going_on
 
 
 @inlined
-def learn_from(progress, optimizer, parameters, side_by_side):
+def learn_from(learner, side_by_side):
     """One step of the optimiser for every run that still learns."""
+    progress = learner.progress
     progress.steps[0] += 1
     for place in range(len(progress.status)):
         progress.epochs[place] += progress.status[place] == RUNNING
-    optimizer_step(optimizer, progress.steps[0], parameters, side_by_side)
+    count, eta = progress.steps[0], learner.optimizer.learning_rate
+    if len(learner.schedule) > 0:
+        eta *= learner.schedule[count - 1]
+    optimizer_step(learner.optimizer, learner.plasticity, eta, count, learner.parameters, side_by_side)
 
 
 @kernel
-def train_expected(
-    epochs, learn, network, rule, target, weights, work, update, parameters, optimizer, limits, progress, loss
-):
+def train_expected(epochs, learn, network, rule, target, weights, work, update, learner):
     """``epochs`` epochs with expected updates; without ``learn``, only the losses are computed and judged.
 
-    ``loss`` receives each run's loss before the first update. Other arrays as for
-    :func:`fastmodes.kernels.updates.recursion.expected_update`; ``parameters`` holds the flat arrays behind ``network``
-    and ``update``.
+    Arrays as for :func:`fastmodes.kernels.updates.recursion.expected_update`; ``learner`` holds the flat arrays behind
+    ``network`` and ``update``.
     """
-    now = np.empty_like(loss)
+    now = np.empty_like(learner.loss)
     for epoch in range(epochs):
         expected_update(network, rule, target, weights, work, update, now)
         if epoch == 0:
-            for place in range(len(loss)):
-                loss[place] = now[place]
-        if not judge(progress, limits, parameters.learning, now) or not learn:
+            for place in range(len(now)):
+                learner.loss[place] = now[place]
+        if not judge(learner, now) or not learn:
             return
-        learn_from(progress, optimizer, parameters, len(loss) > 1)
+        learn_from(learner, len(now) > 1)
 
 
 @kernel
-def train_sampled(
-    inputs, learn, network, rule, targets, samples, work, update, parameters, optimizer, limits, progress, loss
-):
+def train_sampled(inputs, learn, network, rule, targets, samples, work, update, learner):
     """One epoch for each batch in ``inputs`` (epoch, steps, n_in, batch); without ``learn``, only the loss is judged.
 
-    ``loss`` receives the first batch's loss. Other arrays as for
-    :func:`fastmodes.kernels.updates.sampled.sampled_update`, ``targets`` with one more leading axis.
+    Arrays as for :func:`fastmodes.kernels.updates.sampled.sampled_update`, ``targets`` with one more leading axis.
     """
-    now = np.empty_like(loss)
+    now = np.empty_like(learner.loss)
     for epoch in range(len(inputs)):
         now[0] = sampled_update(network, rule, inputs[epoch], targets[epoch], samples, work, update)
         if epoch == 0:
-            loss[0] = now[0]
-        if not judge(progress, limits, parameters.learning, now) or not learn:
+            learner.loss[0] = now[0]
+        if not judge(learner, now) or not learn:
             return
-        learn_from(progress, optimizer, parameters, False)
+        learn_from(learner, False)
 
 
 @kernel

@@ -127,8 +127,11 @@ def read_toml(path: PathLike) -> dict[str, Any]:
         If it cannot be read.
     """
     path = local_path("plan", path)
-    with open(path, "rb") as handle:
-        content = handle.read(LARGEST_FILE + 1)
+    try:
+        with open(path, "rb") as handle:
+            content = handle.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise OSError(error.errno, f"plan must be a TOML file that can be read: {error.strerror}", str(path)) from None
     if len(content) > LARGEST_FILE:
         raise PlanError(f"{path}: a plan must be smaller than {LARGEST_FILE} bytes")
     return parse_toml(content, Path(path).name)
@@ -139,7 +142,7 @@ def parse_toml(content: bytes | str, name: str = "plan") -> dict[str, Any]:
     try:
         return tomllib.loads(content.decode("utf-8") if isinstance(content, bytes) else content)
     except UnicodeDecodeError as error:
-        raise PlanError(f"{name}: not UTF-8 text: byte {error.start} is wrong") from None
+        raise PlanError(f"{name}: not a plan: not UTF-8 text, byte {error.start} is wrong") from None
     except RecursionError:
         raise PlanError(f"{name}: not a plan: brackets nested too deeply") from None
     except ValueError as error:

@@ -106,14 +106,21 @@ def _whole_numbers(kind: settings.Whole) -> Any:
 
 
 def _real_numbers(kind: settings.Real) -> Any:
-    bounds = {"ge": kind.low, "le": kind.high, "gt": kind.above}
+    bounds = {"ge": kind.low, "le": kind.high, "gt": kind.above, "lt": kind.below}
     given: dict[str, Any] = {key: bound for key, bound in bounds.items() if bound is not None and math.isfinite(bound)}
     return Annotated[float, Field(allow_inf_nan=False, **given)]
+
+
+def _per_matrix(kind: settings.PerMatrix) -> Any:
+    number = Positive if kind.above is not None else NotNegative
+    return number | dict[Literal["readout", "recurrent", "input"], NotNegative]
 
 
 _TYPES: dict[type, Callable[[Any], Any]] = {
     settings.Whole: _whole_numbers,
     settings.Real: _real_numbers,
+    settings.PerMatrix: _per_matrix,
+    settings.Schedule: lambda kind: Literal[kind.words] | Numbers,
     settings.Choice: lambda kind: Literal[kind.words],
     settings.Steps: lambda kind: Steps,
     settings.Betas: lambda kind: list[NotNegative],

@@ -16,8 +16,8 @@ import time
 from collections.abc import Generator, Sequence
 from typing import Any, TypeAlias
 
+from ... import children
 from ...interrupts import Stop, working_for
-from . import children
 from .worker import Done, Order, carry_out
 
 #: Seconds that blocks being written get to finish after an interrupt.

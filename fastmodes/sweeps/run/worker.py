@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numba
 from numba.core import config
 
+from ... import children
 from ...files import schema
 from ...parallel import serial_linear_algebra
 from ..plan.plan import Plan, rebuild
 from ..store import blocks
 from ..store.claims import claimed
 from ..store.folder import Store
-from . import children
 
 
 class Done(NamedTuple):

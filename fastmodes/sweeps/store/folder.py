@@ -75,7 +75,7 @@ class Store:
         try:
             content = read_bytes(path)
         except FileNotFoundError:
-            raise FileNotFoundError(errno.ENOENT, "no sweep here (no plan.json)", str(self.folder)) from None
+            raise FileNotFoundError(errno.ENOENT, "out holds no sweep here (no plan.json)", str(self.folder)) from None
         except NotADirectoryError:
             raise NotADirectoryError(errno.ENOTDIR, "out must be a folder", str(self.folder)) from None
         try:

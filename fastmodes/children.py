@@ -1,9 +1,10 @@
 """Child processes: a fresh interpreter that trusts no current folder, and ends when its parent does.
 
 The child imports from where its parent does, never from the folder that it happens to be started in: a file
-``json.py`` there is not executed. It reads its orders from stdin, JSON, one a line, and that pipe is its lifeline: the
-system closes the parent's end however the parent dies, and the child then ends at once, whatever it is doing. On Linux
-the kernel also kills it by itself.
+``json.py`` there is not executed. It reads its orders from stdin, and that pipe is its lifeline: the system closes the
+parent's end however the parent dies. Who takes :func:`orders`, JSON, one a line, then ends at once, whatever it is
+doing; on Linux the kernel also kills it by itself. Who reads stdin in another way ends when it comes to the pipe's end,
+and may clear up first.
 """
 
 import contextlib
@@ -16,18 +17,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); import importlib; "
-    "getattr(importlib.import_module(sys.argv[2]), sys.argv[3])()"
-)
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); del sys.argv[1]; "
+_MODULE = _START + "import importlib; getattr(importlib.import_module(sys.argv[1]), sys.argv[2])()"
+_SCRIPT = _START + "import runpy; runpy.run_path(sys.argv.pop(1), run_name='__main__')"
 #: Of Linux's ``prctl``: the signal to send to this process when its parent dies.
 _PARENT_DEATH_SIGNAL = 1
 
 
 def start(module: str, function: str, quiet: bool = False) -> subprocess.Popen[str]:
-    """Start a child process that calls ``module.function()``.
+    """Start a child process that calls ``module.function()``, in a session of its own.
+
+    Ctrl-C reaches the parent alone, which then ends its children.
 
     Parameters
     ----------
@@ -38,18 +41,25 @@ def start(module: str, function: str, quiet: bool = False) -> subprocess.Popen[s
     Returns
     -------
     subprocess.Popen
-        With pipes ``stdin``, for :func:`give`, and ``stdout``, both text. In a session of its own: Ctrl-C reaches the
-        parent alone, which then ends its children.
+        With pipes ``stdin``, for :func:`give`, and ``stdout``, both text.
     """
+    return _start((_MODULE, module, function), quiet, text=True, bufsize=1)
+
+
+def start_script(path: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start a script as a child process, as :func:`start` does, with pipes of bytes: it need not load the package."""
+    return _start((_SCRIPT, str(path), *arguments))
+
+
+def _start(call: tuple[str, ...], quiet: bool = False, **pipes: Any) -> subprocess.Popen[Any]:
     # The parent's own paths; "" stands for whatever the current folder is.
     paths = [os.path.abspath(path) for path in sys.path if path]
-    command = [sys.executable, "-P", "-c", _START, json.dumps(paths), module, function]
+    command = [sys.executable, "-P", "-c", call[0], json.dumps(paths), *call[1:]]
     environment = os.environ | {"FASTMODES_PARENT": str(os.getpid())} | ({"FASTMODES_QUIET": "1"} if quiet else {})
     environment.pop("PYTHONPATH", None)
     return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=environment,
-        start_new_session=True,
-    )  # fmt: skip
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True, **pipes
+    )
 
 
 def give(process: subprocess.Popen[str], order: object) -> None:
@@ -58,7 +68,7 @@ def give(process: subprocess.Popen[str], order: object) -> None:
         print(json.dumps(order), file=process.stdin)
 
 
-def end(process: subprocess.Popen[str]) -> None:
+def end(process: subprocess.Popen[Any]) -> None:
     """Kill a child and clear up."""
     assert process.stdin is not None
     assert process.stdout is not None
