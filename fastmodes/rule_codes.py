@@ -84,7 +84,12 @@ def unit_decay(rule: LearningRule, n_hidden: int) -> FloatArray:
     return decay
 
 
-def carrier(rule: LearningRule, place: Any, feedbacks: Sequence[FloatArray | None]) -> Carrier:
+def carrier(
+    rule: LearningRule,
+    place: Any,
+    feedbacks: Sequence[FloatArray | None],
+    readouts: Sequence[FloatArray] | None = None,
+) -> Carrier:
     """What carries the error of the networks of a block.
 
     Parameters
@@ -93,6 +98,8 @@ def carrier(rule: LearningRule, place: Any, feedbacks: Sequence[FloatArray | Non
     place : fastmodes.kernels.arrays.layout.Layout
     feedbacks : list of array (n_out, n_hidden)
         R, one for each network of the block; ignored by rules that read none.
+    readouts : list of array (n_out, n_hidden), optional
+        A of each, where networks learn from there (see :func:`learning_feedback`).
 
     Raises
     ------
@@ -101,6 +108,8 @@ def carrier(rule: LearningRule, place: Any, feedbacks: Sequence[FloatArray | Non
     """
     decay = np.broadcast_to(unit_decay(rule, place.n_hidden), place.n_hidden)
     given = [given_feedback(rule, feedback) for feedback in feedbacks] if rule.reads_feedback else []
+    if readouts is not None and rule.reads_feedback:
+        given = [learning_feedback(rule, *pair) for pair in zip(feedbacks, readouts, strict=True)]
     return Carrier(place.readout_like(given), place.readout_like([]), place.hidden_like(decay))
 
 

@@ -64,8 +64,7 @@ def stability(
     xarray.Dataset
         ``stability_real``, ``stability_imag`` (rule, eigenvalue, grid), ordered by real part and then by imaginary
         part; ``kind`` (CF flags), ``stable``, ``oscillatory``, ``convergence_rate`` and ``largest_learning_rate``
-        (rule, grid). Under the mirror the eigenvalue -lambda of r stands beside the two: rates and largest learning
-        rates are those of all three.
+        (rule, grid). The mirror's r has the eigenvalue -lambda beside the two: both rates are those of all three.
 
     Raises
     ------
