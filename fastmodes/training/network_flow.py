@@ -29,6 +29,7 @@ from ..validation import check_array, check_integer, check_memory, check_number
 from . import settings as jobs
 from .estimates import ALIGNMENTS, MODE_VARIABLES, history_estimates
 from .parameters import check_parameters
+from .results import OWN_FEEDBACK
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -281,7 +282,7 @@ def _dataset(
         if keep_weights:
             variables[name] = (("rule", "seed", "time", *dims), stack([run["history"][part] for run in found]))
     variables["feedback_weights"] = (("seed", "output", "unit"), np.stack(feedbacks))
-    if any(rule.feedback in ("partly_aligned", "kolen_pollack", "mirror") for rule in rules):
+    if any(rule.feedback in OWN_FEEDBACK for rule in rules):
         nothing = np.full(feedbacks[0].shape, np.nan)
         last = [nothing if run["final_feedback"] is None else run["final_feedback"] for run in found]
         variables["final_feedback_weights"] = (("rule", "seed", "output", "unit"), stack(last))

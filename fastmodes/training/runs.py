@@ -15,7 +15,7 @@ from ..kernels.arrays import layout
 from ..kernels.training import loop
 from ..kernels.updates import recursion, sampled
 from ..networks.running import batch_first_to_last, impulse_response
-from ..rule_codes import carrier, kernel_rule
+from ..rule_codes import carrier, learning_rule
 from ..streams import random_stream
 from ..updates.one import loss_weights, student_matrices, teacher_outputs
 
@@ -48,9 +48,11 @@ class Networks:
         for position, seed_place in enumerate(seed_places):
             place.put(self.weights, position, student_matrices(job.students[seed_place]))
         self.learner = self.new_learner(job, values, gradient)
-        feedbacks = [job.feedbacks[seed_place] for seed_place in seed_places]
-        self.kernel_rule = kernel_rule(job.rules[rule])
-        self.carrier = carrier(job.rules[rule], place, feedbacks)
+        feedbacks = [job.feedback(job.rules[rule], seed_place) for seed_place in seed_places]
+        readouts = [job.students[seed_place].readout for seed_place in seed_places]
+        self.learned_rule, self.kernel_rule = job.rules[rule], learning_rule(job.rules[rule])
+        self.carrier = carrier(job.rules[rule], place, feedbacks, readouts)
+        self.given = self.carrier.feedback
         self.losses = np.full((len(job.records), len(seed_places)), np.nan)
         self.history: list[list[Any]] = [[] for _ in seed_places]
 
@@ -76,13 +78,21 @@ class Networks:
     def record_weights(self) -> None:
         """Append the present weights of every network to its history."""
         for position, history in enumerate(self.history):
-            history.append(self.layout.get(self.weights, position))
+            history.append(self.state(position))
+
+    def state(self, position: int) -> tuple[NDArray[np.float64], ...]:
+        """(A, W, B) of one network now, and R where it learns."""
+        weights = self.layout.get(self.weights, position)
+        if not self.learned_rule.learns_feedback:
+            return tuple(weights)
+        given = self.layout.get(self.weights._replace(readout=self.given), position).readout
+        return (*weights, given + weights.readout if self.learned_rule.feedback == "kolen_pollack" else given)
 
     def finish(self, job: Job, results: Results, held_out: Mapping[int, HeldOut]) -> None:
         """Hand every run's history over: the records after its end repeat its last state, or are NaN."""
         for position, seed_place in enumerate(self.seed_places):
             made, status = int(self.progress.epochs[position]), int(self.progress.status[position])
-            final = self.layout.get(self.weights, position)
+            final = self.state(position)
             losses, history = self.losses[:, position], self.history[position]
             over = job.records > made
             history.extend([final] * (len(job.records) - len(history)))
@@ -92,7 +102,7 @@ class Networks:
                 matrices[over] = last if status == loop.CONVERGED else np.nan
             # After its end a run repeats one state, whose loss need be computed only once.
             states = min(int(np.count_nonzero(~over)) + 1, len(over))
-            validation = held_out[seed_place].losses([matrices[:states] for matrices in weights])
+            validation = held_out[seed_place].losses([matrices[:states] for matrices in weights[:3]])
             validation = np.append(validation, np.full(len(over) - states, validation[-1]))
             results.put(self.rule, seed_place, status, made, losses, validation, weights)
 

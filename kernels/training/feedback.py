@@ -4,12 +4,13 @@ Feedback is F = beta A + G. Whatever an optimiser does to A, F moves by beta of 
 
     A <- A - eta lambda_a A,      G <- G + eta (kappa A - lambda G)
 
-with eta the learning rate of the readout and A as it was before the step. Under Kolen and Pollack's feedback (beta = 1,
-kappa = 0) R = A + G so takes every change of A, clipped and scaled as it may be, and A - R falls by 1 - eta lambda.
+with eta the learning rate of the readout, at which alone feedback learns, and A as it was before the step. Under Kolen
+and Pollack's feedback (beta = 1, kappa = 0) R = A + G so takes every change of A, clipped and scaled as it may be, and
+A - R falls by 1 - eta lambda.
 """
 
 from ..compile import inlined
-from ..simd.lanes import WIDTH, fma, less, load, select, store
+from ..simd.lanes import WIDTH, fma, less, load, select, splat, store
 from ..simd.views import flattened
 
 
@@ -21,12 +22,16 @@ def learns(rule):
 
 
 @inlined
-def learn_feedback(rule, rate, readout, given, learning):
-    """The step above for one network or eight, before the optimiser's; ``learning`` (8,) is 1 in lanes that learn."""
-    a_flat, g_flat = flattened(readout), flattened(given)
-    awake, how = less(0.5, load(learning, (0,))), rule.learning
-    for i in range(0, len(a_flat), WIDTH):
-        a, g = load(a_flat, (i,)), load(g_flat, (i,))
-        changed = fma(rate * how.gain, a, fma(-(rate * how.decay), g, g))
+def learn_feedback(learning, eta, plasticity, parameters, given):
+    """The step above, before the optimiser's, in the lanes that learn; ``given`` holds G of one network or eight.
+
+    A is the first of the flat parameters, and as long as G.
+    """
+    theta, g_flat = parameters.values, flattened(given)
+    awake = less(0.5, load(parameters.learning, (0,)))
+    for i in range(0, len(g_flat), WIDTH):
+        rate = eta * (load(plasticity.rate, (i,)) if len(plasticity.rate) > 0 else splat(1.0))
+        a, g = load(theta, (i,)), load(g_flat, (i,))
+        changed = fma(rate * learning.gain, a, fma(-(rate * learning.decay), g, g))
         store(g_flat, (i,), select(awake, changed, g))
-        store(a_flat, (i,), select(awake, fma(-(rate * how.readout_decay), a, a), a))
+        store(theta, (i,), select(awake, fma(-(rate * learning.readout_decay), a, a), a))
