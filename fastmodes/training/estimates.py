@@ -56,7 +56,7 @@ def history_estimates(
     recurrent : array (epoch, n_hidden, n_hidden)
     input_ : array (epoch, n_hidden, n_in)
     teacher : TeacherModes
-    feedback : array (n_out, n_hidden), optional
+    feedback : array (n_out, n_hidden) or (epoch, n_out, n_hidden), optional
 
     Returns
     -------
@@ -70,6 +70,7 @@ def history_estimates(
     if not valid.any():
         return out
     a, w, b = readout[valid], recurrent[valid], input_[valid]
+    feedback = feedback[valid] if feedback is not None and feedback.ndim == 3 else feedback
     values, p = np.linalg.eig(w)
     order = np.lexsort((-values.imag, -values.real), axis=-1)
     order = np.take_along_axis(order, np.broadcast_to(_dominant(teacher.recurrent, n), order.shape), axis=1)

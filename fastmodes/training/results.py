@@ -22,6 +22,8 @@ STATUS = ("running", "converged", "diverged")
 _MODES = (*MODE_VARIABLES, *MODE_FLAGS)
 _SPECTRA = ("eigenvalue_real", "eigenvalue_imag", "singular_value")
 _CHANGES = ("change_eigenvalue_real", "change_eigenvalue_imag", "change_singular_value")
+#: Feedback whose R is not the seed's, or does not stay it.
+OWN_FEEDBACK = ("partly_aligned", "kolen_pollack", "mirror")
 _WEIGHTS = {
     "readout_weights": ("output", "unit"),
     "recurrent_weights": ("unit_to", "unit_from"),
@@ -69,7 +71,9 @@ class Results:
         extra |= {name: ("unit",) for name in (*_SPECTRA, *_CHANGES)}
         if job.labelled:
             extra |= {name: ("mode",) for name in _MODES} | {name: () for name in ALIGNMENTS}
-        extra |= _WEIGHTS if job.keep_weights else {}
+        own = any(rule.feedback in OWN_FEEDBACK for rule in job.rules)
+        self._learned = {"learned_feedback_weights": ("output", "unit")} if own and job.keep_weights else {}
+        extra |= _WEIGHTS | self._learned if job.keep_weights else {}
         self._dims = {name: ("rule", "seed", "epoch", *dims) for name, dims in extra.items()}
         self._dims |= {"status": ("rule", "seed"), "epochs_made": ("rule", "seed")}
         kinds: dict[str, Any] = {"status": np.int8, "epochs_made": np.int64} | dict.fromkeys(MODE_FLAGS, np.int8)
@@ -87,15 +91,15 @@ class Results:
         losses: Mapping[str, NDArray[Any]],
         weights: Sequence[NDArray[Any]],
     ) -> None:
-        """Store one run: its losses by name and its weights (A, W, B) at every recorded epoch."""
+        """Store one run: its losses by name and weights (A, W, B, and R where it learns) at every recorded epoch."""
         where, arrays = (rule, seed), self._arrays
-        feedback = self._job.feedback(self._job.rules[rule], seed)
+        readout, recurrent, input_, *learned = weights
+        feedback = learned[0] if learned else self._job.feedback(self._job.rules[rule], seed)
         arrays["status"][where], arrays["epochs_made"][where] = status, epochs_made
         for name, values in losses.items():
             arrays[name][where] = values
         # The last weights of a diverging run may be so large that their products overflow.
         with np.errstate(over="ignore", invalid="ignore"):
-            readout, recurrent, input_ = weights
             if self._job.labelled:
                 estimates = history_estimates(readout, recurrent, input_, self._teacher, feedback)
             else:
@@ -104,8 +108,10 @@ class Results:
         for name, values in estimates.items():
             arrays[name][where] = values
         if self._job.keep_weights:
-            for name, values in zip(_WEIGHTS, self._job.plasticity.own(weights), strict=True):
+            for name, values in zip(_WEIGHTS, self._job.plasticity.own(weights[:3]), strict=True):
                 arrays[name][where] = values
+            for name in self._learned:
+                arrays[name][where] = np.nan if feedback is None else feedback
 
     def dataset(self) -> xr.Dataset:
         """The labelled dataset."""

@@ -15,7 +15,7 @@ from ..kernels.arrays import layout
 from ..kernels.training import loop
 from ..kernels.updates import recursion, sampled
 from ..networks.running import impulse_response
-from ..rule_codes import carrier, kernel_rule
+from ..rule_codes import carrier, learning_rule
 from ..updates.one import loss_weights, student_matrices
 from .sequences import Sequences, held_out_set, source_of, training_set
 
@@ -48,9 +48,11 @@ class Networks:
         for position, seed_place in enumerate(seed_places):
             place.put(self.weights, position, student_matrices(job.students[seed_place]))
         self.learner = self.new_learner(job, values, gradient)
-        feedbacks = [job.feedbacks[seed_place] for seed_place in seed_places]
-        self.kernel_rule = kernel_rule(job.rules[rule])
-        self.carrier = carrier(job.rules[rule], place, feedbacks)
+        feedbacks = [job.feedback(job.rules[rule], seed_place) for seed_place in seed_places]
+        readouts = [job.students[seed_place].readout for seed_place in seed_places]
+        self.learned_rule, self.kernel_rule = job.rules[rule], learning_rule(job.rules[rule])
+        self.carrier = carrier(job.rules[rule], place, feedbacks, readouts)
+        self.given = self.carrier.feedback
         self.losses = np.full((len(job.records), len(seed_places)), np.nan)
         self.history: list[list[Any]] = [[] for _ in seed_places]
 
@@ -76,13 +78,21 @@ class Networks:
     def record_weights(self) -> None:
         """Append the present weights of every network to its history."""
         for position, history in enumerate(self.history):
-            history.append(self.layout.get(self.weights, position))
+            history.append(self.state(position))
+
+    def state(self, position: int) -> tuple[NDArray[np.float64], ...]:
+        """(A, W, B) of one network now, and R where it learns."""
+        weights = self.layout.get(self.weights, position)
+        if not self.learned_rule.learns_feedback:
+            return tuple(weights)
+        given = self.layout.get(self.weights._replace(readout=self.given), position).readout
+        return (*weights, given + weights.readout if self.learned_rule.feedback == "kolen_pollack" else given)
 
     def finish(self, job: Job, results: Results, seed_place: int, measures: Mapping[str, HeldOut]) -> None:
         """Hand one run's history over: the records after its end repeat its last state, or are NaN."""
         position = self.seed_places.index(seed_place)
         made, status = int(self.progress.epochs[position]), int(self.progress.status[position])
-        final = self.layout.get(self.weights, position)
+        final = self.state(position)
         losses, history = self.losses[:, position], self.history[position]
         over = job.records > made
         history.extend([final] * (len(job.records) - len(history)))
@@ -94,7 +104,7 @@ class Networks:
         states = min(int(np.count_nonzero(~over)) + 1, len(over))
         measured = {"loss": losses}
         for name, measure in measures.items():
-            values = measure.losses([matrices[:states] for matrices in weights])
+            values = measure.losses([matrices[:states] for matrices in weights[:3]])
             measured[name] = np.append(values, np.full(len(over) - states, values[-1]))
         results.put(self.rule, seed_place, status, made, measured, weights)
 

@@ -18,7 +18,7 @@ from ..networks.network import LinearRNN, check_network, check_pair
 from ..networks.random import random_feedback, random_student
 from ..rule_codes import unit_decay
 from ..rules import LearningRule, check_rules
-from ..updates.feedback import MOST_SEEDS, check_each_feedback
+from ..updates.feedback import MOST_SEEDS, check_each_feedback, seed_feedback
 from ..updates.infinite import spectral_radius
 from ..updates.one import LOSSES
 from ..validation import check_choice, check_integer, check_memory, check_sequence, check_steps, shown
@@ -68,8 +68,8 @@ class Job:
         return student.n_out, student.n_hidden, student.n_in
 
     def feedback(self, rule: LearningRule, place: int) -> NDArray[np.float64] | None:
-        """R of one rule and seed, or None."""
-        return self.feedbacks[place] if rule.reads_feedback else None
+        """R of one rule and seed at the start, or None."""
+        return seed_feedback(rule, self.students[place], self.feedbacks[place])
 
 
 def check_seeds(seeds: Seeds) -> tuple[int, ...]:

@@ -134,9 +134,12 @@ def train(
     students : LinearRNN or sequence of them, optional
         Initial student of all seeds, or of each, instead of random ones.
     feedbacks : array (n_out, n_hidden) or sequence of them, optional
-        R of all seeds, or of each, instead of random ones; left unread by rules without random feedback.
+        R of all seeds, or of each, instead of random ones; left unread by rules without random feedback. One array is
+        shared by all seeds, several are each seed's own. Of it a partly aligned R is made with each initial readout;
+        feedback that learns starts from it, and learns at the rate of the readout.
     keep_weights : bool
-        Keep A, W, B at every recorded epoch, and R.
+        Keep A, W, B at every recorded epoch, and R: ``feedback_weights`` of the seeds, and ``learned_feedback_weights``
+        of the rules at every epoch where one of them turns R or lets it learn.
     threads : int, optional
         Default: all cores granted to the process.
     progress : bool

@@ -11,6 +11,7 @@ import numpy as np
 from ..compile import inlined, kernel
 from ..updates.recursion import expected_update
 from ..updates.sampled import outputs, sampled_update
+from .feedback import learn_feedback, learns
 from .optimizers import equal_plasticity, optimizer_step, parameters
 
 RUNNING, CONVERGED, DIVERGED = range(3)
@@ -95,8 +96,11 @@ def judge(learner, loss):
 
 
 @inlined
-def learn_from(learner, side_by_side):
-    """One step of the optimiser for every run that still learns."""
+def learn_from(learner, rule, given, side_by_side):
+    """One step of the optimiser, and of feedback where it learns, for every run that goes on.
+
+    ``given`` holds what the rule adds to its share of A, see :func:`~fastmodes.kernels.rule.feedback_matrix`.
+    """
     progress = learner.progress
     progress.steps[0] += 1
     for place in range(len(progress.status)):
@@ -104,6 +108,8 @@ def learn_from(learner, side_by_side):
     count, eta = progress.steps[0], learner.optimizer.learning_rate
     if len(learner.schedule) > 0:
         eta *= learner.schedule[count - 1]
+    if learns(rule):
+        learn_feedback(rule.learning, eta, learner.plasticity, learner.parameters, given)
     optimizer_step(learner.optimizer, learner.plasticity, eta, count, learner.parameters, side_by_side)
 
 
@@ -122,7 +128,7 @@ def train_expected(epochs, learn, network, rule, target, weights, work, update, 
                 learner.loss[place] = now[place]
         if not judge(learner, now) or not learn:
             return
-        learn_from(learner, len(now) > 1)
+        learn_from(learner, rule, work.carrier.feedback, len(now) > 1)
 
 
 @kernel
@@ -140,7 +146,7 @@ def train_sampled(epochs, learn, network, rule, inputs, targets, samples, work, 
             learner.loss[0] = now[0]
         if not judge(learner, now) or not learn:
             return
-        learn_from(learner, False)
+        learn_from(learner, rule, work.carrier.feedback, False)
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Sampled updates of networks whose units are not linear, or leak, for every rule (theory section 10).
+"""Sampled updates of networks whose units are not linear, or leak, for every rule (theory section 12).
 
     u_t = W h_t + B x_t,      h_{t+1} = (1 - leak) h_t + leak phi(u_t),      y_t = A h_t,      h_0 = 0
 
