@@ -12,7 +12,16 @@ import xarray as xr
 from ..files.schema import annotate, flag_attributes
 from ..interrupts import PATIENCE
 from ..networks.teacher_modes import mode_coordinates, teacher_modes
-from .estimates import ALIGNMENTS, MATCHES, MODE_FLAGS, MODE_VARIABLES, change_spectra, history_estimates, put_flags
+from .estimates import (
+    ALIGNMENTS,
+    MATCHES,
+    MODE_FLAGS,
+    MODE_VARIABLES,
+    change_spectra,
+    explain_missing,
+    history_estimates,
+    put_flags,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -144,6 +153,7 @@ class Results:
         dataset = xr.Dataset(variables, coords=coordinates)
         dataset["status"].attrs = flag_attributes(STATUS)
         put_flags(dataset)
+        explain_missing(dataset, self._teacher)
         return annotate(
             dataset,
             title="Learning of a linear recurrent network under several rules",
