@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,24 @@ import numpy as np
 import xarray as xr
 
 from ..files.schema import annotate, flag_attributes
+from ..interrupts import PATIENCE
 from ..networks.teacher_modes import mode_coordinates, teacher_modes
-from .estimates import ALIGNMENTS, MODE_FLAGS, MODE_VARIABLES, change_spectra, history_estimates, put_flags, spectra
+from .estimates import (
+    ALIGNMENTS,
+    MATCHES,
+    MODE_FLAGS,
+    MODE_VARIABLES,
+    change_spectra,
+    explain_missing,
+    history_estimates,
+    put_flags,
+    spectra,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .runs import Block
     from .settings import Job
 
 STATUS = ("running", "converged", "diverged")
@@ -81,6 +94,9 @@ class Results:
             name: np.zeros([self._lengths[dim] for dim in dims], dtype=kinds.get(name, float))
             for name, dims in self._dims.items()
         }
+        self._known = np.zeros((len(job.rules), len(job.seeds)), dtype=bool)
+        #: Blocks that were begun.
+        self.begun: list[Block] = []
 
     def put(
         self,
@@ -112,6 +128,27 @@ class Results:
                 arrays[name][where] = values
             for name in self._learned:
                 arrays[name][where] = np.nan if feedback is None else feedback
+        self._known[where] = True
+
+    def partial(self) -> xr.Dataset | None:
+        """What a job that was stopped has recorded, None if nothing: runs end at their last record, unsaid is NaN.
+
+        Blocks get a moment to come to rest; what one that does not has recorded is lost.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while any(block.stopped is None for block in self.begun) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        for block in self.begun:
+            if block.stopped:
+                block.hand_over(self)
+        if not self._known.any():
+            return None
+        for name, array in self._arrays.items():
+            blank = MATCHES.index("missing") if name == "mode_match" else np.nan if array.dtype.kind == "f" else 0
+            array[~self._known] = blank
+        dataset = self.dataset()
+        dataset.attrs["partial"] = "stopped before its end: runs that were still learning end at their last record"
+        return dataset
 
     def dataset(self) -> xr.Dataset:
         """The labelled dataset."""
@@ -130,6 +167,7 @@ class Results:
         dataset["status"].attrs = flag_attributes(STATUS)
         if job.labelled:
             put_flags(dataset)
+            explain_missing(dataset, self._teacher)
         return annotate(
             dataset,
             title="Learning of a linear recurrent network under several rules",

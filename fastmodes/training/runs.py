@@ -88,12 +88,19 @@ class Networks:
         given = self.layout.get(self.weights._replace(readout=self.given), position).readout
         return (*weights, given + weights.readout if self.learned_rule.feedback == "kolen_pollack" else given)
 
-    def finish(self, job: Job, results: Results, seed_place: int, measures: Mapping[str, HeldOut]) -> None:
-        """Hand one run's history over: the records after its end repeat its last state, or are NaN."""
+    def finish(
+        self, job: Job, results: Results, seed_place: int, measures: Mapping[str, HeldOut], recorded: int
+    ) -> None:
+        """Hand one run's history over: the records after its end repeat its last state, or are NaN.
+
+        Of runs that were stopped, ``recorded`` records are known, fewer than were asked for.
+        """
         position = self.seed_places.index(seed_place)
         made, status = int(self.progress.epochs[position]), int(self.progress.status[position])
         final = self.state(position)
         losses, history = self.losses[:, position], self.history[position]
+        if status == loop.RUNNING and recorded < len(job.records):
+            made = int(job.records[recorded - 1])
         over = job.records > made
         history.extend([final] * (len(job.records) - len(history)))
         losses[over] = self.progress.loss[position] if status == loop.CONVERGED else np.nan
@@ -146,9 +153,32 @@ class Block:
     def __init__(self, job: Job, members: list[Networks]) -> None:
         self.job = job
         self.members = members
+        self._recorded = 0
+        #: Whether it was stopped before its end; None while it is at work.
+        self.stopped: bool | None = None
 
     def run(self, results: Results, bar: Any, stop: Stop) -> None:
-        """Train to the end, or until the stop sign, and hand the histories to ``results``."""
+        """Train to the end and hand the histories to ``results``, or train until the stop sign."""
+        results.begun.append(self)
+        complete = False
+        try:
+            complete = self._learn(bar, stop)
+            if complete:
+                self.hand_over(results)
+        finally:
+            self.stopped = not complete
+
+    def hand_over(self, results: Results) -> None:
+        """Hand the histories, as far as they are known, to ``results``."""
+        if self._recorded:
+            for place in self.members[0].seed_places:
+                measures = {"validation_loss": self.held_out(place), "training_loss": self.learned_from(place)}
+                for member in self.members:
+                    known = {k: v for k, v in measures.items() if v is not None}
+                    member.finish(self.job, results, place, known, self._recorded)
+
+    def _learn(self, bar: Any, stop: Stop) -> bool:
+        """Train to the end; False if the stop sign came before."""
         job = self.job
         for record, epoch in enumerate(job.records):
             ahead = int(job.records[record + 1] - epoch) if record + 1 < len(job.records) else 0
@@ -157,18 +187,16 @@ class Block:
             first = True
             for count in self._pieces(ahead):
                 if stop.is_set():
-                    return
+                    return False
                 self.advance(count, ahead > 0, np.s_[record] if first else None)
-                first = False
+                first, self._recorded = False, record + 1
                 bar.update(count * sum(len(member.seed_places) for member in self.members))
             if not any(member.running for member in self.members):
                 remaining = job.epochs - int(epoch) - ahead
                 bar.update(remaining * sum(len(member.seed_places) for member in self.members))
+                self._recorded = len(job.records)
                 break
-        for place in self.members[0].seed_places:
-            measures = {"validation_loss": self.held_out(place), "training_loss": self.learned_from(place)}
-            for member in self.members:
-                member.finish(job, results, place, {k: v for k, v in measures.items() if v is not None})
+        return True
 
     def advance(self, count: int, learn: bool, record: Any) -> None:
         """Make ``count`` epochs; the first one's loss goes to ``record`` unless that is None."""

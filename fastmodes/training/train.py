@@ -25,6 +25,18 @@ if TYPE_CHECKING:
     from .parameters import LossName, OptimizerWord, Rates, Rules, ScheduleWord, Seeds, TrainingData, UpdatesName
 
 
+class TrainingInterrupt(KeyboardInterrupt):
+    """Training was stopped by Ctrl-C; ``partial()`` gives the dataset of what was recorded, None if nothing was.
+
+    The dataset has the shape of the whole one and an attribute ``partial``: runs that were still learning have the
+    status "running", ``epochs_made`` is their last record, what comes after it is NaN.
+    """
+
+    def __init__(self, results: Results) -> None:
+        super().__init__()
+        self.partial = results.partial
+
+
 def train(
     rules: Rules,
     teacher: LinearRNN | None,
@@ -155,6 +167,8 @@ def train(
     ------
     TypeError, ValueError
         For a parameter outside its range, before anything is computed.
+    KeyboardInterrupt
+        On Ctrl-C, as a :class:`TrainingInterrupt`, from which what was recorded can be had.
     """
     job = check_job(dict(locals()))
     threads = check_threads(threads)
@@ -164,7 +178,10 @@ def train(
     else:
         blocks = expected_blocks(job) if job.updates == "expected" else sampled_blocks(job, threads)
     with progress_bar(job.epochs * len(job.rules) * len(job.seeds), "updates", progress) as bar:
-        run_blocks(lambda block: block.run(results, bar, current_stop()), blocks, threads)
+        try:
+            run_blocks(lambda block: block.run(results, bar, current_stop()), blocks, threads)
+        except KeyboardInterrupt:
+            raise TrainingInterrupt(results) from None
     dataset = results.dataset()
     if progress and (sentence := divergence_sentence(dataset)):
         print(sentence, file=sys.stderr, flush=True)
