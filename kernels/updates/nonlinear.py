@@ -194,7 +194,7 @@ def nonlinear_update(network, rule, inputs, targets, samples, work, update):
 @inlined
 def _carry_credit_back(network, rule, inputs, work, update):
     """Turn slopes into s_t q_{t+1}, from the last step back as far as the rule reaches, and correlate them."""
-    feedback = feedback_matrix(rule, network.readout, work.carrier.feedback)
+    feedback = feedback_matrix(rule, network.readout, work.carrier.feedback, work.carrier.room)
     steps, (slots, _, batch), errors = len(inputs), work.credit.shape, work.errors
     horizon = reach_within(rule.horizon, steps)
     first = steps - horizon if len(errors) == 1 else 0
