@@ -33,7 +33,8 @@ from .training.train import train
 from .updates.coloured import InputFilter, autoregressive_input, coloured_update
 from .updates.impulses import impulse_expectation
 from .updates.many import expected_updates
-from .updates.one import Update, expected_update, sampled_update
+from .updates.one import Update, expected_update
+from .updates.sampled import sampled_update
 
 if TYPE_CHECKING:
     from . import analysis, presets

@@ -37,10 +37,15 @@ def calls():
                 results[key + " sampled"] = fm.sampled_update(
                     rule, student, teacher, inputs, feedback=given, loss=loss
                 )
+                for kind in ("identity", "tanh", "relu"):
+                    results[f"{key} {kind}"] = fm.sampled_update(
+                        rule, student, teacher, inputs, feedback=given, loss=loss, nonlinearity=kind, leak=0.4
+                    )
                 if rule.horizon is None and hidden == 2:
                     results[key + " online"] = fm.sampled_update(
                         rule, student, teacher, inputs, feedback=given, loss=loss, form="online"
                     )
+        results[f"{hidden} runs"] = student.run(inputs, nonlinearity="tanh", leak=0.4)
     for updates in ("expected", "sampled"):
         for optimizer in ("sgd", "adam"):
             dataset = fm.train(
@@ -95,7 +100,22 @@ def kernels_alone():
     pairs, kinds = np.empty((3, 2)), np.empty(2, np.int8)
     plain_stability(np.array([[0.5, 1.0, 0.7, 0.7, 0.5, 0.0], [0.5, 1.0, -0.7, 1.0, 0.3, 3.0]]), pairs, kinds)
     nodes = np.array([0.5, 0.25, -0.1, 0.0, 0.0])
-    return {"plain stability": [pairs, kinds], "homogeneous": [homogeneous(3, nodes, np.zeros(5))]}
+    return {
+        "plain stability": [pairs, kinds],
+        "homogeneous": [homogeneous(3, nodes, np.zeros(5))],
+        "nonlinear loss": [nonlinear_loss()],
+    }
+
+
+def nonlinear_loss():
+    from fastmodes.kernels.arrays.layout import single_layout
+    from fastmodes.kernels.updates import nonlinear
+
+    network = single_layout(2, 3, 2).zeros()[1]
+    single_layout(2, 3, 2).put(network, 0, (np.ones((2, 3)), 0.3 * np.ones((3, 3)), np.ones((3, 2))))
+    inputs, targets = np.linspace(-1.0, 1.0, 64).reshape(4, 2, 8), np.zeros((4, 2, 8))
+    hidden, errors = np.empty((5, 3, 8)), np.empty((4, 2, 8))
+    return nonlinear.batch_loss(network, inputs, targets, 8.0, hidden, errors, nonlinear.Units(3, nonlinear.TANH, 0.5))
 
 
 def everything():

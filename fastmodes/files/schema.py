@@ -36,6 +36,7 @@ VARIABLES = {
     # training
     "loss": ("loss", "1"),
     "validation_loss": ("loss on held-out sequences", "1"),
+    "training_loss": ("loss on all sequences that are learned from", "1"),
     "status": ("how the run or the trajectory ended", "1"),
     "epochs_made": ("parameter updates made before the run ended", "1"),
     "mode_recurrent": ("estimated recurrent mode entry w", "1"),

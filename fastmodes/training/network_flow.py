@@ -27,7 +27,7 @@ from ..updates.feedback import seed_feedback
 from ..updates.loss import error_loss, power_loss
 from ..validation import check_array, check_integer, check_memory, check_number
 from . import settings as jobs
-from .estimates import ALIGNMENTS, MODE_VARIABLES, history_estimates
+from .estimates import ALIGNMENTS, MODE_VARIABLES, explain_missing, history_estimates
 from .parameters import check_parameters
 from .results import OWN_FEEDBACK
 
@@ -299,6 +299,7 @@ def _dataset(
     }
     dataset = xr.Dataset(variables, coords=coordinates)
     dataset["status"].attrs = flag_attributes(kernels.STATUSES)
+    explain_missing(dataset, teacher_modes(teacher))
     dataset["mode_is_complex"].attrs = flag_attributes(("real", "complex"))
     return annotate(
         dataset, title="Flow of learning of whole networks, infinitely many time steps", configuration=configuration,

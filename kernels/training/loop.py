@@ -132,14 +132,16 @@ def train_expected(epochs, learn, network, rule, target, weights, work, update, 
 
 
 @kernel
-def train_sampled(inputs, learn, network, rule, targets, samples, work, update, learner):
-    """One epoch for each batch in ``inputs`` (epoch, steps, n_in, batch); without ``learn``, only the loss is judged.
+def train_sampled(epochs, learn, network, rule, inputs, targets, samples, work, update, learner):
+    """``epochs`` epochs on the batches in ``inputs`` (batch, steps, n_in, sample), read round and round.
 
-    Arrays as for :func:`fastmodes.kernels.updates.sampled.sampled_update`, ``targets`` with one more leading axis.
+    Without ``learn``, only the loss is computed and judged. Arrays as for
+    :func:`fastmodes.kernels.updates.sampled.sampled_update`, ``targets`` with one more leading axis.
     """
     now = np.empty_like(learner.loss)
-    for epoch in range(len(inputs)):
-        now[0] = sampled_update(network, rule, inputs[epoch], targets[epoch], samples, work, update)
+    for epoch in range(epochs):
+        batch = epoch % len(inputs)
+        now[0] = sampled_update(network, rule, inputs[batch], targets[batch], samples, work, update)
         if epoch == 0:
             learner.loss[0] = now[0]
         if not judge(learner, now) or not learn:
