@@ -197,3 +197,16 @@ def test_partly_aligned_feedback_is_made_of_each_seeds_own(updates):
         r = shared.learned_feedback_weights.isel(rule=0, seed=seed, epoch=0).values
         cosine = np.vdot(r, student.readout) / np.linalg.norm(r) / np.linalg.norm(student.readout)
         assert cosine == pytest.approx(0.9, abs=1e-14)
+
+
+def test_what_cannot_be_turned_is_refused_before_training():
+    rule = fm.LearningRule("q", "partly_aligned", "scalar", decay=0.5, cosine=0.3)
+    teacher = fm.aligned_teacher(fm.Modes([0.6], 1.0, 1.0))
+    for wrong, why in (
+        ({"hidden": 1}, "cosine must be 1 or -1"),
+        ({"hidden": 3, "init_scale": 0.0}, "readout of zeros"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            fm.train(rule, teacher, seeds=2, epochs=10**7, learning_rate=0.01, steps=5, **wrong, **QUIET)
+        with pytest.raises(ValueError, match=why):
+            fm.matrix_flow(rule, teacher, seeds=2, times=[1.0], **wrong, **QUIET)

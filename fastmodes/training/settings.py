@@ -177,12 +177,17 @@ def check_feedbacks(
     Raises
     ------
     TypeError, ValueError
-        If their number or shape differs.
+        If their number or shape differs, or a rule cannot turn one of them.
     """
+    first, pairs = students[0], zip(students, seeds, strict=True)
     if feedbacks is None:
-        return [random_feedback(s, scale=feedback_scale, seed=seed) for s, seed in zip(students, seeds, strict=True)]
-    first = students[0]
-    return check_each_feedback(feedbacks, len(seeds), "seeds", first.n_out, first.n_hidden)
+        found = [random_feedback(student, scale=feedback_scale, seed=seed) for student, seed in pairs]
+    else:
+        found = check_each_feedback(feedbacks, len(seeds), "seeds", first.n_out, first.n_hidden)
+    for rule in rules:
+        for student, feedback in zip(students, found, strict=True):
+            seed_feedback(rule, student, feedback)
+    return found
 
 
 def _bytes_needed(
