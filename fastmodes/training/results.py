@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 STATUS = ("running", "converged", "diverged")
 
+#: What a dataset of nonlinear networks says of itself.
+_SAMPLED_ONLY = (
+    "Nonlinear units: losses and updates are those of the sampled sequences, nothing is an exact expectation; modes, "
+    "spectra and alignments are those of the linear network with the same weights"
+)
 _MODES = (*MODE_VARIABLES, *MODE_FLAGS)
 _SPECTRA = ("eigenvalue_real", "eigenvalue_imag", "singular_value")
 _CHANGES = ("change_eigenvalue_real", "change_eigenvalue_imag", "change_singular_value")
@@ -92,7 +97,7 @@ class Results:
         arrays["loss"][where], arrays["validation_loss"][where] = losses, validation_losses
         # The last weights of a diverging run may be so large that their products overflow.
         with np.errstate(over="ignore", invalid="ignore"):
-            readout, recurrent, input_ = weights
+            readout, recurrent, input_ = self._job.plasticity.effective(weights)
             estimates = history_estimates(readout, recurrent, input_, self._teacher, feedback)
             estimates |= change_spectra(recurrent)
         for name, values in estimates.items():
@@ -117,9 +122,13 @@ class Results:
         dataset = xr.Dataset(variables, coords=coordinates)
         dataset["status"].attrs = flag_attributes(STATUS)
         put_flags(dataset)
-        return annotate(
+        kind = "linear" if job.plasticity.units.linear else f"{job.plasticity.units.nonlinearity} (sampled only)"
+        annotate(
             dataset,
-            title="Learning of a linear recurrent network under several rules",
+            title=f"Learning of a {kind} recurrent network under several rules",
             configuration={"command": "train", **job.configuration},
             seeds=job.seeds,
         )
+        if not job.plasticity.units.linear:
+            dataset.attrs |= {"nonlinearity": job.plasticity.units.nonlinearity, "comment": _SAMPLED_ONLY}
+        return dataset

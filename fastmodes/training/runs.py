@@ -13,7 +13,7 @@ import numpy as np
 
 from ..kernels.arrays import layout
 from ..kernels.training import loop
-from ..kernels.updates import recursion, sampled
+from ..kernels.updates import nonlinear, recursion, sampled
 from ..networks.running import batch_first_to_last, impulse_response
 from ..rule_codes import carrier, kernel_rule
 from ..streams import random_stream
@@ -124,9 +124,11 @@ class _HeldOut:
         out = np.empty(len(weights[0]))
         for record, matrices in enumerate(zip(*weights, strict=True)):
             place.put(network, 0, matrices)
-            out[record] = sampled.batch_loss(
-                network, self._inputs, self._targets, float(job.validation_size), hidden, errors
-            )
+            given = network, self._inputs, self._targets, float(job.validation_size), hidden, errors
+            if job.plasticity.units.linear:
+                out[record] = sampled.batch_loss(*given)
+            else:
+                out[record] = nonlinear.batch_loss(*given, job.plasticity.units.in_kernel(job.sizes[1]))
         return out
 
 
@@ -213,10 +215,11 @@ class _SampledBlock(Block):
         largest = _epochs_at_once(4 * len(rules) * steps * self._batch * n_hidden * (n_hidden + n_in))
         self.largest_piece = max(1, min(largest, _DRAWN_AT_ONCE // numbers))
         self._rng = random_stream(job.seeds[seed_place], "inputs")
+        linear = job.plasticity.units.linear
+        work_space: Callable[..., Any] = sampled.work_space if linear else nonlinear.work_space
+        units = n_hidden if linear else job.plasticity.units.in_kernel(n_hidden)
         self._work = [
-            sampled.work_space(
-                member.weights, member.kernel_rule, member.carrier, n_hidden, steps, self._batch, loss_kind
-            )
+            work_space(member.weights, member.kernel_rule, member.carrier, units, steps, self._batch, loss_kind)
             for member in self.members
         ]
         teacher = job.teacher
@@ -240,10 +243,14 @@ class _SampledBlock(Block):
         inputs, targets = self._draw(max(count, 1))
         for member, work in zip(self.members, self._work, strict=True):
             if member.running:
-                loop.train_sampled(
-                    inputs, learn, member.weights, member.kernel_rule, targets, float(self._samples), work,
-                    member.update, member.learner,
-                )  # fmt: skip
+                of_member = member.weights, member.kernel_rule
+                if self.job.plasticity.units.linear:
+                    loop.train_sampled(
+                        inputs, learn, *of_member, targets, float(self._samples), work, member.update, member.learner
+                    )
+                else:
+                    pupil = loop.Pupil(*of_member, work, member.update)
+                    loop.train_nonlinear(inputs, targets, float(self._samples), learn, pupil, member.learner)
                 if record is not None:
                     member.losses[record] = member.learner.loss
 

@@ -16,6 +16,7 @@ from ..kernels.training import loop as training
 from ..kernels.training import optimizers
 from ..networks.network import LinearRNN, check_network, check_pair
 from ..networks.random import random_feedback, random_student
+from ..networks.units import Units, refuse_nonlinear
 from ..rule_codes import unit_decay
 from ..rules import LearningRule, check_rules, rule_table
 from ..updates.feedback import MOST_SEEDS, check_each_feedback
@@ -226,9 +227,8 @@ def check_job(given: dict[str, Any]) -> Job:
     values = SimpleNamespace(**check_parameters(given))
     rate, rates = check_rates(values.learning_rate, len(rules), len(values.seeds))
     optimizer = complete_optimizer(values.optimizer, vars(values) | {"learning_rate": rate})
-    plasticity = Plasticity(
-        values.leak, rates, check_weight_decay(values.weight_decay), check_mask(values.mask, values.hidden)
-    )
+    units, mask = Units(values.nonlinearity, values.leak), check_mask(values.mask, values.hidden)
+    plasticity = Plasticity(units, rates, check_weight_decay(values.weight_decay), mask)
     schedule = check_schedule(values.schedule, values.epochs)
     _check_updates(values)
     if values.record_every is None:
@@ -252,7 +252,7 @@ def check_job(given: dict[str, Any]) -> Job:
         rules=rules, teacher=values.teacher, seeds=values.seeds, epochs=values.epochs, steps=values.steps,
         updates=values.updates, batch_size=values.batch_size, optimizer=in_kernel(optimizer), loss=values.loss,
         records=records, limits=training.Limits(stop_loss=stop_loss, divergence_loss=values.divergence_loss),
-        validation_size=values.validation_size, students=tuple(plasticity.effective(s) for s in students),
+        validation_size=values.validation_size, students=tuple(plasticity.trained(s) for s in students),
         feedbacks=tuple(feedbacks), keep_weights=values.keep_weights, plasticity=plasticity, schedule=schedule,
         configuration=configuration,
     )  # fmt: skip
@@ -261,6 +261,8 @@ def check_job(given: dict[str, Any]) -> Job:
 def _check_updates(values: SimpleNamespace) -> None:
     """Steps and batch of sampled or expected updates; the batch's default is filled in."""
     expected = values.updates == "expected"
+    if expected:
+        refuse_nonlinear(values.nonlinearity, "updates='expected'")
     check_steps("steps", values.steps, infinite=expected)
     if values.steps == math.inf:
         check_stable_teacher(values.teacher)

@@ -117,6 +117,7 @@ compiled: set[str] = set()
 
 
 def call_here(name: str, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
+    """Call a function that takes a moment."""
     return function(*arguments)
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..compile import inlined, kernel
+from ..updates.nonlinear import nonlinear_update
 from ..updates.recursion import expected_update
 from ..updates.sampled import outputs, sampled_update
 from .optimizers import equal_plasticity, optimizer_step, parameters
@@ -134,6 +135,30 @@ def train_sampled(inputs, learn, network, rule, targets, samples, work, update, 
     now = np.empty_like(learner.loss)
     for epoch in range(len(inputs)):
         now[0] = sampled_update(network, rule, inputs[epoch], targets[epoch], samples, work, update)
+        if epoch == 0:
+            learner.loss[0] = now[0]
+        if not judge(learner, now) or not learn:
+            return
+        learn_from(learner, False)
+
+
+class Pupil(NamedTuple):
+    """A network, its rule, and the work space and place of its updates."""
+
+    network: Any
+    rule: Any
+    work: Any
+    update: Any
+
+
+@kernel
+def train_nonlinear(inputs, targets, samples, learn, pupil, learner):
+    """As :func:`train_sampled`, with :func:`fastmodes.kernels.updates.nonlinear.nonlinear_update`."""
+    now = np.empty_like(learner.loss)
+    for epoch in range(len(inputs)):
+        now[0] = nonlinear_update(
+            pupil.network, pupil.rule, inputs[epoch], targets[epoch], samples, pupil.work, pupil.update
+        )
         if epoch == 0:
             learner.loss[0] = now[0]
         if not judge(learner, now) or not learn:
