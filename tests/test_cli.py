@@ -63,8 +63,8 @@ def test_train_with_every_option(capsys):
         "teacher-basis": "random", "teacher-seed": 7, "hidden": 3, "seeds": "4,9", "epochs": 6, "steps": 5,
         "learning-rate": 0.02, "updates": "sampled", "batch-size": 3, "optimizer": "adam", "clip-norm": 0.5,
         "loss": "sequence", "init-scale": 0.3, "feedback-scale": 0.7, "record-every": 4, "stop-loss": 1e-9,
-        "divergence-loss": 1e9, "validation-size": 7, "schedule": "cosine", "momentum": 0.0, "leak": 0.7, "nonlinearity": "tanh",
-        "weight-decay": "readout=0.1,recurrent=0,input=0.2",
+        "divergence-loss": 1e9, "validation-size": 7, "schedule": "cosine", "momentum": 0.0, "leak": 0.7,
+        "nonlinearity": "tanh", "weight-decay": "readout=0.1,recurrent=0,input=0.2",
         "adam-betas": "0.8,0.99", "adam-epsilon": 1e-7, "threads": 1, "figure": "curves.svg", "out": "mine.nc",
     }  # fmt: skip
     options = {name for option in cli.train.params for name in option.opts if name.startswith("--")}
