@@ -18,13 +18,14 @@ if importlib.util.find_spec(f"{__name__}.kernels") is None:
 from .files.netcdf import read_netcdf, write_netcdf
 from .modes.flow import flow, write_flow
 from .modes.iterated_map import discrete_map
+from .modes.learned import feedback_update
 from .modes.update import mode_jacobian, mode_update
 from .networks.made import aligned_student, aligned_teacher
 from .networks.network import LinearRNN, Modes
 from .networks.random import random_feedback, random_student
 from .networks.running import impulse_response, simulate
 from .networks.teachers import delay_line_teacher, nonnormal_teacher, rotating_teacher
-from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
+from .rules import LearningRule, bptt, dfa, eprop, parse_rule, rflo, snap1, tbptt
 from .training.estimates import alignment, estimate_modes
 from .training.network_flow import matrix_flow
 from .training.optimizers import adam, sgd
@@ -57,11 +58,13 @@ __all__ = [
     "bptt",
     "coloured_update",
     "delay_line_teacher",
+    "dfa",
     "discrete_map",
     "eprop",
     "estimate_modes",
     "expected_update",
     "expected_updates",
+    "feedback_update",
     "flow",
     "impulse_expectation",
     "impulse_response",
@@ -80,6 +83,7 @@ __all__ = [
     "sampled_update",
     "sgd",
     "simulate",
+    "snap1",
     "sweep",
     "tbptt",
     "train",

@@ -46,7 +46,7 @@ LossName: TypeAlias = Literal["final", "sequence"]
 UpdatesName: TypeAlias = Literal["sampled", "expected"]
 OptimizerName: TypeAlias = Literal["sgd", "adam"]
 BasisName: TypeAlias = Literal["identity", "random"]
-FeedbackName: TypeAlias = Literal["readout", "random", "sign"]
+FeedbackName: TypeAlias = Literal["readout", "random", "sign", "mixed", "partly_aligned", "kolen_pollack", "mirror"]
 PropagatorName: TypeAlias = Literal["recurrent", "scalar", "diagonal", "recurrent_diagonal"]
 #: How a sampled update is computed: back through time, or forward with the states.
 FormName: TypeAlias = Literal["backward", "online"]

@@ -1,4 +1,4 @@
-"""Naive twins of nonlinear and leaky networks (theory section 10), importing nothing of the package."""
+"""Naive twins of nonlinear and leaky networks (theory section 12), importing nothing of the package."""
 
 import numpy as np
 

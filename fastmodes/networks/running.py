@@ -1,6 +1,6 @@
 """A network that runs: hidden states and outputs for given inputs, and the response to one impulse.
 
-With ``h_{t+1} = W h_t + B x_t``, ``y_t = A h_t`` (Eq. 1), or with units of another kind (theory section 10), entry t
+With ``h_{t+1} = W h_t + B x_t``, ``y_t = A h_t`` (Eq. 1), or with units of another kind (theory section 12), entry t
 along ``time`` of every result belongs to the state after input x_t has acted: ``hidden[t] = h_{t+1}`` and
 ``output[t] = y_{t+1}``.
 """
@@ -34,7 +34,7 @@ def simulate(
     network: LinearRNN, inputs: ArrayLike | xr.DataArray, *, initial: ArrayLike | None = None,
     nonlinearity: NonlinearityName = "identity", leak: float = 1.0,
 ) -> Response:  # fmt: skip
-    """Hidden states and outputs of a network on given inputs (Eq. 1; theory section 10).
+    """Hidden states and outputs of a network on given inputs (Eq. 1; theory section 12).
 
         h_{t+1} = (1 - leak) h_t + leak phi(W h_t + B x_t),      y_t = A h_t
 

@@ -42,7 +42,7 @@ def sampled_update(
 
     averaged over the sequences; for the sequence loss also over T = 1 .. steps, the horizon capped at each.
 
-    Networks that are nonlinear or leaky (theory section 10; sampled only, nothing of theirs is exact but this update
+    Networks that are nonlinear or leaky (theory section 12; sampled only, nothing of theirs is exact but this update
     on the inputs given) go by
 
         h_{t+1} = (1 - leak) h_t + leak phi(u_t),      u_t = W h_t + B x_t,      s_t = leak phi'(u_t)

@@ -1,4 +1,4 @@
-"""Sampled updates of networks whose units are not linear, or leak, for every rule (theory section 10).
+"""Sampled updates of networks whose units are not linear, or leak, for every rule (theory section 12).
 
     u_t = W h_t + B x_t,      h_{t+1} = (1 - leak) h_t + leak phi(u_t),      y_t = A h_t,      h_0 = 0
 
@@ -194,7 +194,7 @@ def nonlinear_update(network, rule, inputs, targets, samples, work, update):
 @inlined
 def _carry_credit_back(network, rule, inputs, work, update):
     """Turn slopes into s_t q_{t+1}, from the last step back as far as the rule reaches, and correlate them."""
-    feedback = feedback_matrix(rule, network.readout, work.carrier.feedback)
+    feedback = feedback_matrix(rule, network.readout, work.carrier.feedback, work.carrier.room)
     steps, (slots, _, batch), errors = len(inputs), work.credit.shape, work.errors
     horizon = reach_within(rule.horizon, steps)
     first = steps - horizon if len(errors) == 1 else 0
