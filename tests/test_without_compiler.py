@@ -54,6 +54,11 @@ def calls():
                 validation_size=4, threads=1, progress=False,
             )
             results[f"train {updates} {optimizer}"] = [dataset[name].values for name in ("loss", "validation_loss")]
+    dataset = fm.train(
+        (fm.bptt(), fm.rflo()), teacher, hidden=3, seeds=1, epochs=3, learning_rate=0.05, steps=3, batch_size=2,
+        nonlinearity="tanh", leak=0.5, validation_size=4, threads=1, progress=False,
+    )
+    results["train tanh"] = [dataset[name].values for name in ("loss", "validation_loss")]
     small = fm.random_student(2, teacher, scale=0.4, seed=2)
     several = [small, fm.random_student(2, teacher, scale=0.4, seed=3)]
     for steps in (np.inf, 9000):
@@ -100,22 +105,7 @@ def kernels_alone():
     pairs, kinds = np.empty((3, 2)), np.empty(2, np.int8)
     plain_stability(np.array([[0.5, 1.0, 0.7, 0.7, 0.5, 0.0], [0.5, 1.0, -0.7, 1.0, 0.3, 3.0]]), pairs, kinds)
     nodes = np.array([0.5, 0.25, -0.1, 0.0, 0.0])
-    return {
-        "plain stability": [pairs, kinds],
-        "homogeneous": [homogeneous(3, nodes, np.zeros(5))],
-        "nonlinear loss": [nonlinear_loss()],
-    }
-
-
-def nonlinear_loss():
-    from fastmodes.kernels.arrays.layout import single_layout
-    from fastmodes.kernels.updates import nonlinear
-
-    network = single_layout(2, 3, 2).zeros()[1]
-    single_layout(2, 3, 2).put(network, 0, (np.ones((2, 3)), 0.3 * np.ones((3, 3)), np.ones((3, 2))))
-    inputs, targets = np.linspace(-1.0, 1.0, 64).reshape(4, 2, 8), np.zeros((4, 2, 8))
-    hidden, errors = np.empty((5, 3, 8)), np.empty((4, 2, 8))
-    return nonlinear.batch_loss(network, inputs, targets, 8.0, hidden, errors, nonlinear.Units(3, nonlinear.TANH, 0.5))
+    return {"plain stability": [pairs, kinds], "homogeneous": [homogeneous(3, nodes, np.zeros(5))]}
 
 
 def everything():

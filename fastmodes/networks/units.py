@@ -43,9 +43,14 @@ class Units:
         object.__setattr__(self, "leak", check_leak(self.leak))
 
     @property
+    def linear(self) -> bool:
+        """Whether phi is the identity: leaky units then are a plain network with effective matrices."""
+        return self.nonlinearity == "identity"
+
+    @property
     def plain(self) -> bool:
         """Whether they are those of Eq. 1, which have kernels of their own."""
-        return self.nonlinearity == "identity" and self.leak == 1.0
+        return self.linear and self.leak == 1.0
 
     def in_kernel(self, count: int) -> nonlinear.Units:
         """``count`` such units as the kernels read them."""

@@ -12,6 +12,7 @@ import numbers
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from ..networks.units import NONLINEARITIES
 from ..updates.one import LOSSES
 from ..validation import (
     LARGEST_SCALE,
@@ -258,6 +259,9 @@ TRAIN: dict[str, Parameter] = {
         PerMatrix(0.0), "Pull of every weight to zero, times eta.", 0.0, sweep="axis", seldom=True
     ),
     "leak": Parameter(Real(above=0.0, high=1.0), "alpha of leaky students; 1: none.", 1.0, sweep="axis"),
+    "nonlinearity": Parameter(
+        Choice(NONLINEARITIES), "Of the students' units; sampled updates only.", "identity", sweep="axis"
+    ),
     "mask": Parameter(Given(), "0 where W does not learn.", option=False),
     "adam_betas": Parameter(Betas(), "Adam's rates of forgetting.", (0.9, 0.999), sweep="fixed", seldom=True),
     "adam_epsilon": Parameter(_POSITIVE, "Adam's smallest divisor.", 1e-8, sweep="axis", seldom=True),

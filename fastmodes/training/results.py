@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 STATUS = ("running", "converged", "diverged")
 
+#: What a dataset of nonlinear networks says of itself.
+_SAMPLED_ONLY = (
+    "Nonlinear units: losses and updates are those of the sampled sequences, nothing is an exact expectation; modes, "
+    "spectra and alignments are those of the linear network with the same weights"
+)
 _MODES = (*MODE_VARIABLES, *MODE_FLAGS)
 _SPECTRA = ("eigenvalue_real", "eigenvalue_imag", "singular_value")
 _CHANGES = ("change_eigenvalue_real", "change_eigenvalue_imag", "change_singular_value")
@@ -109,7 +114,8 @@ class Results:
     ) -> None:
         """Store one run: its losses by name and weights (A, W, B, and R where it learns) at every recorded epoch."""
         where, arrays = (rule, seed), self._arrays
-        readout, recurrent, input_, *learned = weights
+        learned = weights[3:]
+        readout, recurrent, input_ = self._job.plasticity.effective(weights[:3])
         feedback = learned[0] if learned else self._job.feedback(self._job.rules[rule], seed)
         arrays["status"][where], arrays["epochs_made"][where] = status, epochs_made
         for name, values in losses.items():
@@ -168,9 +174,14 @@ class Results:
         if job.labelled:
             put_flags(dataset)
             explain_missing(dataset, self._teacher)
-        return annotate(
+        units = job.plasticity.units
+        kind = "linear" if units.linear else f"{units.nonlinearity} (sampled only)"
+        annotate(
             dataset,
-            title="Learning of a linear recurrent network under several rules",
+            title=f"Learning of a {kind} recurrent network under several rules",
             configuration={"command": "train", **job.configuration},
             seeds=job.seeds,
         )
+        if not units.linear:
+            dataset.attrs |= {"nonlinearity": units.nonlinearity, "comment": _SAMPLED_ONLY}
+        return dataset

@@ -13,10 +13,11 @@ import numpy as np
 
 from ..kernels.arrays import layout
 from ..kernels.training import loop
-from ..kernels.updates import recursion, sampled
+from ..kernels.updates import recursion
 from ..networks.running import impulse_response
 from ..rule_codes import carrier, learning_rule
 from ..updates.one import loss_weights, student_matrices
+from . import sampled_kernels
 from .sequences import Sequences, held_out_set, source_of, training_set
 
 if TYPE_CHECKING:
@@ -140,7 +141,10 @@ class _LossOn:
         out = np.empty(len(weights[0]))
         for record, matrices in enumerate(zip(*weights, strict=True)):
             place.put(network, 0, matrices)
-            out[record] = sampled.batch_loss(network, self._inputs, self._targets, float(self._samples), hidden, errors)
+            batch = self._inputs, self._targets
+            out[record] = sampled_kernels.batch_loss(
+                job.plasticity.units, network, batch, float(self._samples), hidden, errors
+            )
         return out
 
 
@@ -249,27 +253,20 @@ class _SampledBlock(Block):
     def __init__(self, job: Job, seed_place: int, rules: Sequence[int]) -> None:
         place = layout.single_layout(*job.sizes)
         super().__init__(job, [Networks(job, place, rule, [seed_place]) for rule in rules])
-        steps, (_, n_hidden, n_in), loss_kind = job.steps, job.sizes, ("final", "sequence").index(job.loss)
+        steps, (_, n_hidden, n_in) = job.steps, job.sizes
         self._samples, self._batch = job.batch_size, layout.padded(job.batch_size)
         numbers = steps * n_in * self._batch
         largest = _epochs_at_once(4 * len(rules) * steps * self._batch * n_hidden * (n_hidden + n_in))
         self.largest_piece = max(1, min(largest, _DRAWN_AT_ONCE // numbers))
         self._source = source_of(job, seed_place, self.largest_piece)
-        self._work = [
-            sampled.work_space(
-                member.weights, member.kernel_rule, member.carrier, n_hidden, steps, self._batch, loss_kind
-            )
-            for member in self.members
-        ]
+        self._work = [sampled_kernels.work_space(job, member, self._batch) for member in self.members]
 
     def advance(self, count: int, learn: bool, record: Any) -> None:
-        inputs, targets = self._source.draw(max(count, 1))
+        batches = self._source.draw(max(count, 1))
         for member, work in zip(self.members, self._work, strict=True):
             if member.running:
-                loop.train_sampled(
-                    max(count, 1), learn, member.weights, member.kernel_rule, inputs, targets, float(self._samples),
-                    work, member.update, member.learner,
-                )  # fmt: skip
+                units, samples = self.job.plasticity.units, float(self._samples)
+                sampled_kernels.train(units, member, work, max(count, 1), learn, batches, samples)
                 if record is not None:
                     member.losses[record] = member.learner.loss
 

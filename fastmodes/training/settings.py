@@ -16,6 +16,7 @@ from ..kernels.training import loop as training
 from ..kernels.training import optimizers
 from ..networks.network import LinearRNN, check_network, check_pair
 from ..networks.random import random_feedback, random_student
+from ..networks.units import Units, refuse_nonlinear
 from ..rule_codes import unit_decay
 from ..rules import LearningRule, check_rules
 from ..updates.feedback import MOST_SEEDS, check_each_feedback, seed_feedback
@@ -232,9 +233,8 @@ def check_job(given: dict[str, Any]) -> Job:
     values = SimpleNamespace(**check_parameters(given), labelled=labelled)
     rate, rates = check_rates(values.learning_rate, len(rules), len(values.seeds))
     optimizer = complete_optimizer(values.optimizer, vars(values) | {"learning_rate": rate})
-    plasticity = Plasticity(
-        values.leak, rates, check_weight_decay(values.weight_decay), check_mask(values.mask, values.hidden)
-    )
+    units, mask = Units(values.nonlinearity, values.leak), check_mask(values.mask, values.hidden)
+    plasticity = Plasticity(units, rates, check_weight_decay(values.weight_decay), mask)
     schedule = check_schedule(values.schedule, values.epochs)
     _check_updates(values, data)
     data, held_out = parts(values, data)
@@ -260,7 +260,7 @@ def check_job(given: dict[str, Any]) -> Job:
         updates=values.updates, batch_size=values.batch_size, optimizer=in_kernel(optimizer), loss=values.loss,
         records=records, limits=training.Limits(stop_loss=stop_loss, divergence_loss=values.divergence_loss),
         data=data, held_out=held_out, validation_size=values.validation_size, labelled=values.labelled,
-        students=tuple(plasticity.effective(student) for student in students), feedbacks=tuple(feedbacks),
+        students=tuple(plasticity.trained(student) for student in students), feedbacks=tuple(feedbacks),
         keep_weights=values.keep_weights, plasticity=plasticity, schedule=schedule, configuration=configuration,
     )  # fmt: skip
 
@@ -268,6 +268,8 @@ def check_job(given: dict[str, Any]) -> Job:
 def _check_updates(values: SimpleNamespace, data: Sequences | int | None) -> None:
     """Steps and batch of sampled or expected updates."""
     expected = values.updates == "expected"
+    if expected:
+        refuse_nonlinear(values.nonlinearity, "updates='expected'")
     if expected and data is not None:
         raise ValueError("data must be None for expected updates, whose sequences are all that there are; got data")
     check_steps("steps", values.steps, infinite=expected)

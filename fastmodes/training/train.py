@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ..networks.network import LinearRNN
+    from ..typing import NonlinearityName
     from .optimizers import Optimizer
     from .parameters import LossName, OptimizerWord, Rates, Rules, ScheduleWord, Seeds, TrainingData, UpdatesName
 
@@ -62,6 +63,7 @@ def train(
     momentum: float = 0.0,
     weight_decay: float | Mapping[str, float] = 0.0,
     leak: float = 1.0,
+    nonlinearity: NonlinearityName = "identity",
     mask: ArrayLike | None = None,
     adam_betas: tuple[float, float] = (0.9, 0.999),
     adam_epsilon: float = 1e-8,
@@ -138,6 +140,10 @@ def train(
         and updates are exact; modes, spectra and alignments of the result are those of the network as it runs, with
         W_e = (1 - alpha) I + alpha W and B_e = alpha B, comparable with the teacher's; kept weights are W and B.
         A leaky teacher is ``teacher.leaky(alpha)``.
+    nonlinearity : {"identity", "tanh", "relu"}
+        phi of the students' units, h_{t+1} = (1 - alpha) h_t + alpha phi(W h_t + B x_t); the teacher stays linear. For
+        sampled updates alone: nothing is an exact expectation, and modes, spectra and alignments are those of the
+        linear network with the same weights (theory section 12).
     mask : array (n_hidden, n_hidden), optional
         1 where W learns, 0 where it stays as it starts: at zero, or as in the ``students`` given.
     adam_betas : pair of float

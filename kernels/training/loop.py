@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..compile import inlined, kernel
+from ..updates.nonlinear import nonlinear_update
 from ..updates.recursion import expected_update
 from ..updates.sampled import outputs, sampled_update
 from .feedback import learn_feedback, learns
@@ -147,6 +148,35 @@ def train_sampled(epochs, learn, network, rule, inputs, targets, samples, work, 
         if not judge(learner, now) or not learn:
             return
         learn_from(learner, rule, work.carrier.feedback, False)
+
+
+class Pupil(NamedTuple):
+    """A network, its rule, and the work space and place of its updates."""
+
+    network: Any
+    rule: Any
+    work: Any
+    update: Any
+
+
+@kernel
+def train_nonlinear(epochs, learn, pupil, batches, samples, learner):
+    """As :func:`train_sampled`, with :func:`fastmodes.kernels.updates.nonlinear.nonlinear_update`.
+
+    ``batches`` are inputs and targets.
+    """
+    now = np.empty_like(learner.loss)
+    inputs, targets = batches
+    for epoch in range(epochs):
+        batch = epoch % len(inputs)
+        now[0] = nonlinear_update(
+            pupil.network, pupil.rule, inputs[batch], targets[batch], samples, pupil.work, pupil.update
+        )
+        if epoch == 0:
+            learner.loss[0] = now[0]
+        if not judge(learner, now) or not learn:
+            return
+        learn_from(learner, pupil.rule, pupil.work.carrier.feedback, False)
 
 
 @kernel
