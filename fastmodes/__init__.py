@@ -29,7 +29,7 @@ from .rules import LearningRule, bptt, dfa, eprop, parse_rule, rflo, snap1, tbpt
 from .training.estimates import alignment, estimate_modes
 from .training.network_flow import matrix_flow
 from .training.optimizers import adam, sgd
-from .training.train import train
+from .training.train import resume, train
 from .updates.coloured import InputFilter, autoregressive_input, coloured_update
 from .updates.impulses import impulse_expectation
 from .updates.many import expected_updates
@@ -78,6 +78,7 @@ __all__ = [
     "random_feedback",
     "random_student",
     "read_netcdf",
+    "resume",
     "rflo",
     "rotating_teacher",
     "sampled_update",
