@@ -16,6 +16,7 @@ if importlib.util.find_spec(f"{__name__}.kernels") is None:
     )
 
 from .files.netcdf import read_netcdf, write_netcdf
+from .files.network_files import read_network, write_network
 from .modes.flow import flow, write_flow
 from .modes.iterated_map import discrete_map
 from .modes.update import mode_jacobian, mode_update
@@ -23,7 +24,8 @@ from .networks.made import aligned_student, aligned_teacher
 from .networks.network import LinearRNN, Modes
 from .networks.random import random_feedback, random_student
 from .networks.running import impulse_response, simulate
-from .networks.teachers import delay_line_teacher, nonnormal_teacher, rotating_teacher
+from .networks.teacher_text import parse_teacher
+from .networks.teachers import delay_line_teacher, nonnormal_teacher, random_teacher, rotating_teacher
 from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
 from .training.estimates import alignment, estimate_modes
 from .training.network_flow import matrix_flow
@@ -70,10 +72,13 @@ __all__ = [
     "nonnormal_teacher",
     "open_sweep",
     "parse_rule",
+    "parse_teacher",
     "presets",
     "random_feedback",
     "random_student",
+    "random_teacher",
     "read_netcdf",
+    "read_network",
     "rflo",
     "rotating_teacher",
     "sampled_update",
@@ -84,6 +89,7 @@ __all__ = [
     "train",
     "write_flow",
     "write_netcdf",
+    "write_network",
 ]
 
 __version__ = "0.1.0"
