@@ -15,6 +15,7 @@ if importlib.util.find_spec(f"{__name__}.kernels") is None:
         "another folder, or install the checkout with pip install --editable ."
     )
 
+from .files.flags import status_names
 from .files.netcdf import read_netcdf, write_netcdf
 from .files.network_files import read_network, write_network
 from .modes.flow import flow, write_flow
@@ -30,6 +31,7 @@ from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
 from .training.estimates import alignment, estimate_modes
 from .training.network_flow import matrix_flow
 from .training.optimizers import adam, sgd
+from .training.snapshots import feedback_at, network_at, networks_of
 from .training.train import train
 from .updates.coloured import InputFilter, autoregressive_input, coloured_update
 from .updates.impulses import impulse_expectation
@@ -63,12 +65,15 @@ __all__ = [
     "estimate_modes",
     "expected_update",
     "expected_updates",
+    "feedback_at",
     "flow",
     "impulse_expectation",
     "impulse_response",
     "matrix_flow",
     "mode_jacobian",
     "mode_update",
+    "network_at",
+    "networks_of",
     "nonnormal_teacher",
     "open_sweep",
     "parse_rule",
@@ -84,6 +89,7 @@ __all__ = [
     "sampled_update",
     "sgd",
     "simulate",
+    "status_names",
     "sweep",
     "tbptt",
     "train",

@@ -168,6 +168,10 @@ def calls(folder, data, flowed):
         "parse_teacher": {"text": "rotating(0.9, [0.3, 1.2])"},
         "write_network": {"network": TEACHER, "path": str(folder / "network.nc")},
         "read_network": {"path": str(folder / "network.nc")},
+        "network_at": {"runs": data, "rule": "rflo", "seed": 0, "epoch": 1},
+        "feedback_at": {"runs": data, "rule": "rflo", "seed": 0, "epoch": 1},
+        "networks_of": {"runs": data},
+        "status_names": {"dataset": data, "variable": "mode_match"},
         "sweep": {"plan": PLAN, "out": str(folder / "sweep"), "shard": "1/2", "progress": False},
         "open_sweep": {"out": str(folder / "sweep"), "allow_missing": True},
         "letters": {"dataset": data},
@@ -197,4 +201,4 @@ def public():
 def names_of(function, arguments):
     """Words one of which the message of a refusal must hold: the function's parameters, and parts of networks."""
     words = {*inspect.signature(function).parameters, *arguments, "rule", "student", "feedback", "recurrent", "readout"}
-    return words | {"input", "teacher_", "steps", "arrays", "network", "job"}
+    return words | {"input", "teacher", "steps", "arrays", "network", "job"}
