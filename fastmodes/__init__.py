@@ -32,6 +32,7 @@ from .training.estimates import alignment, estimate_modes
 from .training.network_flow import matrix_flow
 from .training.optimizers import adam, sgd
 from .training.snapshots import feedback_at, network_at, networks_of
+from .training.tasks import train_tasks
 from .training.train import train
 from .updates.coloured import InputFilter, autoregressive_input, coloured_update
 from .updates.impulses import impulse_expectation
@@ -93,6 +94,7 @@ __all__ = [
     "sweep",
     "tbptt",
     "train",
+    "train_tasks",
     "write_flow",
     "write_netcdf",
     "write_network",

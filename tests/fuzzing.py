@@ -51,6 +51,11 @@ def training():
     return fm.train([fm.bptt(), fm.rflo()], TEACHER, **SMALL)
 
 
+def tasks():
+    """A dataset of two tasks in a row."""
+    return fm.train_tasks([fm.bptt(), fm.rflo()], [TEACHER, TEACHER], **SMALL)
+
+
 def networks_flow():
     """A dataset of whole networks that flowed, to be read by analysis."""
     return fm.matrix_flow("rflo", TEACHER, seeds=[0, 1], times=[0.0, 0.5], hidden=2, progress=False, threads=1)
@@ -138,6 +143,8 @@ def calls(folder, data, flowed):
         "random_student": {"hidden": 3, "teacher": TEACHER, "scale": 1.0, "seed": 0},
         "read_netcdf": {"path": str(folder / "runs.nc")},
         "sampled_update": network | {"rule": fm.rflo(), "inputs": inputs, "feedback": R},
+        "train_tasks": {"rules": [fm.bptt(), fm.rflo()], "teachers": [TEACHER, TEACHER], "order": [1, 0]} | SMALL,
+        "task_memory": {"dataset": tasks()},
         "train": {"rules": [fm.bptt(), fm.rflo()], "teacher": TEACHER} | SMALL,
         "write_flow": grid | {"path": str(folder / "flow.nc"), "rules": fm.bptt(), "times": 1.0, "slab_points": 1},
         "write_netcdf": {"dataset": data, "path": str(folder / "runs.nc")},
