@@ -99,7 +99,7 @@ def train_tasks(
         Keep A, W, B at every record, and R.
     progress : bool
         Show progress on stderr.
-    **settings
+    settings : keywords
         Further keywords of :func:`train`: ``hidden``, ``learning_rate``, ``updates``, ...
 
     Returns
