@@ -20,6 +20,7 @@ from .files.netcdf import read_netcdf, write_netcdf
 from .files.network_files import read_network, write_network
 from .modes.flow import flow, write_flow
 from .modes.iterated_map import discrete_map
+from .modes.learned import feedback_update
 from .modes.update import mode_jacobian, mode_update
 from .networks.made import aligned_student, aligned_teacher
 from .networks.network import LinearRNN, Modes
@@ -27,7 +28,7 @@ from .networks.random import random_feedback, random_student
 from .networks.running import impulse_response, simulate
 from .networks.teacher_text import parse_teacher
 from .networks.teachers import delay_line_teacher, nonnormal_teacher, random_teacher, rotating_teacher
-from .rules import LearningRule, bptt, eprop, parse_rule, rflo, tbptt
+from .rules import LearningRule, bptt, dfa, eprop, parse_rule, rflo, snap1, tbptt
 from .training.estimates import alignment, estimate_modes
 from .training.network_flow import matrix_flow
 from .training.optimizers import adam, sgd
@@ -37,7 +38,8 @@ from .training.train import train
 from .updates.coloured import InputFilter, autoregressive_input, coloured_update
 from .updates.impulses import impulse_expectation
 from .updates.many import expected_updates
-from .updates.one import Update, expected_update, sampled_update
+from .updates.one import Update, expected_update
+from .updates.sampled import sampled_update
 
 if TYPE_CHECKING:
     from . import analysis, presets
@@ -61,12 +63,14 @@ __all__ = [
     "bptt",
     "coloured_update",
     "delay_line_teacher",
+    "dfa",
     "discrete_map",
     "eprop",
     "estimate_modes",
     "expected_update",
     "expected_updates",
     "feedback_at",
+    "feedback_update",
     "flow",
     "impulse_expectation",
     "impulse_response",
@@ -90,6 +94,7 @@ __all__ = [
     "sampled_update",
     "sgd",
     "simulate",
+    "snap1",
     "status_names",
     "sweep",
     "tbptt",

@@ -43,7 +43,9 @@ def section(number: int) -> str:
     >>> print(fm.theory.section(1).splitlines()[0])
     ## 1. Networks, loss, index convention
     """
-    number = check_integer("section", number, 1, len(sections()))
+    number = check_integer("section", number, 1, max(sections()))
+    if number not in sections():
+        raise ValueError(f"section must be one of {', '.join(map(str, sections()))}; got {number}")
     start, *later = (m.start() for m in _HEADING.finditer(text()) if int(m[1]) >= number)
     return text()[start : later[0] if later else None].rstrip() + "\n"
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnyArray", "ArrayLike", "BasisName", "BoolArray", "ComplexArray", "FeedbackName", "Feedbacks", "FloatArray",
-    "FormName", "GridValue", "IntArray", "LossName", "ModesLike", "OptimizerName", "PathLike", "PropagatorName", "Rule",
-    "Rules", "Seeds", "Students", "UpdatesName",
+    "FormName", "GridValue", "IntArray", "LossName", "ModesLike", "NonlinearityName", "OptimizerName", "PathLike",
+    "PropagatorName", "Rule", "Rules", "Seeds", "Students", "UpdatesName",
 ]  # fmt: skip
 
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -46,7 +46,9 @@ LossName: TypeAlias = Literal["final", "sequence"]
 UpdatesName: TypeAlias = Literal["sampled", "expected"]
 OptimizerName: TypeAlias = Literal["sgd", "adam"]
 BasisName: TypeAlias = Literal["identity", "random"]
-FeedbackName: TypeAlias = Literal["readout", "random", "sign"]
+FeedbackName: TypeAlias = Literal["readout", "random", "sign", "mixed", "partly_aligned", "kolen_pollack", "mirror"]
 PropagatorName: TypeAlias = Literal["recurrent", "scalar", "diagonal", "recurrent_diagonal"]
 #: How a sampled update is computed: back through time, or forward with the states.
 FormName: TypeAlias = Literal["backward", "online"]
+#: phi of hidden units.
+NonlinearityName: TypeAlias = Literal["identity", "tanh", "relu"]

@@ -16,19 +16,35 @@ from .compile import always_inlined, inlined
 from .simd.lanes import WIDTH, fma, less, load, select, store
 from .simd.views import flattened
 
-#: Feedback F: the readout A, moving as it learns; a fixed random R; s sign(A) (Liao et al. 2016), moving with A.
-READOUT, RANDOM, SIGN = range(3)
+#: Feedback F: the readout A, moving as it learns; a given R; s sign(A) (Liao et al. 2016), moving with A; a share of A
+#: and a given rest, beta A + G.
+READOUT, RANDOM, SIGN, MIXED = range(4)
 #: Propagators P: W itself; one number times the identity; a fixed diagonal; the diagonal of W, moving as W learns.
 RECURRENT, SCALAR, DIAGONAL, RECURRENT_DIAGONAL = range(4)
 
 
+class FeedbackLearning(NamedTuple):
+    """How feedback F = beta A + G learns: decay of A, gain and decay of G in dG/ds = gain A - decay G.
+
+    Kolen and Pollack's has beta = 1 and no gain, so that G = R - A; the mirror has beta = 0, so that G = R.
+    """
+
+    readout_decay: float
+    gain: float
+    decay: float
+
+
 class Rule(NamedTuple):
-    """A learning rule: codes of feedback and propagator, s of the feedback s sign(A), horizon (0: the full one)."""
+    """A learning rule: codes of feedback and propagator, a number of the feedback, horizon (0: the full one).
+
+    ``feedback_number`` is s of s sign(A), beta of beta A + G; kernels of learning read how G learns.
+    """
 
     feedback: int
     propagator: int
-    sign_scale: float
+    feedback_number: float
     horizon: int
+    learning: FeedbackLearning = FeedbackLearning(0.0, 0.0, 0.0)
 
 
 def reach(horizon, steps):
@@ -62,17 +78,21 @@ def is_readout(rule):
 
 
 @inlined
-def feedback_matrix(rule, readout, room):
+def feedback_matrix(rule, readout, given, room):
     """F (n_out, n_hidden) of one network or of eight.
 
-    ``room`` holds R where F is random; an F made from A is written to it.
+    ``given`` holds R or G, which stay; an F made from A is written to ``room``.
     """
     if rule.feedback == READOUT:
         return readout
-    if rule.feedback == SIGN:
-        a, f = flattened(readout), flattened(room)
-        for i in range(0, len(a), WIDTH):
-            store(f, (i,), _scaled_sign(load(a, (i,)), rule.sign_scale))
+    if rule.feedback == RANDOM:
+        return given
+    a, g, f = flattened(readout), flattened(given), flattened(room)
+    for i in range(0, len(a), WIDTH):
+        if rule.feedback == SIGN:
+            store(f, (i,), _scaled_sign(load(a, (i,)), rule.feedback_number))
+        else:
+            store(f, (i,), fma(rule.feedback_number, load(a, (i,)), load(g, (i,))))
     return room
 
 
@@ -84,18 +104,20 @@ def _scaled_sign(a, scale):
 
 @inlined
 def feedback_entry(rule, a, r):
-    """f of a mode and its derivative by a; ``r`` is r where F is random, s where it is s sign(A)."""
+    """f of a mode and its derivative by a; ``r`` is r where F is random, s for s sign(A), g for beta A + G."""
     if rule.feedback == READOUT:
         return a, 1.0
     if rule.feedback == SIGN:
         return r * np.sign(a), 0.0
+    if rule.feedback == MIXED:
+        return rule.feedback_number * a + r, rule.feedback_number
     return r, 0.0
 
 
 class LaneRule(NamedTuple):
     """A rule on the lanes of eight modes: choices as factors, for branches would multiply the innermost loop's code.
 
-    ``readout`` 1.0 where F is A, ``signed`` whether it is s sign(A), ``moving`` 1.0 where P is w, ``digits`` binary
+    ``readout`` the share of A in F, ``signed`` whether it is s sign(A), ``moving`` 1.0 where P is w, ``digits`` binary
     digits of the longest horizon of the modes.
     """
 
@@ -108,14 +130,12 @@ class LaneRule(NamedTuple):
 @inlined
 def on_lanes(rule, signed, digits):
     """The rule on lanes; ``signed``, whether F is s sign(A), is given as a constant where speed counts."""
-    return LaneRule(1.0 if is_readout(rule) else 0.0, signed, 1.0 if moves(rule) else 0.0, digits)
+    share = rule.feedback_number if rule.feedback == MIXED else 0.0
+    return LaneRule(1.0 if is_readout(rule) else share, signed, 1.0 if moves(rule) else 0.0, digits)
 
 
 @always_inlined
 def feedback_lanes(rule, a, r):
-    """f of eight modes and its derivative by a, as :func:`feedback_entry`; ``r`` is 0 where F is A.
-
-    ``f = r + readout (a - r)`` is then exactly a.
-    """
-    f = _scaled_sign(a, r) if rule.signed else fma(rule.readout, a - r, r)
+    """f of eight modes and its derivative by a, as :func:`feedback_entry`; ``r`` is 0 where F is A."""
+    f = _scaled_sign(a, r) if rule.signed else fma(rule.readout, a, r)
     return f, rule.readout

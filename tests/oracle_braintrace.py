@@ -1,4 +1,4 @@
-"""Updates of a linear network as braintrace computes them: an implementation by other people, online and by autodiff.
+"""Updates of a network, linear or not, as braintrace computes them: code of other people, online and by autodiff.
 
 braintrace carries an eligibility trace per weight forward in time and multiplies it with a learning signal. Its
 "axes" span part of the family of rules:
@@ -30,11 +30,18 @@ import numpy as np
 jax.config.update("jax_enable_x64", True)
 
 
-class LinearCell(brainstate.nn.Module):
-    """``h_{t+1} = W h_t + B x_t`` for a batch of samples, both products visible to braintrace's traces."""
+PHI = {"identity": lambda u: u, "tanh": jnp.tanh, "relu": lambda u: jnp.where(u > 0, u, 0.0)}
 
-    def __init__(self, recurrent, input_weights, n_samples):
+
+class Cell(brainstate.nn.Module):
+    """``h_{t+1} = (1 - leak) h_t + leak phi(W h_t + B x_t)`` for a batch of samples.
+
+    Both products are visible to braintrace's traces. ``units`` are phi's name and the leak.
+    """
+
+    def __init__(self, recurrent, input_weights, n_samples, units):
         super().__init__()
+        self.phi, self.leak = PHI[units[0]], units[1]
         self.recurrent = brainstate.ParamState(jnp.asarray(recurrent.T))
         self.input = brainstate.ParamState(jnp.asarray(input_weights.T))
         self.h = brainstate.HiddenState(jnp.zeros((n_samples, len(recurrent))))
@@ -45,7 +52,9 @@ class LinearCell(brainstate.nn.Module):
 
     def update(self, x):
         """One step; returns h_{t+1}."""
-        self.h.value = braintrace.matmul(self.h.value, self.recurrent.value) + braintrace.matmul(x, self.input.value)
+        driven = braintrace.matmul(self.h.value, self.recurrent.value) + braintrace.matmul(x, self.input.value)
+        kept = (1 - self.leak) * self.h.value if self.leak < 1 else 0
+        self.h.value = kept + self.leak * self.phi(driven)
         return self.h.value
 
 
@@ -72,7 +81,7 @@ def coordinates(propagator, horizon, decay, signal):
     return braintrace.ETraceConfig(learning_signal=signal, **axes)
 
 
-def hidden_states(recurrent, input_weights, inputs):
+def hidden_states(recurrent, input_weights, inputs, units):
     """h_1 .. h_T of every sample, by braintrace's forward pass.
 
     Parameters
@@ -83,13 +92,13 @@ def hidden_states(recurrent, input_weights, inputs):
     -------
     array (time, sample, hidden)
     """
-    cell = LinearCell(recurrent, input_weights, len(inputs))
+    cell = Cell(recurrent, input_weights, len(inputs), units)
     return np.asarray(brainstate.transform.for_loop(cell.update, jnp.swapaxes(jnp.asarray(inputs), 0, 1)))
 
 
 def braintrace_update(
     readout, recurrent, input_weights, inputs, targets,
-    *, propagator="recurrent", horizon=None, decay=None, feedback=None, loss="final",
+    *, propagator="recurrent", horizon=None, decay=None, feedback=None, loss="final", units=("identity", 1.0),
 ):  # fmt: skip
     """Loss and update of one rule, averaged over the batch.
 
@@ -107,6 +116,8 @@ def braintrace_update(
         R; None feeds back through A.
     loss : {"final", "sequence"}
         ``1/2 ||eps_T||^2`` or ``1/(2T) sum_t ||eps_t||^2``.
+    units : tuple
+        Name of phi, and the leak.
 
     Returns
     -------
@@ -118,10 +129,10 @@ def braintrace_update(
     xs, ys = (jnp.swapaxes(jnp.asarray(array), 0, 1) for array in (inputs, targets))
     signal = "symmetric" if feedback is None else "modulatory"
     if feedback is not None:
-        errors = hidden_states(recurrent, input_weights, inputs) @ readout.T - np.swapaxes(targets, 0, 1)
+        errors = hidden_states(recurrent, input_weights, inputs, units) @ readout.T - np.swapaxes(targets, 0, 1)
         signals = jnp.asarray(weight[:, None, None] / n_samples * (errors @ feedback))
 
-    cell = LinearCell(recurrent, input_weights, n_samples)
+    cell = Cell(recurrent, input_weights, n_samples, units)
     learner = braintrace.compile(cell, coordinates(propagator, horizon, decay, signal), xs[0], batch_size=n_samples)
     a = brainstate.ParamState(jnp.asarray(readout))
 

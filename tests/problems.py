@@ -22,12 +22,23 @@ def random_network(rng, n_out, n, n_in, radius=None):
     return fm.LinearRNN(rng.standard_normal((n_out, n)), w, rng.standard_normal((n, n_in)))
 
 
+#: The numbers that a feedback needs, one choice of them.
+FEEDBACK_NUMBERS = {
+    "sign": {"sign_scale": 0.7},
+    "mixed": {"mix": 0.3},
+    "partly_aligned": {"cosine": 0.4},
+    "kolen_pollack": {"feedback_decay": 0.2},
+    "mirror": {"mirror_rate": 0.6, "feedback_decay": 0.2},
+}
+
+
 def family(n, steps, rng, horizons=(None, 1, 2)):
     """Every rule of the family: feedback x propagator x horizon."""
-    feedbacks, propagators = ("readout", "random", "sign"), ("recurrent", "scalar", "diagonal", "recurrent_diagonal")
+    feedbacks = ("readout", "random", "sign", "mixed")
+    propagators = ("recurrent", "scalar", "diagonal", "recurrent_diagonal")
     for feedback, propagator, horizon in itertools.product(feedbacks, propagators, (*horizons, steps)):
         decay = DECAYS[propagator](n, rng) if propagator in DECAYS else None
-        yield fm.LearningRule("rule", feedback, propagator, horizon, decay, 0.7 if feedback == "sign" else None)
+        yield fm.LearningRule("rule", feedback, propagator, horizon, decay, **FEEDBACK_NUMBERS.get(feedback, {}))
 
 
 def feedback_for(rule, student, rng):
@@ -37,7 +48,7 @@ def feedback_for(rule, student, rng):
     if rule.feedback == "sign":
         return None, naive.sign_feedback(student.readout, rule.sign_scale)
     r = rng.standard_normal(student.readout.shape)
-    return r, r
+    return r, rule.mix * student.readout + (1 - rule.mix) * r if rule.feedback == "mixed" else r
 
 
 def worst(got, wanted):

@@ -22,7 +22,9 @@ pytestmark = pytest.mark.skipif(not (ROOT / "kernels").is_dir(), reason="looks a
 
 
 def sources(*folders):
-    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    """Modules; the examples in docs are data."""
+    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return [path for path in paths if "docs" not in path.relative_to(ROOT).parts]
 
 
 def module_name(path):

@@ -2,10 +2,12 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +206,25 @@ def test_a_writer_whose_parent_is_killed_ends_and_leaves_nothing(tmp_path):
             break
         waited.wait(0.1)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("moment", ["_send", "_check_answer", "seal_file", "_tell"])
+def test_whoever_dies_before_a_file_in_pieces_is_complete_leaves_nothing(moment, number, tmp_path):
+    """Plain Python ends at once on SIGTERM, whatever it was doing."""
+    python(
+        f"""
+        import os, sys, numpy as np, test_file_faults as faults
+        from fastmodes.files import pieces
+        pieces.{moment} = lambda *_: os.kill(os.getpid(), {int(number)})
+        faults.write_slabs(sys.argv[1], faults.noise, {{"x": np.arange(4.0)}}, slab_points=1)
+        """,
+        tmp_path / "a.nc",
+    )
+    deadline = time.monotonic() + 10
+    while os.listdir(tmp_path):
+        assert time.monotonic() < deadline, os.listdir(tmp_path)
+        time.sleep(0.02)
 
 
 def test_any_name_is_written_in_a_posix_locale(tmp_path):

@@ -167,6 +167,45 @@ def test_a_panel_without_survivors_says_so():
         assert notes(panel) == ["all 8 runs diverged"]
 
 
+def test_panels_say_why_a_teacher_without_modes_has_none():
+    """W* of a delay line is nilpotent: it has no basis of eigenvectors, in any basis of the hidden units."""
+    reason = "the teacher's W* has no basis of eigenvectors"
+    chain = fm.delay_line_teacher(3)
+    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]
+    turned = fm.LinearRNN(chain.readout @ turn, turn.T @ chain.recurrent @ turn, turn.T @ chain.input)
+    for teacher in (chain, turned):
+        data = fm.train(
+            [fm.bptt(), fm.rflo()], teacher, hidden=4, seeds=2, epochs=4, learning_rate=0.01, steps=6,
+            updates="expected", progress=False,
+        )  # fmt: skip
+        flowed = fm.matrix_flow(fm.rflo(), teacher, hidden=4, seeds=2, times=[0.0, 1.0], progress=False)
+        for dataset in (data, flowed, fm.estimate_modes(fm.random_student(4, teacher, scale=1.0, seed=0), teacher)):
+            for name in ("mode_readout", "mode_input", "mode_feedback", "teacher_readout", "teacher_input"):
+                assert dataset[name].isnull().all()
+                assert dataset[name].attrs["comment"] == reason
+            assert dataset["mode_recurrent"].notnull().all()
+        figure = alignment.alignment_by_rule(data)
+        assert [notes(ax) for ax in figure.axes[:4]] == [[], *[[f"no values: {reason}"]] * 3]
+        rendered(learning.learning_summary(data))
+        with pytest.raises(ValueError, match=r"dataset must have a teacher that has modes, .*; the teacher's W"):
+            fm.analysis.predict_from_epoch(data, 0)
+
+
+def test_estimates_that_mean_nothing_say_why():
+    teacher = fm.aligned_teacher(fm.Modes([0.8, 0.5], 1.0, 1.0))
+    data = fm.train(
+        [fm.bptt(), fm.rflo()], teacher, hidden=1, seeds=2, epochs=4, learning_rate=0.01, steps=6, init_scale=0.0,
+        updates="expected", progress=False,
+    )  # fmt: skip
+    reasons = {
+        "alignment_feedback": "no R is read", "alignment_readout": "a matrix of zeros has no direction",
+        "mode_readout": "there are fewer units or channels than modes",
+    }  # fmt: skip
+    assert {name: data[name].attrs["comment"] for name in reasons} == reasons
+    ordinary = fm.train(fm.rflo(), teacher, hidden=3, seeds=2, epochs=4, learning_rate=0.01, steps=6, progress=False)
+    assert not [name for name in ordinary.variables if "comment" in ordinary[name].attrs]
+
+
 def test_medians_of_lost_runs_are_hollow_and_counted_in_the_choices():
     figure = performance.rank_over_choices(variations(CASES["some diverged"]))
     texts = {text.get_text() for text in figure.axes[0].texts}

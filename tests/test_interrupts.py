@@ -16,7 +16,7 @@ from fastmodes.analysis.theory.learning_maps import learning_map
 from fastmodes.analysis.theory.linear_stability import write_stability
 
 import fastmodes as fm
-from fastmodes import interrupts, parallel
+from fastmodes import cli, interrupts, parallel
 
 #: Seconds within which everyone has left.
 PROMPTLY = 2.0
@@ -133,6 +133,54 @@ def check_left_promptly(work, number, folder, monkeypatch, bounded=False):
 @pytest.mark.parametrize("name", QUICK)
 def test_an_interrupt_leaves_at_once(name, tmp_path, monkeypatch):
     check_left_promptly(QUICK[name], signal.SIGINT, tmp_path, monkeypatch)
+
+
+PARTS = {
+    "sampled": {"steps": 20, "updates": "sampled", "batch_size": 8, "validation_size": 8},
+    "expected": {"steps": 20, "updates": "expected", "validation_size": 8},
+    "infinite": {"steps": math.inf, "updates": "expected"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", PARTS)
+def test_what_training_has_recorded_is_kept_where_a_file_is_asked_for(kind, number, tmp_path, monkeypatch, capsys):
+    """More seeds than threads: some runs have not begun, some are learning; what is kept is a part of the whole run."""
+    monkeypatch.chdir(tmp_path)
+    options = PARTS[kind] | {"hidden": 4, "learning_rate": 1e-4, "record_every": 1000, "keep_weights": True}
+    words = [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    words = [word for word in words if word != "True"]
+    whole = fm.train(["bptt", "rflo"], TEACHER, seeds=20, epochs=2000, progress=False, **options)
+    begun = ["train", "--rule", "bptt", "--rule", "rflo", "--seeds", "20", "--epochs", "1000000", *words, "--quiet"]
+    for name in ("training.nc", "training-partial.nc"):
+        with signalled(number, 0.7):
+            assert cli.run([*begun, "-o", "training.nc"]) == 130
+        assert f"writing the partial results to {name}" in capsys.readouterr().err
+    found = fm.read_netcdf("training.nc")
+    assert "stopped before its end" in found.attrs["partial"]
+    made = found["epochs_made"]
+    assert (made > 0).any()
+    assert (made < 10**6).all()
+    assert (found["status"] == 0).all()
+    for name, variable in found.data_vars.items():
+        if "epoch" in variable.dims and variable.dtype.kind == "f" and "feedback" not in name:
+            known = variable.notnull().any([dim for dim in variable.dims if dim not in ("rule", "seed", "epoch")])
+            begun_ones = found["loss"].notnull().any("epoch")
+            assert (known == (begun_ones & (found["epoch"] <= made))).all(), name
+    first = found.isel(epoch=slice(0, 3)).where(made >= 2000)
+    for name in ("loss", "recurrent_weights", "validation_loss"):
+        xr.testing.assert_equal(first[name], whole[name].where(made >= 2000).assign_coords(first[name].coords))
+
+
+def test_training_that_has_recorded_nothing_writes_nothing(tmp_path, monkeypatch, capsys):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fastmodes.training.train.run_blocks", stopped)
+    assert cli.run(["train", "--epochs", "5", "--quiet"]) == 130
+    assert "no file is written" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

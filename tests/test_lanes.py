@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from fastmodes.kernels.arrays.products import (
     add_correlation,
+    add_correlations,
     copy_into,
     product,
     product_turned,
     scale_rows,
     transpose_into,
 )
-from fastmodes.kernels.simd import lanes, views
+from fastmodes.kernels.simd import functions, lanes, views
 from fastmodes.kernels.simd import machine as lanes_low
 
 
@@ -68,6 +69,30 @@ def test_rough_eighth_root():
     zeros = np.empty((1, 8))
     run(body, np.zeros((1, 8)), zeros)
     assert (zeros < 1e-30).all()
+
+
+def test_tanh(rng):
+    """Against long double: all sizes, tiny and saturated, and the arguments that are no numbers."""
+
+    def body(x, out):
+        for i in range(0, len(x), 8):
+            lanes.store(out, (i,), functions.tanh(lanes.load(x, (i,))))
+
+    count = 1 << 18
+    x = np.concatenate([
+        rng.uniform(-1, 1, count), rng.uniform(-25, 25, count), 3 * rng.standard_normal(count),
+        10.0 ** rng.uniform(-300, 2, count) * rng.choice([-1.0, 1.0], count),
+    ])  # fmt: skip
+    out = np.empty_like(x)
+    run(body, x, out)
+    wanted = np.tanh(x.astype(np.longdouble))
+    assert np.max(np.abs(out - wanted) / np.abs(wanted)) < 5e-16
+    assert np.max(np.abs(out)) == 1.0
+    odd = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, -2e-310, 1.7e308])
+    out = np.empty(8)
+    run(body, odd, out)
+    np.testing.assert_array_equal(out, np.tanh(odd))
+    assert np.signbit(out[1])
 
 
 def test_signs_and_bytes(rng):
@@ -131,7 +156,12 @@ def test_the_rest_of_the_small_functions(rng):
     c = np.zeros((3, 5))
     run(lambda c, a, b: add_correlation(c, a, b), c, a, b)
     np.testing.assert_allclose(c, a @ b.T, rtol=1e-13)
+    for rows, columns in ((1, 1), (3, 5), (2, 19), (4, 8)):
+        a3, b3, c = rng.standard_normal((6, rows, 16)), rng.standard_normal((7, columns, 16)), np.ones((rows, columns))
+        run(lambda c, a, b: add_correlations(c, a, b, 2, 1, 5), c, a3, b3)
+        np.testing.assert_allclose(c, 1 + np.einsum("tis,tks->ik", a3[1:5], b3[3:7]), rtol=1e-12, atol=1e-12)
 
+    a, b = rng.standard_normal((3, 16)), rng.standard_normal((5, 16))
     copy, factors = np.zeros((3, 16)), rng.standard_normal(3)
     run(lambda t, s: copy_into(t, s), copy, a)
     assert (copy == a).all()

@@ -70,12 +70,12 @@ def outputs(network, inputs):
     return np.swapaxes(ys, 0, 1)
 
 
-def asked(oracle, rule, student, teacher, inputs, feedback, loss):
+def asked(oracle, rule, student, teacher, inputs, feedback, loss, units=("identity", 1.0)):
     """The oracle's loss and updates for a rule of the package."""
     return oracle.braintrace_update(
         student.readout, student.recurrent, student.input, inputs, outputs(teacher, inputs),
         propagator=rule.propagator, horizon=rule.horizon, decay=rule.decay, loss=loss,
-        feedback=feedback if rule.feedback == "random" else None,
+        feedback=feedback if rule.feedback == "random" else None, units=units,
     )  # fmt: skip
 
 
@@ -108,6 +108,18 @@ def test_sampled_update(oracle, task, rule, loss):
     if rule.horizon is None:
         online = fm.sampled_update(rule, student, teacher, inputs, feedback=given, loss=loss, form="online")
         assert_agree(online, theirs)
+
+
+@pytest.mark.parametrize("loss", ["final", "sequence"])
+@pytest.mark.parametrize("units", [("tanh", 1.0), ("tanh", 0.3), ("relu", 0.3), ("identity", 0.3)], ids=str)
+@pytest.mark.parametrize("rule", RULES + CROSSED, ids=repr)
+def test_nonlinear_and_leaky_units(oracle, task, rule, units, loss):
+    student, teacher, inputs, feedback = task
+    given = feedback if rule.feedback == "random" else None
+    ours = fm.sampled_update(
+        rule, student, teacher, inputs, feedback=given, loss=loss, nonlinearity=units[0], leak=units[1]
+    )
+    assert_agree(ours, asked(oracle, rule, student, teacher, inputs, feedback, loss, units))
 
 
 @pytest.mark.parametrize("loss", ["final", "sequence"])

@@ -122,8 +122,8 @@ def test_another_kernel_source_is_another_folder(tmp_path):
         shutil.copytree(ROOT / name, package / name, ignore=ignore)
     cache, site = tmp_path / "cache", package.parent
     first = report(cache, site)
-    with open(package / "kernels" / "arrays" / "products.py", "a") as source:
-        source.write("\n# Edited.\n")
+    source = package / "kernels" / "arrays" / "products.py"
+    source.write_text(source.read_text() + "\n# Edited.\n")
     second = report(cache, site)
     assert first[1:] == second[1:] == (0, 1)
     assert first[0] != second[0]

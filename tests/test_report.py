@@ -1,8 +1,10 @@
 """The report stands alone, reads on a phone, and loads without errors; reproducing goes on where it was."""
 
+import errno
 import html.parser
 import importlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +18,7 @@ from fastmodes.analysis.report.gallery import PICTURES, Picture
 from fastmodes.analysis.report.html import html_report
 from fastmodes.analysis.report.verdicts import Claim
 
+from fastmodes.files import disk
 from fastmodes.files.schema import annotate
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -177,6 +180,44 @@ def test_interrupted_run_goes_on_where_it_was(small, tmp_path):
     computed.clear()
     reproduce(tmp_path / "out", progress=False)
     assert computed == ["second"]
+
+
+@pytest.mark.parametrize("name", ["claims.json", "figures/line.png", "report.html"])
+def test_a_full_disk_under_any_file_is_explained(name, small, tmp_path, monkeypatch):
+    """The old file stays, and the next run goes on."""
+    reproduce, computed = small
+    path = tmp_path / "out" / name
+    reproduce(tmp_path / "out", progress=False)
+    before = path.read_bytes()
+    written, chosen = disk.write_all, disk._ending(path)
+
+    def full(descriptor, content):
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(chosen):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written(descriptor, content)
+
+    monkeypatch.setattr(disk, "write_all", full)
+    with pytest.raises(OSError, match=r"No space left on device; \d+ bytes needed, \d+ bytes free") as raised:
+        reproduce(tmp_path / "out", progress=False)
+    assert (raised.value.errno, raised.value.filename) == (errno.ENOSPC, str(path))
+    assert path.read_bytes() == before
+    assert not list((tmp_path / "out").rglob("*.part"))
+    monkeypatch.setattr(disk, "write_all", written)
+    reproduce(tmp_path / "out", progress=False)
+    assert computed == ["first", "second"]
+
+
+@pytest.mark.parametrize("versions", ['{"a": 1}', '{"a": {"b": [1]}}', "[1, 2]", "3", "null", "{", "", "<b>", 3, None])
+def test_whatever_a_dataset_says_of_itself_is_shown(versions):
+    odd = small_dataset().assign_attrs(title=5, created_at="<script>", versions=versions)
+    if versions is None:
+        del odd.attrs["versions"]
+    text = html_report(CLAIMS, [], {"<odd>": odd})
+    Page(text)
+    assert "<script>" not in text
+    assert "<b>" not in html_report(CLAIMS, [], {"odd": odd}).rpartition("<h2>Datasets")[2]
+    if versions == '{"a": 1}':
+        assert "<p>a 1</p>" in text
 
 
 def test_damaged_or_outdated_dataset_is_computed_again(small, tmp_path):

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -104,3 +107,47 @@ def test_the_command_line_finds_the_scheduler(cluster, tmp_path):
     assert command_line(["run", str(plan), "--out", str(out), "--scheduler", cluster.scheduler_address, "-q"]) == 0
     assert verify(out, progress=False).complete
     assert Plan.from_toml(plan).points == 3
+
+
+def test_a_scheduler_that_dies_is_one_sentence(tmp_path):
+    """And exit code 3; the finished blocks stay, and the sweep goes on without Dask."""
+    folder = Path(__file__).parent
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        'job = "toy"\nseeds = 8\npoints_per_block = 1\n[fixed]\ndelay = 0.3\n[axes]\n'
+        'rule = ["bptt", "rflo(0.5)"]\nx = [0.0, 1.0, 2.0]\n'
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    here = f"tcp://127.0.0.1:{port}"
+    dask = [sys.executable, "-m", "distributed.cli.dask_"]
+    quiet = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
+    scheduler = subprocess.Popen([*dask[:2], f"{dask[2]}scheduler", "--port", str(port), "--no-dashboard"], **quiet)
+    worker = subprocess.Popen(
+        [*dask[:2], f"{dask[2]}worker", here, "--no-dashboard", "--no-nanny", "--nthreads", "1"], **quiet
+    )
+    out = tmp_path / "out"
+    try:
+        code = "import sys, test_sweep_dask; sys.exit(test_sweep_dask.command_line(sys.argv[1:]))"
+        run = subprocess.Popen(
+            [sys.executable, "-c", code, "run", str(plan), "--out", str(out), "--scheduler", here, "-q"],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        deadline = time.monotonic() + 120
+        while not list(out.rglob("*.nc")):
+            assert time.monotonic() < deadline
+            assert run.poll() is None, run.communicate()
+            time.sleep(0.05)
+        scheduler.kill()
+        _, said = run.communicate(timeout=60)
+    finally:
+        for process in (scheduler, worker, run):
+            process.kill()
+            process.wait()
+    assert run.returncode == 3
+    assert said == (
+        "fastmodes: the Dask scheduler is gone; finished blocks are kept, the same sweep goes on from there\n"
+    )
+    assert verify(out, progress=False).sound

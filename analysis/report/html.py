@@ -160,14 +160,22 @@ def _parameters() -> str:
     return "<h2>Parameters: which are the paper's, which are ours</h2>" + "".join(parts)
 
 
+def _versions(stored: object) -> str:
+    """A dataset's attribute as words; of anybody's dataset, which may hold anything there, as it is."""
+    try:
+        used = json.loads(str(stored))
+    except ValueError:
+        return str(stored)
+    return ", ".join(f"{name} {version}" for name, version in used.items()) if isinstance(used, dict) else str(stored)
+
+
 def _origin(datasets: Datasets) -> str:
     rows = "".join(
-        f"<tr><td>{html.escape(name)}</td><td>{html.escape(data.attrs.get('title', ''))}</td>"
-        f"<td>{html.escape(data.attrs.get('created_at', ''))}</td></tr>"
+        f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(data.attrs.get('title', '')))}</td>"
+        f"<td>{html.escape(str(data.attrs.get('created_at', '')))}</td></tr>"
         for name, data in datasets.items()
     )
-    used = json.loads(next(iter(datasets.values())).attrs["versions"])
-    listed = ", ".join(html.escape(f"{name} {version}") for name, version in used.items())
+    listed = html.escape(_versions(next(iter(datasets.values())).attrs.get("versions", "")))
     return (
         f"<h2>Datasets</h2><table><thead><tr><th>Name</th><th>Content</th><th>Computed</th></tr></thead>"
         f"<tbody>{rows}</tbody></table><p>{listed}</p>"

@@ -9,8 +9,11 @@ import xarray as xr
 from fastmodes.kernels.flow.driver import LEFT_DOMAIN, NON_OPTIMAL, STATUSES
 
 from fastmodes.files.schema import annotate, flag_attributes
-from fastmodes.modes.flow import flow_configuration, flow_grid, integrate, step_options
+from fastmodes.modes.flow import flow_grid, integrate, step_options
+from fastmodes.modes.learned import is_apart
+from fastmodes.modes.results import flow_configuration
 from fastmodes.parallel import check_threads
+from fastmodes.rules import check_rules
 from fastmodes.validation import check_flag, check_number
 
 if TYPE_CHECKING:
@@ -68,8 +71,13 @@ def learning_map(
     Raises
     ------
     TypeError, ValueError
-        For a parameter outside its range.
+        For a parameter outside its range, or a rule whose feedback is a variable of its own.
     """
+    for rule in check_rules(rules):
+        if is_apart(rule):
+            raise ValueError(
+                f"rules must not have an r that is a variable of its own, fm.flow has them; got {rule.name!r}"
+            )
     checked, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, results=_RESULTS)
     end, threshold = check_number("end", end, above=0), check_number("threshold", threshold, above=0, below=1)
     options = step_options(rtol, atol, step_limit, threshold)

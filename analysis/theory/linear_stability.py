@@ -15,7 +15,7 @@ from fastmodes.rule_codes import moves
 from fastmodes.rules import check_rules
 
 from .horizon_sums import horizon_sums
-from .stability_grids import RESULTS, entries_of, evaluate, recorded, shaped, stability_grid, stable_rate
+from .stability_grids import RESULTS, entries_of, evaluate, limit_rate, recorded, shaped, stability_grid, stable_rate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,8 @@ def stability(
     position : number, array or DataArray
         s, the readout weight on the manifold, positive or negative.
     feedback : number, array or DataArray
-        r, read by rules with random feedback.
+        r, read by rules with random feedback. Under Kolen and Pollack's feedback it is the r on the manifold: along a
+        trajectory without decay s - c, with its constant c = a - r. The mirror rests at r = kappa s / lambda.
     decay, horizon : number, array or DataArray, optional
         Replace the decay of scalar propagators, and the horizon of rules that have a finite one.
     threads : int, optional
@@ -63,7 +64,7 @@ def stability(
     xarray.Dataset
         ``stability_real``, ``stability_imag`` (rule, eigenvalue, grid), ordered by real part and then by imaginary
         part; ``kind`` (CF flags), ``stable``, ``oscillatory``, ``convergence_rate`` and ``largest_learning_rate``
-        (rule, grid).
+        (rule, grid). The mirror's r has the eigenvalue -lambda beside the two: both rates are those of all three.
 
     Raises
     ------
@@ -83,9 +84,11 @@ def stability(
         imaginary[:] = negative
         np.negative(imaginary, out=negative)
         np.negative(high, out=rate[place])
+        limit_rate(rules[i], rate[place])
         np.less(high, 0, out=stable[place].view(bool))
         np.greater(imaginary, 0, out=oscillatory[place].view(bool))
         stable_rate(low, high, imaginary, limit[place])
+        limit_rate(rules[i], limit[place], 2.0)
 
     evaluate(rules, grid, values[:, :3], kinds, derive, threads, progress)
     dataset = xr.Dataset(
@@ -193,6 +196,8 @@ def convergence_rate(
     grid.check_memory(len(rules), _SLAB_BY_SLAB)
     rates, kinds = np.empty((len(rules), 1, grid.size)), np.empty((len(rules), grid.size), np.int8)
     evaluate(rules, grid, rates, kinds, threads=threads, progress=progress)
+    for i, rule in enumerate(rules):
+        limit_rate(rule, rates[i])
     dataset = xr.Dataset(
         {"convergence_rate": shaped(grid, rates[:, 0], ("rule",)), "kind": shaped(grid, kinds, ("rule",))},
         coords={"rule": [rule.name for rule in rules]},

@@ -12,10 +12,20 @@ from fastmodes.modes.grid import broadcast, check_non_zero, check_range
 from fastmodes.rules import check_rules
 
 if TYPE_CHECKING:
+    from fastmodes.rules import LearningRule
     from fastmodes.typing import GridValue, Rules
 
 
 MANIFOLDS = ("optimal", "non_optimal")
+
+
+def _rests(rule: LearningRule) -> tuple[bool, bool]:
+    """Whether modes rest on the two manifolds; where feedback learns, with an r that rests, too."""
+    if rule.feedback == "mirror":
+        return bool(rule.feedback_decay), True
+    if rule.feedback == "kolen_pollack":
+        return not rule.feedback_decay, bool(rule.feedback_decay)
+    return True, not rule.reads_feedback or rule.mix == 1.0
 
 
 def fixed_points(
@@ -36,7 +46,8 @@ def fixed_points(
     -------
     xarray.Dataset
         ``w``, ``a``, ``b`` and ``loss`` (manifold, grid): 0 on the optimal manifold, p^2 / (2 (1 - w*^2)) on the other;
-        ``fixed_point_exists`` (rule, manifold).
+        ``fixed_point_exists`` (rule, manifold): where feedback learns, with its r at rest, too. Kolen and Pollack's
+        decay of A moves every optimal mode; what is left of random feedback lets none rest on a = b = 0.
 
     Raises
     ------
@@ -62,7 +73,7 @@ def fixed_points(
             "loss": (dims, np.stack([np.zeros(grid.shape), loss + outside])),
             "fixed_point_exists": (
                 ("rule", "manifold"),
-                np.array([[1, not rule.reads_feedback] for rule in rules], dtype=np.int8),
+                np.array([_rests(rule) for rule in rules], dtype=np.int8),
             ),
         },
         coords=grid.coords | {"rule": [rule.name for rule in rules], "manifold": list(MANIFOLDS)},

@@ -24,6 +24,7 @@ import scipy.sparse.linalg
 import xarray as xr
 
 from ...files.schema import annotate, flag_attributes
+from ...modes.learned import is_apart
 from ...networks.network import LinearRNN, check_network, check_pair
 from ...rules import check_rule, check_rules
 from ...training.settings import check_stable_teacher
@@ -99,6 +100,11 @@ def error_transfer(network: LinearRNN, teacher: LinearRNN, z: complex) -> np.nda
     return transfer
 
 
+def _check_known(rule: LearningRule) -> None:
+    if is_apart(rule):
+        raise ValueError(f"rule must not have an R that is a variable of its own; got {rule.name!r}")
+
+
 def flow_jacobian(
     rule: LearningRule | str, network: LinearRNN, teacher: LinearRNN, *, feedback: ArrayLike | None = None
 ) -> scipy.sparse.linalg.LinearOperator:
@@ -125,6 +131,7 @@ def flow_jacobian(
     radius = spectral_radius(network.recurrent)
     if radius >= 1:
         raise ValueError(f"network must have a spectral radius below 1; got {radius:.17g}")
+    _check_known(rule)
     slope = Slope(rule, network, teacher, feedback)
     weights = np.concatenate([network.readout.ravel(), network.recurrent.ravel(), network.input.ravel()])
     length = _DIFFERENCE * min(max(np.abs(weights).max(), 1e-3), 1.0) * (1.0 - radius)
@@ -210,6 +217,8 @@ def end_points(flow: xr.Dataset, rules: Rules, teacher: LinearRNN, *, at_rest: f
     """
     check_dataset(flow, _FINAL, ("rule", "seed"), source="fastmodes.matrix_flow", name="flow")
     rules = check_rules(rules)
+    for rule in rules:
+        _check_known(rule)
     trained = flow["rule"].values.tolist()
     if unknown := [rule.name for rule in rules if rule.name not in trained]:
         raise ValueError(f"rules must be among those of the flow, {', '.join(trained)}; got {unknown[0]!r}")
@@ -226,7 +235,10 @@ def end_points(flow: xr.Dataset, rules: Rules, teacher: LinearRNN, *, at_rest: f
             run = flow.sel(rule=rule.name).isel(seed=j)
             network = LinearRNN(*(run[name].values for name in _FINAL[:3]))
             check_pair(network, teacher)
-            feedback = check_feedback(rule, run["feedback_weights"].values, network.n_out, network.n_hidden)
+            given = "final_feedback_weights" if "final_feedback_weights" in run else "feedback_weights"
+            feedback = check_feedback(
+                rule, run[given].values if rule.reads_feedback else None, network.n_out, network.n_hidden
+            )
             loss = error_loss(network, teacher, np.inf) / whole
             slope = Slope(rule, network, teacher, feedback)
             size = np.abs(

@@ -12,7 +12,7 @@ from fastmodes.modes.grid import check_non_zero
 from fastmodes.modes.update import rule_grid
 from fastmodes.parallel import check_threads, run_blocks
 from fastmodes.progress import progress_bar
-from fastmodes.rule_codes import kernel_rule
+from fastmodes.rule_codes import learning_rule
 from fastmodes.validation import check_flag
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def evaluate(
     with progress_bar(len(rules) * grid.size, "points", check_flag("progress", progress)) as bar:
         for i, rule in enumerate(rules):
             layout = grid.layout((*_PARAMETERS, f"r {i}", f"decay {i}", f"horizon {i}"))
-            in_kernel = kernel_rule(rule)
+            in_kernel = learning_rule(rule)
 
             def work(block: tuple[int, int], i: int = i, layout: Any = layout, in_kernel: Any = in_kernel) -> None:
                 for start in range(*block, _PIECE):
@@ -114,3 +114,9 @@ def stable_rate(low: FloatArray, high: FloatArray, imaginary: FloatArray, limit:
         if spiral.any():
             np.divide(-2 * low, low**2 + imaginary**2, out=limit, where=spiral)
     np.copyto(limit, 0.0, where=~(high < 0))
+
+
+def limit_rate(rule: LearningRule, values: FloatArray, over: float = 0.0) -> None:
+    """Let rates not exceed the mirror's lambda, at which r comes to rest; with ``over`` learning rates over/lambda."""
+    if rule.feedback == "mirror" and rule.feedback_decay:
+        np.minimum(values, over / rule.feedback_decay if over else rule.feedback_decay, out=values)

@@ -64,7 +64,7 @@ def wrong_branch_window(
     """
     rules = check_rules(rules)
     for rule in rules:
-        if not rule.reads_feedback:
+        if rule.feedback not in ("random", "partly_aligned"):
             raise ValueError(f"rules must have random feedback to have a wrong branch; got {rule.name!r}")
     entries = {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "feedback": feedback}
     grid = rule_grid(rules, entries, decay, horizon, ("rule", "window_exists", "window_start", "window_end"))

@@ -107,8 +107,11 @@ def check_real_teacher(dataset: xr.Dataset) -> None:
     Raises
     ------
     ValueError
-        Naming the first eigenvalue that is not real.
+        Naming the first eigenvalue that is not real; or for a teacher that has no modes.
     """
+    if "teacher_input" in dataset.variables and not np.isfinite(dataset["teacher_input"]).all():
+        reason = dataset["teacher_input"].attrs.get("comment", "teacher_input is not finite")
+        raise ValueError(f"dataset must have a teacher that has modes, which the flow follows; {reason}")
     if "teacher_recurrent_imag" not in dataset.variables:
         return
     real, imaginary = (np.atleast_1d(dataset[f"teacher_recurrent{part}"].values) for part in ("", "_imag"))

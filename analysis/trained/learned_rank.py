@@ -56,7 +56,7 @@ def rank(dataset: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     -------
     xarray.Dataset
         On (rule, seed, epoch, matrix): ``numeric_rank``, ``participation_ratio``, ``stable_rank``, ``effective_rank``,
-        ``share_in_feedback_rows`` (NaN for rules that do not read R), ``share_in_readout_rows``,
+        ``share_in_feedback_rows`` (NaN for rules that do not read the seed's R as it is), ``share_in_readout_rows``,
         ``outside_factors``, the share of the change's norm that RFLO's factors leave over (NaN for other rules);
         ``change_singular_value``, ``change_eigenvalue_real``, ``change_eigenvalue_imag`` (.., unit) of W, and
         ``change_input_singular_value`` (.., rank_place) of B; ``factor_recurrent`` (.., output, unit) and
@@ -155,7 +155,8 @@ def rank_measures(
 
 def _inside(dataset: xr.Dataset, weights: dict[str, xr.DataArray], rules: Sequence[LearningRule]) -> dict[str, Any]:
     """Shares inside the row spaces of R and A, and the factors of rules whose credit is R^T Q."""
-    reads_feedback = np.array([rule.reads_feedback for rule in rules])
+    # Of a partly aligned R, one that learns or is mixed with A, the rows are not those of the seed's R.
+    reads_feedback = np.array([rule.feedback == "random" for rule in rules])
     factored = reads_feedback & np.array([rule.propagator == "scalar" for rule in rules])
     by_name: dict[str, list[xr.DataArray]] = {name: [] for name in (*_SHARES, "outside_factors")}
     factors = {}

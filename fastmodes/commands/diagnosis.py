@@ -18,7 +18,8 @@ from ..parallel import thread_count
 from ..presets import four_mode_teacher
 from ..rules import bptt, eprop, rflo, tbptt
 from ..training.estimates import alignment
-from ..updates.one import expected_update, sampled_update
+from ..updates.one import expected_update
+from ..updates.sampled import sampled_update
 
 #: Largest accepted relative difference of two exact computations.
 _TOLERANCE = 1e-12

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,6 +71,20 @@ def per_matrix_of(context: click.Context, parameter: click.Parameter, value: str
         raise click.BadParameter(f"must be a number, or readout=X,recurrent=Y,input=Z; got {value!r}") from None
 
 
+def data_of(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """Option callback: a number of sequences, or a netCDF file with the variables inputs and targets."""
+    if value is None or value.isdigit():
+        return None if value is None else int(value)
+    import xarray as xr
+
+    if not Path(value).is_file():
+        raise click.BadParameter(f"must be a number of sequences or a netCDF file; got {value!r}")
+    if context.get_parameter_source("steps") is not ParameterSource.COMMANDLINE:
+        context.params["steps"] = None
+    with xr.open_dataset(value) as stored:
+        return stored.load()
+
+
 def axis_of(context: click.Context, parameter: Any, value: str | None) -> float | xr.DataArray | None:
     """Option callback: "0.5", "0.1,0.5" or "FROM:TO:COUNT"; several values are a dimension named as the option."""
     import numpy as np
@@ -98,7 +114,12 @@ def option_of(*names: str) -> Callable[[_Command], _Command]:
     """Decorator that adds the options of parameters of :func:`fastmodes.train`, as its settings model has them."""
     from ..training import parameters as settings
 
-    callbacks = {settings.Steps: steps_of, settings.Betas: pair_of, settings.PerMatrix: per_matrix_of}
+    callbacks = {
+        settings.Steps: steps_of,
+        settings.Betas: pair_of,
+        settings.PerMatrix: per_matrix_of,
+        settings.Data: data_of,
+    }
     types = {settings.Whole: int, settings.Real: float}
 
     def option(name: str) -> Callable[[_Command], _Command]:

@@ -1,6 +1,7 @@
 """``fastmodes run``: a sweep, or what is missing of it."""
 
 import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -53,5 +54,10 @@ def _client(scheduler: str | None) -> Iterator[Any]:
         from dask.distributed import Client
     except ImportError:
         raise ValueError("--scheduler needs Dask: pip install 'fastmodes[dask]'") from None
-    with Client(scheduler, timeout="30s") as client:
-        yield client
+    # What Dask logs of a scheduler that is gone are tracebacks of its own; we say it in a sentence.
+    logging.disable()
+    try:
+        with Client(scheduler, timeout="30s") as client:
+            yield client
+    finally:
+        logging.disable(logging.NOTSET)

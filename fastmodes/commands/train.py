@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..typing import BasisName
-from .messages import print_outcome
+from .messages import print_outcome, say
 from .options import help_all_option, option_of, progress_option, rule_option, whole_numbers
 from .pictures import check_picture, draw_learning
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..networks.network import LinearRNN
+    from ..training.train import TrainingInterrupt
 
 
 @click.command()
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 )
 @option_of("hidden", "epochs", "steps", "learning_rate", "updates", "batch_size", "optimizer", "clip_norm", "loss")
 @option_of("init_scale", "feedback_scale", "record_every", "stop_loss", "divergence_loss", "validation_size")
-@option_of("schedule", "momentum", "weight_decay", "leak")
+@option_of("data", "schedule", "momentum", "weight_decay", "leak", "nonlinearity")
 @option_of("adam_betas", "adam_epsilon", "keep_weights", "threads")
 @progress_option
 @click.option("--figure", type=click.Path(dir_okay=False), help="Also draw the learning curves.")
@@ -43,15 +46,23 @@ def train(
     out: str,
     **parameters: Any,
 ) -> None:
-    """Train students under several rules and write one dataset."""
+    """Train students under several rules and write one dataset.
+
+    Ctrl-C writes what was recorded until then, with an attribute "partial"; beside an existing file, as NAME-partial.
+    """
     from .. import train as train_students
     from .. import write_netcdf
     from ..files.netcdf import check_writable
+    from ..training.train import TrainingInterrupt
 
     path = check_writable("out", out)
     picture = None if figure is None else check_picture("figure", figure, path)
     network = _teacher(teacher, teacher_basis, teacher_seed)
-    dataset = train_students(rules, network, **parameters)
+    try:
+        dataset = train_students(rules, network, **parameters)
+    except TrainingInterrupt as stop:
+        _keep(stop, path)
+        raise
     print_outcome(dataset)
     click.echo(write_netcdf(dataset, path))
     if picture is not None:
@@ -70,3 +81,16 @@ def _teacher(text: str, basis: BasisName, seed: int) -> LinearRNN:
             "Write aligned([0.9,0.5], basis=random, seed=0)"
         )
     return parse_teacher(text)
+
+
+def _keep(stop: TrainingInterrupt, path: Path) -> None:
+    """Write what was recorded before training was stopped."""
+    from .. import write_netcdf
+
+    if (dataset := stop.partial()) is None:
+        say("stopped before anything was recorded: no file is written")
+        return
+    # A whole dataset is not given up for a part of one.
+    path = path.with_stem(f"{path.stem}-partial") if path.exists() else path
+    say(f"stopped: writing the partial results to {path}; Ctrl-C again leaves at once")
+    click.echo(write_netcdf(dataset, path))

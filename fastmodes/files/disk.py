@@ -103,14 +103,11 @@ def replacing(path: PathLike, needed: int) -> Iterator[tuple[int, Path]]:
     path = Path(path).absolute()
     descriptor = temporary = None
     try:
-        descriptor, temporary = _temporary(path)
-        yield descriptor, temporary
-        os.fsync(descriptor)
-        os.replace(temporary, path)
-    except Damaged:
-        raise
-    except OSError as error:
-        raise explained(error, path, needed) from error
+        with explaining(path, needed):
+            descriptor, temporary = _temporary(path)
+            yield descriptor, temporary
+            os.fsync(descriptor)
+            os.replace(temporary, path)
     finally:
         if descriptor is not None and temporary is not None:
             # After success there is nothing left under this name.
@@ -118,6 +115,17 @@ def replacing(path: PathLike, needed: int) -> Iterator[tuple[int, Path]]:
                 temporary.unlink(missing_ok=True)
             os.close(descriptor)
     sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def explaining(path: Path, needed: int) -> Iterator[None]:
+    """Inside, a failure of the system gets the path, the bytes needed and the bytes free."""
+    try:
+        yield
+    except Damaged:
+        raise
+    except OSError as error:
+        raise explained(error, path, needed) from error
 
 
 def _temporary(path: Path) -> tuple[int, Path]:

@@ -22,7 +22,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .. import children
-from .disk import remove_strays_of, replacing, seal_file, write_all
+from .disk import explaining, remove_strays_of, replacing, seal_file, write_all
 from .encoding import encode, encoded
 from .lossless import check_lossless
 
@@ -54,12 +54,15 @@ def write_pieces(
     sizes = {name: variable.size for name, variable in dataset.variables.items()}
     sizes |= {name: math.prod(shape) for name, shape in shapes.items()}
     needed = sum(size * dataset[name].dtype.itemsize for name, size in sizes.items())
-    remove_strays_of(path)
-    with replacing(path, needed) as (descriptor, temporary):
+    # Before there is a file: what is not begun is not left behind.
+    with explaining(path, needed):
         # Numbers that are stored as they are come back: of them one entry is tried, of what is whole everything.
         check_lossless(dataset.drop_vars(shapes))
         check_lossless(dataset.isel({dim: slice(0, 1) for dim in dataset.dims}))
-        write_all(descriptor, encode(dataset, shapes))
+        content = encode(dataset, shapes)
+    remove_strays_of(path)
+    with replacing(path, needed) as (descriptor, temporary):
+        write_all(descriptor, content)
         with _writer(temporary) as process:
             assert process.stdin is not None
             # A pipe that broke has an answer which says why.

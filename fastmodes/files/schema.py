@@ -36,6 +36,7 @@ VARIABLES = {
     # training
     "loss": ("loss", "1"),
     "validation_loss": ("loss on held-out sequences", "1"),
+    "training_loss": ("loss on all sequences that are learned from", "1"),
     "status": ("how the run or the trajectory ended", "1"),
     "epochs_made": ("parameter updates made before the run ended", "1"),
     "mode_recurrent": ("estimated recurrent mode entry w", "1"),
@@ -106,6 +107,8 @@ VARIABLES = {
     "eigenvalue_imaginary_share": ("largest imaginary part over the largest modulus", "1"),
     "principal_angle": ("principal angle between the changes of W", "rad"),
     "feedback_weights": ("fixed feedback matrix R", "1"),
+    "final_feedback_weights": ("feedback matrix R of a rule at the end", "1"),
+    "learned_feedback_weights": ("feedback matrix R of a rule", "1"),
     # single modes: flow, maps, fixed points, stability
     "point": ("grid point", "1"),
     "eigenvalue": ("which of the two non-zero eigenvalues", "1"),
@@ -133,6 +136,7 @@ VARIABLES = {
     "window_end": ("|s| of the Hopf point, where it loses stability again", "1"),
     "teacher_product": ("teacher's product p = a* b*", "1"),
     "feedback": ("feedback weight r", "1"),
+    "feedback_entry": ("feedback entry f by which the error enters the mode", "1"),
     "decay": ("fixed propagator", "1"),
     "horizon": ("horizon of credit in steps (0: endless)", "1"),
     "learning_rate": ("learning rate", "1"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -14,16 +14,17 @@ from ..interrupts import halting
 from ..kernels.flow.constants import DOMAIN_MARGIN
 from ..kernels.flow.driver import EXPLICIT, HANDING_OVER, STATUSES, STIFF
 from ..kernels.flow.kinds import FLOW_LANES, kernel_place
-from ..kernels.flow.observables import mode_losses
 from ..kernels.flow.trajectories import Ends
 from ..kernels.modes.velocity import FINITE, FIXED, MOVING, ZERO
 from ..kernels.rule import SCALAR
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
-from ..rule_codes import kernel_rule, moves
+from ..rule_codes import learning_rule, moves
 from ..rules import check_rules
 from ..validation import check_array, check_flag, check_integer, check_number
+from . import learned
 from .grid import check_range
+from .results import BLOCK, flow_configuration, per_point, trajectories
 from .update import STATE, TEACHER, mode_entries, rule_grid
 
 if TYPE_CHECKING:
@@ -31,18 +32,14 @@ if TYPE_CHECKING:
 
     from ..kernels.rule import Rule as KernelRule
     from ..rules import LearningRule
-    from ..typing import AnyArray, ArrayLike, FloatArray, GridValue, IntArray, ModesLike, PathLike, Rules
+    from ..typing import ArrayLike, FloatArray, GridValue, IntArray, ModesLike, PathLike, Rules
     from .grid import Grid
+    from .results import RuleBlock
 
-    #: A block of work: which rule, and which points of the grid.
-    RuleBlock: TypeAlias = tuple[int, tuple[int, int]]
-
-#: Points a thread takes at a time.
-BLOCK = 8192
 _SLAB_BY_SLAB = "fm.write_flow computes and writes it slab by slab"
 _LARGEST_STEP_COUNT = 1_000_000
 #: No dimension of a parameter may have the name of what a result holds.
-RESULTS = ("rule", "w", "a", "b", "loss", "status", "time_reached", "evaluations")
+RESULTS = ("rule", "w", "a", "b", "loss", "feedback_entry", "status", "time_reached", "evaluations")
 
 
 def flow(
@@ -75,7 +72,7 @@ def flow(
     times : number or array (time,)
         Flow times s >= 0 wanted, ascending; the last one ends the integration. s is epochs times learning rate.
     feedback : number, array or DataArray
-        r, read by rules with random feedback.
+        r, read by rules with random feedback; of feedback that learns, r at the start.
     decay, horizon : number, array or DataArray, optional
         Replace the decay of scalar propagators, and the horizon of rules that have a finite one.
     rtol, atol : float
@@ -92,7 +89,9 @@ def flow(
     xarray.Dataset
         ``w``, ``a``, ``b``, ``loss`` (rule, grid, time); ``status`` (rule, grid): reached_end, optimal and non_optimal
         (at rest on one of the two manifolds), left_domain (|w| or |pi w| reached 1), step_limit; ``time_reached`` and
-        ``evaluations`` (right-hand sides). After ``time_reached`` the state is the last one.
+        ``evaluations`` (right-hand sides). After ``time_reached`` the state is the last one. Where the feedback of a
+        rule learns, also ``feedback_entry``, the f of every rule at the times; under a rule whose r is a variable of
+        its own (a decay, or the mirror) modes are followed by the explicit pair to the end, at rest or not.
 
     Raises
     ------
@@ -112,8 +111,9 @@ def flow(
     if times[-1] <= 0:
         raise ValueError(f"times must end after 0; got {times[-1]}")
     options = step_options(rtol, atol, step_limit)
-    grid.check_memory(len(rules) * (4 * len(times) + 2), _SLAB_BY_SLAB, times=len(times))
-    states, ends = integrate(rules, grid, times, options, threads=threads, progress=progress)
+    learns = any(rule.learns_feedback for rule in rules)
+    grid.check_memory(len(rules) * ((4 + learns) * len(times) + 2), _SLAB_BY_SLAB, times=len(times))
+    states, ends = integrate(rules, grid, times, options, entries=learns, threads=threads, progress=progress)
     configuration = {"rtol": float(rtol), "atol": float(atol), "step_limit": int(step_limit)}
     dataset = trajectories(rules, grid, states, ("time", times), threads)
     dataset["status"] = per_point(rules, grid, ends.status)
@@ -173,6 +173,7 @@ def integrate(
     options: FloatArray,
     *,
     observe: bool = False,
+    entries: bool = False,
     threads: int | None = None,
     progress: bool = False,
     method: Literal["explicit", "stiff"] = "explicit",
@@ -189,6 +190,8 @@ def integrate(
         See :func:`fastmodes.kernels.flow.driver.flow_lanes`.
     observe : bool
         Measure path length and learning time.
+    entries : bool
+        Also give the feedback entries f, as a fourth variable; needed where one is a variable of its own.
     method : {"explicit", "stiff"}
     hand_over : bool
         Whether the explicit method hands stiff trajectories over.
@@ -200,7 +203,7 @@ def integrate(
         How every trajectory ended; the last three only where observed.
     """
     shape, observed = (len(rules), grid.size), (len(rules), grid.size if observe else 0)
-    states = np.empty((3, *shape, len(times)))
+    states = np.empty((4 if entries else 3, *shape, len(times)))
     whole = np.empty(shape, np.int8), np.empty(shape), np.empty(shape, np.int32)
     ends = Ends(*whole, *np.empty((3, *observed)), halt=np.zeros(1, np.int64))  # type: ignore[misc]
     readers = [reader(grid, i) for i in range(len(rules))]
@@ -211,8 +214,13 @@ def integrate(
         outputs, points = tuple(states[:, i, start:stop]), readers[i](start, stop)
         own = Ends(*(v[i, start:stop] for v in ends[:-1]), halt=np.zeros(1, np.int64))  # type: ignore[misc]
         with halting(own.halt):
+            if learned.is_apart(rules[i]):
+                learned.follow(rules[i], points, times, options, outputs, own)
+                return
             for kind, rule, todo in _kinds(rules[i], points):
-                FLOW_LANES[kernel_place(rule, kind)](points, todo, times, rule, options, outputs, own)
+                FLOW_LANES[kernel_place(rule, kind)](points, todo, times, rule, options, outputs[:3], own)
+        if entries:
+            outputs[3][:] = learned.feedback_entries(rules[i], outputs[1], points[:, 5])
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(BLOCK, threads)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
@@ -227,7 +235,7 @@ def full_kind(rule: LearningRule) -> int:
 
 def _kinds(rule: LearningRule, points: FloatArray) -> list[tuple[int, KernelRule, IntArray]]:
     """Which points are of which kind of propagator: (kind, kernel's rule, which); they are changed where it is 0."""
-    horizon, in_kernel = points[:, 7].copy(), kernel_rule(rule)
+    horizon, in_kernel = points[:, 7].copy(), learning_rule(rule)
     if not horizon.any():
         return [(full_kind(rule), in_kernel, np.arange(len(points)))]
     # One step of horizon sums to 1, as the full sum does where a fixed propagator is 0.
@@ -269,34 +277,3 @@ def ascending(name: str, values: ArrayLike) -> FloatArray:
     if values[0] < 0 or (np.diff(values) <= 0).any():
         raise ValueError(f"{name} must be >= 0 and ascending; got {values.tolist()[:5]} ..")
     return values
-
-
-def per_point(rules: Sequence[LearningRule], grid: Grid, values: AnyArray) -> xr.DataArray:
-    """A DataArray (rule, grid) from an array (rule, point)."""
-    return xr.DataArray(values.reshape(len(rules), *grid.shape), dims=("rule", *grid.dims), coords=grid.coords)
-
-
-def trajectories(
-    rules: Sequence[LearningRule], grid: Grid, states: FloatArray, axis: tuple[str, AnyArray], threads: int | None
-) -> xr.Dataset:
-    """The trajectories, and their loss."""
-    (name, values), read, losses = axis, grid.reader(TEACHER), np.empty(states.shape[1:])
-
-    def work(block: RuleBlock) -> None:
-        i, (start, stop) = block
-        mode_losses(tuple(states[:, i, start:stop]), read(start, stop), losses[i, start:stop])
-
-    blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(BLOCK, threads)]
-    run_blocks(work, blocks, threads, quick=grid.size <= BLOCK)
-    dims, shape = ("rule", *grid.dims, name), (len(rules), *grid.shape, len(values))
-    variables = dict(zip(("w", "a", "b", "loss"), (*states, losses), strict=True))
-    return xr.Dataset(
-        {key: (dims, array.reshape(shape)) for key, array in variables.items()},
-        coords=grid.coords | {"rule": [rule.name for rule in rules], name: values},
-    )
-
-
-def flow_configuration(rules: Sequence[LearningRule], grid: Grid) -> dict[str, Any]:
-    """Rules, and the parameters that are one number; the others are in the coordinates."""
-    single = {name: float(v.flat[0]) for name, v in grid.values.items() if not any(v.strides)}
-    return {"rules": [repr(rule) for rule in rules]} | {k: v for k, v in single.items() if " " not in k}

@@ -14,28 +14,20 @@ from ..kernels.modes.iterated_map import map_lanes
 from ..kernels.modes.velocity import FINITE
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
-from ..rule_codes import kernel_rule
+from ..rule_codes import learning_rule
 from ..validation import check_flag, check_number
-from .flow import (
-    BLOCK,
-    RESULTS,
-    ascending,
-    flow_configuration,
-    flow_grid,
-    full_kind,
-    per_point,
-    reader,
-    trajectories,
-)
+from . import learned
+from .flow import RESULTS, ascending, flow_grid, full_kind, reader
 from .grid import check_range
+from .results import BLOCK, flow_configuration, per_point, trajectories
 from .update import TEACHER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..typing import ArrayLike, FloatArray, GridValue, ModesLike, Rules
-    from .flow import RuleBlock
     from .grid import Grid
+    from .results import RuleBlock
 
 
 def discrete_map(
@@ -85,8 +77,9 @@ def discrete_map(
     if not (counted == np.round(counted)).all() or counted[-1] > 10**9:
         raise ValueError(f"epochs must hold whole numbers from 0 to 1000000000; got {epochs!r}")
     counted = counted.astype(np.int64)
-    grid.check_memory(len(rules) * (4 * len(counted) + 2), "cut the grid into pieces", epochs=len(counted))
-    states = np.empty((3, len(rules), grid.size, len(counted)))
+    learns = any(rule.learns_feedback for rule in rules)
+    grid.check_memory(len(rules) * ((4 + learns) * len(counted) + 2), "cut the grid into pieces", epochs=len(counted))
+    states = np.empty((3 + learns, len(rules), grid.size, len(counted)))
     outside = np.empty((len(rules), grid.size))
     readers = [reader(grid, i, ("learning_rate",)) for i in range(len(rules))]
 
@@ -96,7 +89,12 @@ def discrete_map(
         kind = FINITE if points[:, 7].any() else full_kind(rules[i])
         outputs = tuple(states[:, i, start:stop])
         with halting(halt):
-            map_lanes(points, counted, kernel_rule(rules[i]), kind, outputs, outside[i, start:stop], halt)
+            if learned.is_apart(rules[i]):
+                learned.iterate(rules[i], points, counted, outputs, outside[i, start:stop], halt)
+                return
+            map_lanes(points, counted, learning_rule(rules[i]), kind, outputs[:3], outside[i, start:stop], halt)
+        if learns:
+            outputs[3][:] = learned.feedback_entries(rules[i], outputs[1], points[:, 5])
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(BLOCK, threads)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
@@ -112,7 +110,7 @@ def discrete_map(
 
 
 def _map_status(grid: Grid, states: FloatArray, outside: FloatArray, tolerance: float) -> NDArray[np.int8]:
-    w, a, b = states[..., -1]
+    w, a, b = states[:3, ..., -1]
     goal, product = (grid.values[name].ravel() for name in TEACHER)
     with np.errstate(over="ignore", invalid="ignore"):
         near = (np.abs(w - goal) <= tolerance) & (np.abs(a * b - product) <= tolerance * np.abs(product))

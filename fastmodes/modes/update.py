@@ -12,7 +12,7 @@ from ..kernels.modes.update import mode_updates
 from ..networks.aligned import modes_of
 from ..networks.network import LinearRNN, Modes
 from ..parallel import check_threads, run_blocks
-from ..rule_codes import kernel_rule, mode_decay, mode_feedback, moves
+from ..rule_codes import kernel_rule, mode_decay, mode_feedback, moves, resting_feedback, start_feedback
 from ..rules import check_rule
 from ..validation import check_array, check_choice, check_steps
 from .grid import Grid, broadcast, by_point, check_product, check_range, own_values
@@ -230,7 +230,7 @@ def rule_grid(
     entries = dict(entries)
     for i, rule in enumerate(rules):
         own = decay if decay is not None and scalar[i] else mode_decay(rule, tuple(entries.values()))
-        entries[f"r {i}"] = mode_feedback(rule, entries.get("feedback", 0.0), entries.get("position"))
+        entries[f"r {i}"] = _entry(rule, entries)
         entries[f"decay {i}"] = own
         entries[f"horizon {i}"] = horizon if horizon is not None and finite[i] else float(rule.horizon or 0)
     grid = broadcast(entries, results)
@@ -240,6 +240,14 @@ def rule_grid(
             for i, rule in enumerate(rules):
                 _check_convergence(grid, name, rule, f"decay {i}")
     return grid
+
+
+def _entry(rule: LearningRule, entries: dict[str, GridValue]) -> GridValue:
+    """r of the kernels: of modes that stay at their position, or that start from their readout weight."""
+    feedback = entries.get("feedback", 0.0)
+    if "position" in entries:
+        return resting_feedback(rule, feedback, entries["position"])
+    return start_feedback(rule, feedback, entries["readout"]) if "readout" in entries else 0.0
 
 
 def _check_convergence(grid: Grid, name: str, rule: LearningRule, decay: str = "decay") -> None:

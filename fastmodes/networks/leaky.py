@@ -35,5 +35,5 @@ def effective(network: LinearRNN, leak: float) -> LinearRNN:
 def effective_matrices(
     recurrent: NDArray[Any], input_: NDArray[Any], leak: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(W_e, B_e) from W and B."""
-    return (1.0 - leak) * np.eye(len(recurrent)) + leak * recurrent, leak * input_
+    """(W_e, B_e) from W and B, or a history of them."""
+    return (1.0 - leak) * np.eye(recurrent.shape[-1]) + leak * recurrent, leak * input_

@@ -15,7 +15,7 @@ from ..validation import check_array, check_units
 from .bases import Bases
 
 if TYPE_CHECKING:
-    from ..typing import ArrayLike, ComplexArray, FloatArray
+    from ..typing import ArrayLike, ComplexArray, FloatArray, NonlinearityName
     from .running import Response
 
 
@@ -127,11 +127,14 @@ class LinearRNN:
         values = np.linalg.eigvals(self.recurrent).astype(complex)
         return values[np.argsort(-np.abs(values), kind="stable")]
 
-    def run(self, inputs: ArrayLike, *, initial: ArrayLike | None = None) -> Response:
+    def run(
+        self, inputs: ArrayLike, *, initial: ArrayLike | None = None, nonlinearity: NonlinearityName = "identity",
+        leak: float = 1.0,
+    ) -> Response:  # fmt: skip
         """Hidden states and outputs on given inputs: :func:`fastmodes.simulate` of this network."""
         from .running import simulate
 
-        return simulate(self, inputs, initial=initial)
+        return simulate(self, inputs, initial=initial, nonlinearity=nonlinearity, leak=leak)
 
     def leaky(self, leak: float) -> LinearRNN:
         """The plain network that runs as this one with leaky units: W_e = (1 - alpha) I + alpha W, B_e = alpha B.

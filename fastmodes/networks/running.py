@@ -1,7 +1,8 @@
 """A network that runs: hidden states and outputs for given inputs, and the response to one impulse.
 
-With ``h_{t+1} = W h_t + B x_t``, ``y_t = A h_t`` (Eq. 1), entry t along ``time`` of every result belongs to the state
-after input x_t has acted: ``hidden[t] = h_{t+1}`` and ``output[t] = y_{t+1}``.
+With ``h_{t+1} = W h_t + B x_t``, ``y_t = A h_t`` (Eq. 1), or with units of another kind (theory section 12), entry t
+along ``time`` of every result belongs to the state after input x_t has acted: ``hidden[t] = h_{t+1}`` and
+``output[t] = y_{t+1}``.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import numpy as np
 import xarray as xr
 
 from ..kernels.arrays import layout
-from ..kernels.updates import sampled
+from ..kernels.updates import nonlinear, sampled
 from ..validation import as_array, check_array, check_memory, check_steps
 from .network import check_network
+from .units import Units
 
 if TYPE_CHECKING:
-    from ..typing import ArrayLike, FloatArray
+    from ..typing import ArrayLike, FloatArray, NonlinearityName
     from .network import LinearRNN
 
 
@@ -28,8 +30,13 @@ class Response(NamedTuple):
     hidden: Any
 
 
-def simulate(network: LinearRNN, inputs: ArrayLike | xr.DataArray, *, initial: ArrayLike | None = None) -> Response:
-    """Hidden states and outputs of a network on given inputs (Eq. 1).
+def simulate(
+    network: LinearRNN, inputs: ArrayLike | xr.DataArray, *, initial: ArrayLike | None = None,
+    nonlinearity: NonlinearityName = "identity", leak: float = 1.0,
+) -> Response:  # fmt: skip
+    """Hidden states and outputs of a network on given inputs (Eq. 1; theory section 12).
+
+        h_{t+1} = (1 - leak) h_t + leak phi(W h_t + B x_t),      y_t = A h_t
 
     Parameters
     ----------
@@ -39,6 +46,10 @@ def simulate(network: LinearRNN, inputs: ArrayLike | xr.DataArray, *, initial: A
         wherever they stand; all other dimensions, and the coordinates, come back in the results.
     initial : array (n_hidden,), optional
         h_0, the same for every sequence; default 0.
+    nonlinearity : {"identity", "tanh", "relu"}
+        phi.
+    leak : float
+        0 < leak <= 1; 1 (the default): the state is phi itself.
 
     Returns
     -------
@@ -49,7 +60,7 @@ def simulate(network: LinearRNN, inputs: ArrayLike | xr.DataArray, *, initial: A
     Raises
     ------
     TypeError, ValueError
-        For inputs of the wrong shape, or that are not finite numbers.
+        For inputs of the wrong shape, or that are not finite numbers; for other parameters outside their range.
 
     Examples
     --------
@@ -60,8 +71,13 @@ def simulate(network: LinearRNN, inputs: ArrayLike | xr.DataArray, *, initial: A
     [2.0, 1.0, 0.5]
     """
     check_network("network", network)
+    units = Units(nonlinearity, leak)
     if isinstance(inputs, xr.DataArray):
-        return _simulate_labelled(network, inputs, initial)
+        return _simulate_labelled(network, inputs, initial, units)
+    return _simulate(network, inputs, initial, units)
+
+
+def _simulate(network: LinearRNN, inputs: ArrayLike, initial: ArrayLike | None, units: Units) -> Response:
     values = as_array("inputs", inputs)
     if values.ndim < 2:
         raise ValueError(f"inputs must have shape (.., time, input); got shape {values.shape}")
@@ -73,16 +89,18 @@ def simulate(network: LinearRNN, inputs: ArrayLike | xr.DataArray, *, initial: A
     samples = int(np.prod(around, dtype=np.int64))
     sizes: dict[str, Any] = {"inputs": values.shape} | {"hidden": n}
     check_memory(16.0 * steps * samples * (2 * n + network.n_out + network.n_in), **sizes)
-    hidden, output = run_batch(network, batch_first_to_last(values.reshape(samples, steps, network.n_in)))
+    start = None if initial is None else check_array("initial", initial, (n,), dims=("n_hidden",))
+    batch = batch_first_to_last(values.reshape(samples, steps, network.n_in))
+    hidden, output = run_batch(network, batch) if units.plain else run_units(network, batch, units, initial=start)
     hidden, output = (part[:, :, :samples].transpose(2, 0, 1) for part in (hidden[1:], output))
-    if initial is not None:
-        free = _free_states(network, check_array("initial", initial, (n,), dims=("n_hidden",)), steps)
+    if units.plain and start is not None:
+        free = _free_states(network, start, steps)
         with np.errstate(all="ignore"):
             hidden, output = hidden + free, output + free @ network.readout.T
     return Response(output.reshape(*around, steps, network.n_out), hidden.reshape(*around, steps, n))
 
 
-def _simulate_labelled(network: LinearRNN, inputs: xr.DataArray, initial: ArrayLike | None) -> Response:
+def _simulate_labelled(network: LinearRNN, inputs: xr.DataArray, initial: ArrayLike | None, units: Units) -> Response:
     channel = "channel" if "channel" in inputs.dims and "input" not in inputs.dims else "input"
     if not {"time", channel} <= set(inputs.dims):
         raise ValueError(f"inputs must have the dimensions 'time' and 'input'; got {inputs.dims}")
@@ -90,7 +108,7 @@ def _simulate_labelled(network: LinearRNN, inputs: xr.DataArray, initial: ArrayL
     if taken:
         raise ValueError(f"inputs must not have a dimension {taken[0]!r}, which the results have; rename it")
     ordered = inputs.transpose(..., "time", channel)
-    response = simulate(network, ordered.values, initial=initial)
+    response = _simulate(network, ordered.values, initial, units)
     kept = {name: c for name, c in ordered.coords.items() if channel not in c.dims}
     attributes = {"hidden": "hidden state after each input", "output": "output after each input"}
     return Response(
@@ -122,14 +140,29 @@ def batch_first_to_last(inputs: FloatArray) -> FloatArray:
 
 def run_batch(network: LinearRNN, batch: FloatArray, last: int | None = None) -> tuple[FloatArray, FloatArray]:
     """States h_0 .. h_T (time, unit, sample) and the outputs of the ``last`` steps of a padded batch, default all."""
+    padded, hidden, out = _room(network, batch, last)
+    sampled.outputs(padded, batch, hidden, out)
+    return hidden, out
+
+
+def run_units(
+    network: LinearRNN, batch: FloatArray, units: Units, last: int | None = None, initial: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """:func:`run_batch` of a network whose units are not those of Eq. 1, from h_0 = ``initial``, default 0."""
+    padded, hidden, out = _room(network, batch, last)
+    hidden[0] = 0.0 if initial is None else initial[:, None]
+    nonlinear.outputs(padded, units.in_kernel(network.n_hidden), batch, hidden, out)
+    return hidden, out
+
+
+def _room(network: LinearRNN, batch: FloatArray, last: int | None) -> tuple[layout.Network, FloatArray, FloatArray]:
+    """The network as kernels want it, and room for hidden states and for the outputs of the ``last`` steps."""
     place = layout.single_layout(network.n_out, network.n_hidden, network.n_in)
     _, padded = place.zeros()
     place.put(padded, 0, (network.readout, network.recurrent, network.input))
     steps, _, samples = batch.shape
     hidden = np.empty((steps + 1, network.n_hidden, samples))
-    out = np.empty((steps if last is None else last, network.n_out, samples))
-    sampled.outputs(padded, batch, hidden, out)
-    return hidden, out
+    return padded, hidden, np.empty((steps if last is None else last, network.n_out, samples))
 
 
 def impulse_response(network: LinearRNN, steps: int) -> FloatArray:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from ..typing import AnyArray
     from .network import LinearRNN
 
+#: Eigenvectors of a larger condition number are those of a matrix that has no basis of them, but for rounding.
+_DEFECTIVE = 1e7
+
 
 class TeacherModes(NamedTuple):
     """Teacher's modes by decreasing eigenvalue, and the bases U (n_out, .), V (n_in, .) that estimates refer to."""
@@ -22,12 +25,15 @@ class TeacherModes(NamedTuple):
     input: AnyArray
     output_basis: AnyArray
     input_basis: AnyArray
+    #: Why the teacher has no modes, and nothing that refers to its bases a meaning; empty where it has.
+    defect: str = ""
 
 
 def teacher_modes(teacher: LinearRNN) -> TeacherModes:
     """Modes and bases of a teacher; of a teacher that is not mode-aligned, the nearest thing.
 
-    There, the columns of U and V are the normalised columns of A* P* and of (P*^{-1} B*)^T, not orthogonal.
+    There, the columns of U and V are the normalised columns of A* P* and of (P*^{-1} B*)^T, not orthogonal. A teacher
+    whose W* has no basis of eigenvectors (a nilpotent one, say) has no modes but eigenvalues.
 
     Raises
     ------
@@ -35,6 +41,7 @@ def teacher_modes(teacher: LinearRNN) -> TeacherModes:
         If ``teacher`` is no LinearRNN.
     """
     check_network("teacher", teacher)
+    defect = ""
     try:
         p, u, v = teacher_bases(teacher)
         values = np.einsum("ik,ij,jk->k", p, teacher.recurrent, p)
@@ -48,11 +55,15 @@ def teacher_modes(teacher: LinearRNN) -> TeacherModes:
         order = np.lexsort((-values.imag, -values.real))
         values, p = values[order], p[:, order]
         inverse = np.linalg.pinv(p)
+        if np.linalg.cond(p) > _DEFECTIVE:
+            defect = "the teacher's W* has no basis of eigenvectors"
         u, v = _unit_columns(teacher.readout @ p), _unit_columns((inverse @ teacher.input).T)
     n = teacher.n_hidden
     a = np.einsum("oi,oj,ji->i", u[:, :n].conj(), teacher.readout, p)
     b = np.einsum("ij,jk,ki->i", inverse, teacher.input, v[:, :n].conj())
-    return TeacherModes(values, a, b, u, v)
+    if defect:
+        a, b = np.full((2, n), np.nan)
+    return TeacherModes(values, a, b, u, v, defect)
 
 
 def _unit_columns(matrix: AnyArray) -> AnyArray:

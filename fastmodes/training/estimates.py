@@ -56,7 +56,7 @@ def history_estimates(
     recurrent : array (epoch, n_hidden, n_hidden)
     input_ : array (epoch, n_hidden, n_in)
     teacher : TeacherModes
-    feedback : array (n_out, n_hidden), optional
+    feedback : array (n_out, n_hidden) or (epoch, n_out, n_hidden), optional
 
     Returns
     -------
@@ -70,6 +70,7 @@ def history_estimates(
     if not valid.any():
         return out
     a, w, b = readout[valid], recurrent[valid], input_[valid]
+    feedback = feedback[valid] if feedback is not None and feedback.ndim == 3 else feedback
     values, p = np.linalg.eig(w)
     order = np.lexsort((-values.imag, -values.real), axis=-1)
     order = np.take_along_axis(order, np.broadcast_to(_dominant(teacher.recurrent, n), order.shape), axis=1)
@@ -81,7 +82,8 @@ def history_estimates(
     p = np.take_along_axis(p, places[:, np.newaxis, :], axis=2)
     inverse = np.take_along_axis(inverse, places[:, :, np.newaxis], axis=1)
     u, v = teacher.output_basis, teacher.input_basis
-    follow_phases(values, p, inverse, np.diagonal(inverse[-1] @ b[-1] @ v.conj()), np.real(teacher.input))
+    signs = np.nan_to_num(np.real(teacher.input))
+    follow_phases(values, p, inverse, np.diagonal(inverse[-1] @ b[-1] @ v.conj()), signs)
     projected = {
         "readout": u.conj().T @ a @ p,
         "input": inverse @ b @ v.conj(),
@@ -109,20 +111,35 @@ def history_estimates(
     spectrum = np.take_along_axis(values, np.lexsort((-values.imag, -values.real), axis=-1), axis=1)
     out["eigenvalue_real"][valid], out["eigenvalue_imag"][valid] = spectrum.real, spectrum.imag
     out["singular_value"][valid] = np.linalg.svd(w, compute_uv=False)
+    if teacher.defect:
+        for name in _REFERRING:
+            out[name][:] = np.nan
     return out
+
+
+def explain_missing(dataset: xr.Dataset, teacher: TeacherModes) -> None:
+    """Say in the attribute ``comment`` of estimates why they are not numbers where the weights are."""
+    known = dataset["alignment_recurrent"].notnull() if "alignment_recurrent" in dataset else xr.DataArray(True)
+    for name in (*_REFERRING, "teacher_readout", "teacher_input"):
+        if name in dataset.variables and (dataset[name].isnull() & (known | name.startswith("teacher"))).any():
+            kind = "feedback" if "feedback" in name else name.split("_")[0]
+            dataset[name].attrs["comment"] = teacher.defect or _REASONS[kind]
 
 
 def change_spectra(recurrent: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """Singular values and eigenvalues of W - W_0 along a history (epoch, n_hidden, n_hidden), the first entry W_0."""
-    change = recurrent - recurrent[0]
-    valid = np.isfinite(change).all((1, 2))
-    shape = change.shape[:2]
-    names = ("change_singular_value", "change_eigenvalue_real", "change_eigenvalue_imag")
-    out = {name: np.full(shape, np.nan) for name in names}
-    values = np.linalg.eigvals(change[valid])
+    return {f"change_{name}": values for name, values in spectra(recurrent - recurrent[0]).items()}
+
+
+def spectra(matrices: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Singular values and eigenvalues of matrices (epoch, n_hidden, n_hidden), NaN where they are not finite."""
+    valid = np.isfinite(matrices).all((1, 2))
+    names = ("singular_value", "eigenvalue_real", "eigenvalue_imag")
+    out = {name: np.full(matrices.shape[:2], np.nan) for name in names}
+    values = np.linalg.eigvals(matrices[valid])
     values = np.take_along_axis(values, np.lexsort((-values.imag, -values.real), axis=-1), axis=1)
-    out["change_singular_value"][valid] = np.linalg.svd(change[valid], compute_uv=False)
-    out["change_eigenvalue_real"][valid], out["change_eigenvalue_imag"][valid] = values.real, values.imag
+    out["singular_value"][valid] = np.linalg.svd(matrices[valid], compute_uv=False)
+    out["eigenvalue_real"][valid], out["eigenvalue_imag"][valid] = values.real, values.imag
     return out
 
 
@@ -130,7 +147,16 @@ MODE_VARIABLES = tuple(
     f"mode_{name}{part}" for name in ("recurrent", "readout", "input", "feedback") for part in ("", "_imag")
 )
 MODE_FLAGS = ("mode_is_complex", "mode_match")
+#: Why estimates of a kind may be missing, for a teacher that has modes.
+_REASONS = {
+    "feedback": "no R is read",
+    "alignment": "a matrix of zeros has no direction",
+    "mode": "there are fewer units or channels than modes",
+}
 ALIGNMENTS = ("alignment_recurrent", "alignment_readout", "alignment_input", "alignment_feedback")
+
+#: Estimates that refer to the teacher's bases.
+_REFERRING = (*ALIGNMENTS[1:], *(name for name in MODE_VARIABLES if "recurrent" not in name))
 
 
 def _empty_results(epochs: int, n_modes: int, n: int) -> dict[str, NDArray[Any]]:
@@ -230,6 +256,7 @@ def estimate_modes(network: LinearRNN, teacher: LinearRNN, *, feedback: ArrayLik
     variables = {name: ("mode", results[name][0]) for name in (*MODE_VARIABLES, *MODE_FLAGS)}
     dataset = xr.Dataset(variables, coords=mode_coordinates(teacher_modes(teacher)))
     put_flags(dataset)
+    explain_missing(dataset, teacher_modes(teacher))
     return annotate(dataset, title="Mode estimates of one network", configuration={})
 
 
@@ -260,6 +287,7 @@ def alignment(network: LinearRNN, teacher: LinearRNN, *, feedback: ArrayLike | N
 
     results = _of_one_network(network, teacher, feedback)
     dataset = xr.Dataset({name: ((), results[name][0]) for name in ALIGNMENTS})
+    explain_missing(dataset, teacher_modes(teacher))
     return annotate(dataset, title="Alignment of one network with its teacher", configuration={})
 
 

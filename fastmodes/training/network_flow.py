@@ -13,20 +13,23 @@ import xarray as xr
 from ..files.schema import annotate, flag_attributes
 from ..interrupts import halting
 from ..kernels.flow import networks as kernels
-from ..kernels.updates.doubling import INPUT, READOUT, RECURRENT
+from ..kernels.updates.doubling import FEEDBACK, INPUT, READOUT, RECURRENT
+from ..modes.learned import is_apart
 from ..networks.network import LinearRNN, check_network
 from ..networks.teacher_modes import mode_coordinates, teacher_modes
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
 from ..renamed import renamed
-from ..rule_codes import kernel_rule, unit_decay
+from ..rule_codes import learning_rule, unit_decay
 from ..rules import LearningRule, check_rules, rule_table
 from ..updates import infinite
+from ..updates.feedback import seed_feedback
 from ..updates.loss import error_loss, power_loss
 from ..validation import check_array, check_integer, check_memory, check_number
 from . import settings as jobs
-from .estimates import ALIGNMENTS, MODE_VARIABLES, history_estimates
+from .estimates import ALIGNMENTS, MODE_VARIABLES, explain_missing, history_estimates
 from .parameters import check_parameters
+from .results import OWN_FEEDBACK
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -107,7 +110,8 @@ def matrix_flow(
         Dims ``rule, seed, time, mode, unit``. ``status``: reached_end; converged (the last values are repeated);
         left_domain (the spectral radius of W, or of the propagator times W, reached one, where the loss diverges: later
         values are NaN); step_limit (NaN, too). ``final_*_weights`` hold the last state whatever the status,
-        ``time_reached`` its time.
+        ``time_reached`` its time. Where a rule makes or moves an R of its own, ``final_feedback_weights`` and, kept
+        with the weights, ``learned_feedback_weights`` hold R of every rule, NaN where it reads none.
 
     Raises
     ------
@@ -172,22 +176,27 @@ class _Task:
 
     def __call__(self, run: tuple[int, int]) -> dict[str, Any]:
         rule, student = self.rules[run[0]], self.students[run[1]]
-        feedback = self.feedbacks[run[1]] if rule.reads_feedback else None
+        feedback = seed_feedback(rule, student, self.feedbacks[run[1]])
         m = infinite.work_space(rule, student, self.teacher, feedback)
+        infinite.put_feedback(m, rule, student, feedback)
         count = int(m.places[[READOUT, RECURRENT, INPUT], 1:].prod(axis=1).sum())
+        count += int(m.places[FEEDBACK, 1:].prod()) * is_apart(rule)
         outcome = kernels.Outcome(np.full((len(self.times), count), np.nan), np.full(len(self.times), np.nan))
         with halting(m.places):
-            status, reached, steps = kernels.matrix_flow(m, kernel_rule(rule), self.control, self.times, outcome)
+            status, reached, steps = kernels.matrix_flow(m, learning_rule(rule), self.control, self.times, outcome)
         history = self._history(m, student, outcome.states)
         final = _network(m, student)
+        learned = self._feedback(rule, m, outcome.states, history[0], feedback)
         return {
             "status": status, "time_reached": reached, "integration_steps": steps,
             "loss": self._losses(outcome.losses, history),
             "spectral_radius": infinite.spectral_radius(final.recurrent),
             "history": history, "final": final,
             "estimates": history_estimates(
-                history[0], history[1], history[2], teacher_modes(self.teacher), feedback
+                history[0], history[1], history[2], teacher_modes(self.teacher), learned
             ),
+            "learned": learned,
+            "final_feedback": self._feedback(rule, m, None, final.readout, feedback),
         }  # fmt: skip
 
     def _history(self, m: Any, student: LinearRNN, states: NDArray[np.float64]) -> list[NDArray[np.float64]]:
@@ -198,6 +207,25 @@ class _Task:
             whole = states[:, offset : offset + rows * columns].reshape(len(states), rows, columns)
             parts.append(np.ascontiguousarray(whole[:, : shape[0], : shape[1]]))
         return parts
+
+    def _feedback(
+        self,
+        rule: LearningRule,
+        m: Any,
+        states: NDArray[np.float64] | None,
+        readout: NDArray[np.float64],
+        feedback: NDArray[np.float64] | None,
+    ) -> NDArray[np.float64] | None:
+        """R along a history of states and of A, or now (None) and of the last A; the given one where it stays."""
+        if not rule.learns_feedback:
+            return feedback
+        offset, rows, columns = (int(number) for number in m.places[FEEDBACK])
+        given = m.flat[offset : offset + rows * columns]
+        if states is not None and is_apart(rule):
+            given = states[:, -rows * columns :]
+        given = given.reshape(-1, rows, columns)[..., : readout.shape[-2], : readout.shape[-1]]
+        learned = given + readout if rule.feedback == "kolen_pollack" else given + 0.0 * readout
+        return learned.reshape(readout.shape)
 
     def _losses(self, losses: NDArray[np.float64], history: list[NDArray[np.float64]]) -> NDArray[np.float64]:
         """Losses with the teacher's part; where they cancel, computed again by a factor of the covariance."""
@@ -254,6 +282,14 @@ def _dataset(
         if keep_weights:
             variables[name] = (("rule", "seed", "time", *dims), stack([run["history"][part] for run in found]))
     variables["feedback_weights"] = (("seed", "output", "unit"), np.stack(feedbacks))
+    if any(rule.feedback in OWN_FEEDBACK for rule in rules):
+        nothing = np.full(feedbacks[0].shape, np.nan)
+        last = [nothing if run["final_feedback"] is None else run["final_feedback"] for run in found]
+        variables["final_feedback_weights"] = (("rule", "seed", "output", "unit"), stack(last))
+        if keep_weights:
+            shape_ = (len(times), *nothing.shape)
+            past = [np.broadcast_to(nothing if run["learned"] is None else run["learned"], shape_) for run in found]
+            variables["learned_feedback_weights"] = (("rule", "seed", "time", "output", "unit"), stack(past))
     coordinates = {
         "rule": ("rule", [rule.name for rule in rules]),
         "seed": ("seed", np.array(seeds, dtype=np.int64)),
@@ -263,6 +299,7 @@ def _dataset(
     }
     dataset = xr.Dataset(variables, coords=coordinates)
     dataset["status"].attrs = flag_attributes(kernels.STATUSES)
+    explain_missing(dataset, teacher_modes(teacher))
     dataset["mode_is_complex"].attrs = flag_attributes(("real", "complex"))
     return annotate(
         dataset, title="Flow of learning of whole networks, infinitely many time steps", configuration=configuration,

@@ -12,6 +12,7 @@ import numbers
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from ..networks.units import NONLINEARITIES
 from ..updates.one import LOSSES
 from ..validation import (
     LARGEST_SCALE,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
+    import xarray as xr
     from numpy.typing import ArrayLike, NDArray
 
     from ..rules import LearningRule
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     UpdatesName = Literal["sampled", "expected"]
     OptimizerWord = Literal["sgd", "adam"]
     ScheduleWord = Literal["constant", "linear", "cosine"]
+    TrainingData = int | tuple[ArrayLike | xr.DataArray, ArrayLike | xr.DataArray] | xr.Dataset
     Rates = float | ArrayLike | Mapping[str, float | ArrayLike]
 
 
@@ -154,6 +157,15 @@ class OptimizerName:
 
 
 @dataclasses.dataclass(frozen=True)
+class Data:
+    """A number of sequences, or inputs and targets; read together with the loss."""
+
+    def check(self, name: str, value: Any) -> Any:
+        """As it is."""
+        return value
+
+
+@dataclasses.dataclass(frozen=True)
 class Given:
     """Networks, rules, seeds, arrays: they depend on each other and are checked together."""
 
@@ -220,9 +232,10 @@ TRAIN: dict[str, Parameter] = {
     "seeds": Parameter(Given(), "A count (8 means 0..7) or a list.", REQUIRED, option=False),
     "epochs": Parameter(Whole(), "Parameter updates.", default=REQUIRED, start=3000, sweep="fixed"),
     "learning_rate": Parameter(PerMatrix(above=0.0), "Step eta of learning.", start=0.005, sweep="axis"),
-    "steps": Parameter(Steps(), "Time steps T, or inf.", default=REQUIRED, start=50, sweep="axis"),
+    "steps": Parameter(Steps(), "Time steps T, or inf.", start=50, sweep="axis"),
     "updates": Parameter(Choice(("sampled", "expected")), "Averaged over a batch, or exact.", "sampled", sweep="axis"),
     "batch_size": Parameter(Whole(1, 10**7), "Sequences per sampled update.", absent="32", sweep="axis"),
+    "data": Parameter(Data(), "A finite set: sequences to draw once, or a file.", absent="new ones", sweep="axis"),
     "optimizer": Parameter(OptimizerName(), "Plain gradient descent, or Adam.", "sgd", sweep="axis"),
     "clip_norm": Parameter(_POSITIVE, "Clip gradients to this norm.", sweep="axis"),
     "loss": Parameter(Choice(LOSSES), "Error of the last step, or mean over all.", "final", sweep="fixed"),
@@ -234,7 +247,11 @@ TRAIN: dict[str, Parameter] = {
         _POSITIVE, "A run whose loss is above this has diverged.", 1e6, sweep="axis", seldom=True
     ),
     "validation_size": Parameter(
-        Whole(1, 10**7), "Held-out sequences for the validation loss.", 128, sweep="fixed", seldom=True
+        Whole(1, 10**7),
+        "Held-out sequences for the validation loss.",
+        absent="128, or a fifth of data",
+        sweep="fixed",
+        seldom=True,
     ),
     "schedule": Parameter(Schedule(), "How eta changes over the epochs.", "constant", sweep="axis", seldom=True),
     "momentum": Parameter(Real(0.0, below=1.0), "Of plain gradient descent.", 0.0, sweep="axis", seldom=True),
@@ -242,6 +259,9 @@ TRAIN: dict[str, Parameter] = {
         PerMatrix(0.0), "Pull of every weight to zero, times eta.", 0.0, sweep="axis", seldom=True
     ),
     "leak": Parameter(Real(above=0.0, high=1.0), "alpha of leaky students; 1: none.", 1.0, sweep="axis"),
+    "nonlinearity": Parameter(
+        Choice(NONLINEARITIES), "Of the students' units; sampled updates only.", "identity", sweep="axis"
+    ),
     "mask": Parameter(Given(), "0 where W does not learn.", option=False),
     "adam_betas": Parameter(Betas(), "Adam's rates of forgetting.", (0.9, 0.999), sweep="fixed", seldom=True),
     "adam_epsilon": Parameter(_POSITIVE, "Adam's smallest divisor.", 1e-8, sweep="axis", seldom=True),

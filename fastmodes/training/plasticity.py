@@ -16,8 +16,9 @@ import xarray as xr
 
 from ..kernels.arrays.layout import Layout
 from ..kernels.training import optimizers as kernels
-from ..networks.leaky import effective
+from ..networks.leaky import effective, effective_matrices
 from ..networks.network import LinearRNN
+from ..networks.units import PLAIN, Units
 from ..validation import check_array, check_memory, check_number, shown
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ class Plasticity:
 
     Attributes
     ----------
-    leak : float
-        alpha of the students.
+    units : Units
+        The students' hidden units: phi, and alpha.
     rates : array (rule, seed, matrix) or None
         Learning rates; None where one serves all, the optimiser's.
     decay : tuple of float
@@ -43,13 +44,18 @@ class Plasticity:
         1 where W learns.
     """
 
-    leak: float = 1.0
+    units: Units = PLAIN
     rates: NDArray[np.float64] | None = None
     decay: tuple[float, float, float] = (0.0, 0.0, 0.0)
     mask: NDArray[np.float64] | None = None
 
-    def effective(self, student: LinearRNN) -> LinearRNN:
-        """The student as it runs."""
+    @property
+    def leak(self) -> float:
+        """alpha where the effective matrices are trained; 1 where W and B themselves are, as nonlinear units want."""
+        return self.units.leak if self.units.linear else 1.0
+
+    def trained(self, student: LinearRNN) -> LinearRNN:
+        """The student as it is trained."""
         return effective(student, self.leak)
 
     def masked(self, student: LinearRNN) -> LinearRNN:
@@ -64,12 +70,20 @@ class Plasticity:
         return {name: self.rates[..., i].tolist() for i, name in enumerate(MATRICES)}
 
     def own(self, weights: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
-        """The students' own A, W, B from effective ones (epoch, ...)."""
+        """The students' own A, W, B from trained ones (epoch, ...)."""
         readout, recurrent, input_ = weights
         if self.leak == 1.0:
             return [readout, recurrent, input_]
         kept = (1.0 - self.leak) * np.eye(recurrent.shape[-1])
         return [readout, (recurrent - kept) / self.leak, input_ / self.leak]
+
+    def effective(self, weights: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        """A, W_e, B_e from trained ones (epoch, ...); of nonlinear units those of small signals."""
+        readout, recurrent, input_ = weights
+        leak = self.units.leak
+        if self.units.linear or leak == 1.0:
+            return [readout, recurrent, input_]
+        return [readout, *effective_matrices(recurrent, input_, leak)]
 
     def in_kernel(self, place: Layout, rule: int, seed_places: Sequence[int]) -> kernels.Plasticity:
         """As the kernels read it, for the networks of a block."""

@@ -13,11 +13,12 @@ import numpy as np
 
 from ..kernels.arrays import layout
 from ..kernels.training import loop
-from ..kernels.updates import recursion, sampled
-from ..networks.running import batch_first_to_last, impulse_response
-from ..rule_codes import carrier, kernel_rule
-from ..streams import random_stream
-from ..updates.one import loss_weights, student_matrices, teacher_outputs
+from ..kernels.updates import recursion
+from ..networks.running import impulse_response
+from ..rule_codes import carrier, learning_rule
+from ..updates.one import loss_weights, student_matrices
+from . import sampled_kernels
+from .sequences import Sequences, held_out_set, source_of, training_set
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,9 +49,11 @@ class Networks:
         for position, seed_place in enumerate(seed_places):
             place.put(self.weights, position, student_matrices(job.students[seed_place]))
         self.learner = self.new_learner(job, values, gradient)
-        feedbacks = [job.feedbacks[seed_place] for seed_place in seed_places]
-        self.kernel_rule = kernel_rule(job.rules[rule])
-        self.carrier = carrier(job.rules[rule], place, feedbacks)
+        feedbacks = [job.feedback(job.rules[rule], seed_place) for seed_place in seed_places]
+        readouts = [job.students[seed_place].readout for seed_place in seed_places]
+        self.learned_rule, self.kernel_rule = job.rules[rule], learning_rule(job.rules[rule])
+        self.carrier = carrier(job.rules[rule], place, feedbacks, readouts)
+        self.given = self.carrier.feedback
         self.losses = np.full((len(job.records), len(seed_places)), np.nan)
         self.history: list[list[Any]] = [[] for _ in seed_places]
 
@@ -76,25 +79,42 @@ class Networks:
     def record_weights(self) -> None:
         """Append the present weights of every network to its history."""
         for position, history in enumerate(self.history):
-            history.append(self.layout.get(self.weights, position))
+            history.append(self.state(position))
 
-    def finish(self, job: Job, results: Results, held_out: Mapping[int, HeldOut]) -> None:
-        """Hand every run's history over: the records after its end repeat its last state, or are NaN."""
-        for position, seed_place in enumerate(self.seed_places):
-            made, status = int(self.progress.epochs[position]), int(self.progress.status[position])
-            final = self.layout.get(self.weights, position)
-            losses, history = self.losses[:, position], self.history[position]
-            over = job.records > made
-            history.extend([final] * (len(job.records) - len(history)))
-            losses[over] = self.progress.loss[position] if status == loop.CONVERGED else np.nan
-            weights = [np.stack(matrices) for matrices in zip(*history, strict=True)]
-            for matrices, last in zip(weights, final, strict=True):
-                matrices[over] = last if status == loop.CONVERGED else np.nan
-            # After its end a run repeats one state, whose loss need be computed only once.
-            states = min(int(np.count_nonzero(~over)) + 1, len(over))
-            validation = held_out[seed_place].losses([matrices[:states] for matrices in weights])
-            validation = np.append(validation, np.full(len(over) - states, validation[-1]))
-            results.put(self.rule, seed_place, status, made, losses, validation, weights)
+    def state(self, position: int) -> tuple[NDArray[np.float64], ...]:
+        """(A, W, B) of one network now, and R where it learns."""
+        weights = self.layout.get(self.weights, position)
+        if not self.learned_rule.learns_feedback:
+            return tuple(weights)
+        given = self.layout.get(self.weights._replace(readout=self.given), position).readout
+        return (*weights, given + weights.readout if self.learned_rule.feedback == "kolen_pollack" else given)
+
+    def finish(
+        self, job: Job, results: Results, seed_place: int, measures: Mapping[str, HeldOut], recorded: int
+    ) -> None:
+        """Hand one run's history over: the records after its end repeat its last state, or are NaN.
+
+        Of runs that were stopped, ``recorded`` records are known, fewer than were asked for.
+        """
+        position = self.seed_places.index(seed_place)
+        made, status = int(self.progress.epochs[position]), int(self.progress.status[position])
+        final = self.state(position)
+        losses, history = self.losses[:, position], self.history[position]
+        if status == loop.RUNNING and recorded < len(job.records):
+            made = int(job.records[recorded - 1])
+        over = job.records > made
+        history.extend([final] * (len(job.records) - len(history)))
+        losses[over] = self.progress.loss[position] if status == loop.CONVERGED else np.nan
+        weights = [np.stack(matrices) for matrices in zip(*history, strict=True)]
+        for matrices, last in zip(weights, final, strict=True):
+            matrices[over] = last if status == loop.CONVERGED else np.nan
+        # After its end a run repeats one state, whose loss need be computed only once.
+        states = min(int(np.count_nonzero(~over)) + 1, len(over))
+        measured = {"loss": losses}
+        for name, measure in measures.items():
+            values = measure.losses([matrices[:states] for matrices in weights[:3]])
+            measured[name] = np.append(values, np.full(len(over) - states, values[-1]))
+        results.put(self.rule, seed_place, status, made, measured, weights)
 
 
 class HeldOut(Protocol):
@@ -104,18 +124,15 @@ class HeldOut(Protocol):
         """Losses along a history of (A, W, B)."""
 
 
-class _HeldOut:
-    """Held-out sequences of one seed, the same for every rule."""
+class _LossOn:
+    """Measures the loss on a set of sequences."""
 
-    def __init__(self, job: Job, seed_place: int) -> None:
-        self._job = job
-        shape = (job.validation_size, job.steps, job.sizes[2])
-        drawn = random_stream(job.seeds[seed_place], "validation").standard_normal(shape)
-        self._inputs = batch_first_to_last(drawn)
-        self._targets = teacher_outputs(job.teacher, self._inputs, job.loss)
+    def __init__(self, job: Job, sequences: Sequences) -> None:
+        self._job, self._samples = job, sequences.sizes[0]
+        self._inputs, self._targets = sequences.in_kernel()
 
     def losses(self, weights: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        """Mean loss on the held-out sequences along a history of (A, W, B); NaN where the weights are."""
+        """Mean loss on the sequences along a history of (A, W, B); NaN where the weights are."""
         job = self._job
         place = layout.single_layout(*job.sizes)
         _, network = place.zeros()
@@ -124,8 +141,9 @@ class _HeldOut:
         out = np.empty(len(weights[0]))
         for record, matrices in enumerate(zip(*weights, strict=True)):
             place.put(network, 0, matrices)
-            out[record] = sampled.batch_loss(
-                network, self._inputs, self._targets, float(job.validation_size), hidden, errors
+            batch = self._inputs, self._targets
+            out[record] = sampled_kernels.batch_loss(
+                job.plasticity.units, network, batch, float(self._samples), hidden, errors
             )
         return out
 
@@ -139,9 +157,32 @@ class Block:
     def __init__(self, job: Job, members: list[Networks]) -> None:
         self.job = job
         self.members = members
+        self._recorded = 0
+        #: Whether it was stopped before its end; None while it is at work.
+        self.stopped: bool | None = None
 
     def run(self, results: Results, bar: Any, stop: Stop) -> None:
-        """Train to the end, or until the stop sign, and hand the histories to ``results``."""
+        """Train to the end and hand the histories to ``results``, or train until the stop sign."""
+        results.begun.append(self)
+        complete = False
+        try:
+            complete = self._learn(bar, stop)
+            if complete:
+                self.hand_over(results)
+        finally:
+            self.stopped = not complete
+
+    def hand_over(self, results: Results) -> None:
+        """Hand the histories, as far as they are known, to ``results``."""
+        if self._recorded:
+            for place in self.members[0].seed_places:
+                measures = {"validation_loss": self.held_out(place), "training_loss": self.learned_from(place)}
+                for member in self.members:
+                    known = {k: v for k, v in measures.items() if v is not None}
+                    member.finish(self.job, results, place, known, self._recorded)
+
+    def _learn(self, bar: Any, stop: Stop) -> bool:
+        """Train to the end; False if the stop sign came before."""
         job = self.job
         for record, epoch in enumerate(job.records):
             ahead = int(job.records[record + 1] - epoch) if record + 1 < len(job.records) else 0
@@ -150,17 +191,16 @@ class Block:
             first = True
             for count in self._pieces(ahead):
                 if stop.is_set():
-                    return
+                    return False
                 self.advance(count, ahead > 0, np.s_[record] if first else None)
-                first = False
+                first, self._recorded = False, record + 1
                 bar.update(count * sum(len(member.seed_places) for member in self.members))
             if not any(member.running for member in self.members):
                 remaining = job.epochs - int(epoch) - ahead
                 bar.update(remaining * sum(len(member.seed_places) for member in self.members))
+                self._recorded = len(job.records)
                 break
-        held_out = {place: self.held_out(place) for place in self.members[0].seed_places}
-        for member in self.members:
-            member.finish(job, results, held_out)
+        return True
 
     def advance(self, count: int, learn: bool, record: Any) -> None:
         """Make ``count`` epochs; the first one's loss goes to ``record`` unless that is None."""
@@ -168,7 +208,13 @@ class Block:
 
     def held_out(self, seed_place: int) -> HeldOut:
         """What measures the validation loss of one seed."""
-        return _HeldOut(self.job, seed_place)
+        return _LossOn(self.job, held_out_set(self.job, seed_place))
+
+    def learned_from(self, seed_place: int) -> HeldOut | None:
+        """What measures the loss on all that one seed learns from, where that is a finite set."""
+        if self.job.data is None:
+            return None
+        return _LossOn(self.job, training_set(self.job, seed_place))
 
     def _pieces(self, ahead: int) -> list[int]:
         """How many epochs to make at a time; the last record makes none, but its loss is computed."""
@@ -207,43 +253,20 @@ class _SampledBlock(Block):
     def __init__(self, job: Job, seed_place: int, rules: Sequence[int]) -> None:
         place = layout.single_layout(*job.sizes)
         super().__init__(job, [Networks(job, place, rule, [seed_place]) for rule in rules])
-        steps, (_, n_hidden, n_in), loss_kind = job.steps, job.sizes, ("final", "sequence").index(job.loss)
+        steps, (_, n_hidden, n_in) = job.steps, job.sizes
         self._samples, self._batch = job.batch_size, layout.padded(job.batch_size)
         numbers = steps * n_in * self._batch
         largest = _epochs_at_once(4 * len(rules) * steps * self._batch * n_hidden * (n_hidden + n_in))
         self.largest_piece = max(1, min(largest, _DRAWN_AT_ONCE // numbers))
-        self._rng = random_stream(job.seeds[seed_place], "inputs")
-        self._work = [
-            sampled.work_space(
-                member.weights, member.kernel_rule, member.carrier, n_hidden, steps, self._batch, loss_kind
-            )
-            for member in self.members
-        ]
-        teacher = job.teacher
-        teacher_place = layout.single_layout(teacher.n_out, teacher.n_hidden, teacher.n_in)
-        _, self._teacher = teacher_place.zeros()
-        teacher_place.put(self._teacher, 0, student_matrices(teacher))
-        self._teacher_hidden = np.empty((steps + 1, teacher.n_hidden, self._batch))
-        self._inputs = np.zeros((self.largest_piece, steps, n_in, self._batch))
-        self._targets = np.empty((self.largest_piece, 1 if job.loss == "final" else steps, teacher.n_out, self._batch))
-
-    def _draw(self, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        inputs = self._inputs[:count]
-        if self._batch == self._samples:
-            self._rng.standard_normal(out=inputs)
-        else:
-            inputs[..., : self._samples] = self._rng.standard_normal((*inputs.shape[:-1], self._samples))
-        loop.teacher_targets(self._teacher, inputs, self._teacher_hidden, self._targets[:count])
-        return inputs, self._targets[:count]
+        self._source = source_of(job, seed_place, self.largest_piece)
+        self._work = [sampled_kernels.work_space(job, member, self._batch) for member in self.members]
 
     def advance(self, count: int, learn: bool, record: Any) -> None:
-        inputs, targets = self._draw(max(count, 1))
+        batches = self._source.draw(max(count, 1))
         for member, work in zip(self.members, self._work, strict=True):
             if member.running:
-                loop.train_sampled(
-                    inputs, learn, member.weights, member.kernel_rule, targets, float(self._samples), work,
-                    member.update, member.learner,
-                )  # fmt: skip
+                units, samples = self.job.plasticity.units, float(self._samples)
+                sampled_kernels.train(units, member, work, max(count, 1), learn, batches, samples)
                 if record is not None:
                     member.losses[record] = member.learner.loss
 

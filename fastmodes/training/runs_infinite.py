@@ -12,9 +12,17 @@ from ..interrupts import halting
 from ..kernels.arrays import layout
 from ..kernels.arrays.layout import Network
 from ..kernels.training import infinite
-from ..kernels.updates.doubling import CHANGE_INPUT, CHANGE_READOUT, CHANGE_RECURRENT, INPUT, READOUT, RECURRENT
+from ..kernels.updates.doubling import (
+    CHANGE_INPUT,
+    CHANGE_READOUT,
+    CHANGE_RECURRENT,
+    FEEDBACK,
+    INPUT,
+    READOUT,
+    RECURRENT,
+)
 from ..networks.network import LinearRNN
-from ..updates.infinite import CANCELLED, place_of, work_space
+from ..updates.infinite import CANCELLED, place_of, put_feedback, work_space
 from ..updates.loss import error_loss, power_loss
 from .runs import Block, HeldOut, Later, Networks
 
@@ -29,6 +37,7 @@ def _networks_on(m: Any, job: Job, rule: int, seed_place: int) -> Networks:
     member = Networks(job, layout.single_layout(*job.sizes), rule, [seed_place])
     member.weights = Network(*(place_of(m, code) for code in (READOUT, RECURRENT, INPUT)))
     member.update = Network(*(place_of(m, code) for code in (CHANGE_READOUT, CHANGE_RECURRENT, CHANGE_INPUT)))
+    member.given = place_of(m, FEEDBACK)
     count = sum(matrix.size for matrix in member.weights)
     member.learner = member.new_learner(job, m.flat[:count], m.flat[count : 2 * count])
     return member
@@ -57,7 +66,9 @@ class _InfiniteBlock(Block):
 
     def __init__(self, job: Job, rule_place: int, seed_place: int) -> None:
         rule, student = job.rules[rule_place], job.students[seed_place]
-        self._work = work_space(rule, student, job.teacher, job.feedback(rule, seed_place))
+        feedback = job.feedback(rule, seed_place)
+        self._work = work_space(rule, student, job.teacher, feedback)
+        put_feedback(self._work, rule, student, feedback)
         super().__init__(job, [_networks_on(self._work, job, rule_place, seed_place)])
         self._teacher_loss = power_loss(job.teacher, math.inf)
 

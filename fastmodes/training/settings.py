@@ -16,23 +16,24 @@ from ..kernels.training import loop as training
 from ..kernels.training import optimizers
 from ..networks.network import LinearRNN, check_network, check_pair
 from ..networks.random import random_feedback, random_student
+from ..networks.units import Units, refuse_nonlinear
 from ..rule_codes import unit_decay
-from ..rules import LearningRule, check_rules, rule_table
-from ..updates.feedback import MOST_SEEDS, check_each_feedback
+from ..rules import LearningRule, check_rules
+from ..updates.feedback import MOST_SEEDS, check_each_feedback, seed_feedback
 from ..updates.infinite import spectral_radius
-from ..validation import check_integer, check_memory, check_sequence, check_steps, shown
+from ..updates.one import LOSSES
+from ..validation import check_choice, check_integer, check_memory, check_sequence, check_steps, shown
+from .configuration import configuration_of, matrices_of
+from .given_data import around, check_data, parts
 from .optimizers import complete_optimizer, in_kernel
 from .parameters import TRAIN, check_parameters
-from .plasticity import MATRICES, Plasticity, check_mask, check_rates, check_schedule, check_weight_decay
+from .plasticity import Plasticity, check_mask, check_rates, check_schedule, check_weight_decay
+from .sequences import Sequences
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from .optimizers import Optimizer
     from .parameters import LossName, Seeds, UpdatesName
-
-#: Sequences of a batch where none is asked for.
-_BATCH_SIZE = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +51,10 @@ class Job:
     loss: LossName
     records: NDArray[np.int64]
     limits: training.Limits
+    data: Sequences | int | None
+    held_out: Sequences | None
     validation_size: int
+    labelled: bool
     students: tuple[LinearRNN, ...]
     feedbacks: tuple[NDArray[np.float64], ...]
     keep_weights: bool
@@ -65,8 +69,8 @@ class Job:
         return student.n_out, student.n_hidden, student.n_in
 
     def feedback(self, rule: LearningRule, place: int) -> NDArray[np.float64] | None:
-        """R of one rule and seed, or None."""
-        return self.feedbacks[place] if rule.reads_feedback else None
+        """R of one rule and seed at the start, or None."""
+        return seed_feedback(rule, self.students[place], self.feedbacks[place])
 
 
 def check_seeds(seeds: Seeds) -> tuple[int, ...]:
@@ -174,16 +178,17 @@ def check_feedbacks(
     Raises
     ------
     TypeError, ValueError
-        If their number or shape differs.
+        If their number or shape differs, or a rule cannot turn one of them.
     """
+    first, pairs = students[0], zip(students, seeds, strict=True)
     if feedbacks is None:
-        return [random_feedback(s, scale=feedback_scale, seed=seed) for s, seed in zip(students, seeds, strict=True)]
-    first = students[0]
-    return check_each_feedback(feedbacks, len(seeds), "seeds", first.n_out, first.n_hidden)
-
-
-def _matrices(network: LinearRNN) -> dict[str, Any]:
-    return {field.name: getattr(network, field.name).tolist() for field in dataclasses.fields(network)}
+        found = [random_feedback(student, scale=feedback_scale, seed=seed) for student, seed in pairs]
+    else:
+        found = check_each_feedback(feedbacks, len(seeds), "seeds", first.n_out, first.n_hidden)
+    for rule in rules:
+        for student, feedback in zip(students, found, strict=True):
+            seed_feedback(rule, student, feedback)
+    return found
 
 
 def _bytes_needed(
@@ -220,28 +225,30 @@ def check_job(given: dict[str, Any]) -> Job:
         For a parameter outside its range.
     """
     rules = check_rules(given["rules"])
-    check_network("teacher", given["teacher"])
+    data = check_data(given["data"], check_choice("loss", given["loss"], LOSSES))
+    given = given | around(data, given)
     given = given | {"students": given_students(given["students"])}
     given = given | {"hidden": check_hidden(given["hidden"], given["students"]), "seeds": check_seeds(given["seeds"])}
-    values = SimpleNamespace(**check_parameters(given))
+    labelled = given.pop("labelled")
+    values = SimpleNamespace(**check_parameters(given), labelled=labelled)
     rate, rates = check_rates(values.learning_rate, len(rules), len(values.seeds))
     optimizer = complete_optimizer(values.optimizer, vars(values) | {"learning_rate": rate})
-    plasticity = Plasticity(
-        values.leak, rates, check_weight_decay(values.weight_decay), check_mask(values.mask, values.hidden)
-    )
+    units, mask = Units(values.nonlinearity, values.leak), check_mask(values.mask, values.hidden)
+    plasticity = Plasticity(units, rates, check_weight_decay(values.weight_decay), mask)
     schedule = check_schedule(values.schedule, values.epochs)
-    _check_updates(values)
+    _check_updates(values, data)
+    data, held_out = parts(values, data)
     if values.record_every is None:
         values.record_every = max(1, values.epochs // 100)
     _check_room(rules, values)
-    configuration = _configuration(rules, values, optimizer, plasticity)
+    configuration = configuration_of(rules, values, optimizer, plasticity, data)
     students = check_students(values.students, values.teacher, values.hidden, values.seeds, values.init_scale)
     if values.students is None:
         students = [plasticity.masked(student) for student in students]
     feedbacks = check_feedbacks(values.feedbacks, rules, students, values.seeds, values.feedback_scale)
     # What was drawn follows from the seeds; what was given is kept.
     if values.students is not None:
-        configuration["students"] = [_matrices(student) for student in students]
+        configuration["students"] = [matrices_of(student) for student in students]
     if values.feedbacks is not None:
         configuration["feedbacks"] = [feedback.tolist() for feedback in feedbacks]
     for rule in rules:
@@ -252,22 +259,25 @@ def check_job(given: dict[str, Any]) -> Job:
         rules=rules, teacher=values.teacher, seeds=values.seeds, epochs=values.epochs, steps=values.steps,
         updates=values.updates, batch_size=values.batch_size, optimizer=in_kernel(optimizer), loss=values.loss,
         records=records, limits=training.Limits(stop_loss=stop_loss, divergence_loss=values.divergence_loss),
-        validation_size=values.validation_size, students=tuple(plasticity.effective(s) for s in students),
-        feedbacks=tuple(feedbacks), keep_weights=values.keep_weights, plasticity=plasticity, schedule=schedule,
-        configuration=configuration,
+        data=data, held_out=held_out, validation_size=values.validation_size, labelled=values.labelled,
+        students=tuple(plasticity.trained(student) for student in students), feedbacks=tuple(feedbacks),
+        keep_weights=values.keep_weights, plasticity=plasticity, schedule=schedule, configuration=configuration,
     )  # fmt: skip
 
 
-def _check_updates(values: SimpleNamespace) -> None:
-    """Steps and batch of sampled or expected updates; the batch's default is filled in."""
+def _check_updates(values: SimpleNamespace, data: Sequences | int | None) -> None:
+    """Steps and batch of sampled or expected updates."""
     expected = values.updates == "expected"
+    if expected:
+        refuse_nonlinear(values.nonlinearity, "updates='expected'")
+    if expected and data is not None:
+        raise ValueError("data must be None for expected updates, whose sequences are all that there are; got data")
     check_steps("steps", values.steps, infinite=expected)
     if values.steps == math.inf:
         check_stable_teacher(values.teacher)
     if expected and values.batch_size is not None:
         given = shown(values.batch_size)
         raise ValueError(f"batch_size must be None for expected updates, which draw no batch; got {given}")
-    values.batch_size = _BATCH_SIZE if values.batch_size is None else values.batch_size
 
 
 def _check_room(rules: Sequence[LearningRule], values: SimpleNamespace) -> None:
@@ -281,27 +291,3 @@ def _check_room(rules: Sequence[LearningRule], values: SimpleNamespace) -> None:
         needed, hidden=values.hidden, steps=timed, seeds=len(values.seeds), epochs=values.epochs,
         record_every=values.record_every, batch_size=batch, validation_size=values.validation_size,
     )  # fmt: skip
-
-
-def _configuration(
-    rules: Sequence[LearningRule], values: SimpleNamespace, optimizer: Optimizer, plasticity: Plasticity
-) -> dict[str, Any]:
-    """Every stored parameter by name, in values that JSON has."""
-    stored = {name: getattr(values, name) for name, parameter in TRAIN.items() if parameter.stored}
-    return stored | {
-        "rules": [rule_table(rule) for rule in rules],
-        "teacher": _matrices(values.teacher),
-        "steps": "inf" if values.steps == math.inf else values.steps,
-        "batch_size": values.batch_size if values.updates == "sampled" else None,
-        "learning_rate": optimizer.learning_rate if plasticity.rates is None else plasticity.table(),
-        "momentum": optimizer.momentum or 0.0,
-        "schedule": values.schedule if isinstance(values.schedule, str) else np.asarray(values.schedule).tolist(),
-        "weight_decay": dict(zip(MATRICES, plasticity.decay, strict=True)),
-        "mask": None if plasticity.mask is None else plasticity.mask.tolist(),
-        "optimizer": optimizer.name,
-        "clip_norm": optimizer.clip_norm,
-        "adam_betas": list(optimizer.betas or values.adam_betas),
-        "adam_epsilon": optimizer.epsilon or values.adam_epsilon,
-        "students": None,
-        "feedbacks": None,
-    }

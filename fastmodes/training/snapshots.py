@@ -91,7 +91,7 @@ def feedback_at(
     time: float | None = None,
     phase: int | None = None,
 ) -> FloatArray:
-    """The feedback matrix R of one run: what rules with random feedback have read.
+    """The feedback matrix R of one run: what rules that read one have read, or learned until then.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def feedback_at(
     seed : int, optional
         Needed where there are several.
     epoch, time, phase : number, optional
-        As for :func:`network_at`; a fixed R is the same at all of them.
+        As for :func:`network_at`; an R that does not learn is the same at all of them.
 
     Returns
     -------
@@ -111,12 +111,22 @@ def feedback_at(
     Raises
     ------
     TypeError, ValueError
-        If the dataset holds no feedback, or no such run.
+        If the dataset holds no feedback, no such run, or no numbers there because the run has diverged before.
     """
     _check_runs(runs)
     if "feedback_weights" not in runs:
         raise ValueError(_without("feedback_weights"))
     asked = {"rule": rule, "seed": seed, "epoch": epoch, "time": time, "phase": phase}
+    # Rules that make or move an R of their own; NaN for all others.
+    history, last = "learned_feedback_weights", "final_feedback_weights"
+    own = history if history in runs or time is not None else last
+    if own in runs:
+        matrix = _chosen(runs, own, asked).transpose("output", "unit").values
+        if np.isfinite(matrix).all():
+            return np.array(matrix, dtype=float)
+        along = [dim for dim in _ORDERED if dim in runs[own].dims]
+        if np.isfinite(_chosen(runs.isel({dim: [0] for dim in along}), own, asked | dict.fromkeys(along))).all():
+            raise ValueError("runs must have a finite R where it is taken out; this run has diverged before")
     return np.array(_chosen(runs, "feedback_weights", asked).transpose("output", "unit").values, dtype=float)
 
 

@@ -17,11 +17,14 @@ from ..networks.network import LinearRNN, check_network
 from ..parallel import check_threads
 from ..progress import progress_bar
 from ..rules import LearningRule, bptt
+from ..streams import random_stream
 from ..updates.loss import error_loss
 from ..updates.many import expected_updates
+from ..updates.sampled import sampled_update
 from ..validation import check_choice, check_flag, check_integer, check_sequence
 from .parameters import TRAIN
-from .results import STATUS, divergence_sentence
+from .results import OWN_FEEDBACK, STATUS, divergence_sentence
+from .sequences import Sequences
 from .settings import Job, check_job
 from .snapshots import feedback_at, networks_of
 from .train import train
@@ -35,7 +38,7 @@ _MOST = 1000
 #: What is kept of every phase; modes belong to one teacher, and can be estimated of any network.
 _KEPT = (
     "loss", "validation_loss", "status", "epochs_made", "eigenvalue_real", "eigenvalue_imag", "singular_value",
-    "change_eigenvalue_real", "change_eigenvalue_imag", "change_singular_value",
+    "change_eigenvalue_real", "change_eigenvalue_imag", "change_singular_value", "training_loss",
 )  # fmt: skip
 _WEIGHTS = ("readout_weights", "recurrent_weights", "input_weights")
 #: Parameters of train that are this function's own.
@@ -79,7 +82,8 @@ def train_tasks(
     """Train students on several teachers in a row, every phase beginning with the weights at which the last ended.
 
     Each phase is a call of :func:`train` with its own optimiser and schedule from the start, the same seeds (so that
-    sampled phases see the same input sequences again) and the same R. A seed gives every rule the same first student.
+    sampled phases see the same input sequences again) and the same R, or the R learned so far. A seed gives every rule
+    the same first student.
 
     Parameters
     ----------
@@ -107,9 +111,10 @@ def train_tasks(
     xarray.Dataset
         On ``rule, seed, phase, epoch``, the epochs of each phase counted from 0: losses and spectra as in
         :func:`train`, changes those since the phase began. Also ``task_loss`` (.., task), the exact expected loss on
-        every task at every record, and ``whole_change_singular_value`` (.., unit), of the change of W since the first
-        phase began. A run that diverges has no values in later phases. Modes belong to one teacher and are left out:
-        :func:`estimate_modes` of :func:`network_at`.
+        every task at every record (of nonlinear units that on ``validation_size`` sequences of each seed), and
+        ``whole_change_singular_value`` (.., unit), of the change of W since the first phase began. A run that diverges
+        has no values in later phases. Modes belong to one teacher and are left out: :func:`estimate_modes` of
+        :func:`network_at`.
 
     Raises
     ------
@@ -175,6 +180,8 @@ def _check_tasks(
     }
     given = defaults | settings | own | {"rules": rules, "keep_weights": True}
     jobs = [check_job(given | {"teacher": teacher}) for teacher in listed]
+    if isinstance(jobs[0].data, Sequences):
+        raise ValueError("data must be a number of sequences, which each teacher draws; got sequences of one task")
     return _Tasks(jobs[0].rules, tuple(listed), checked, jobs[0], settings | own)
 
 
@@ -195,23 +202,32 @@ def _run_rule(tasks: _Tasks, place: int, keep_weights: bool, bar: Any) -> xr.Dat
         networks = networks_of(runs).transpose("seed", "epoch").values
         if first is None:
             first = list(networks[:, 0]), [feedback_at(runs, seed=seed, epoch=0) for seed in tasks.job.seeds]
-        phases.append(_phase(tasks, runs, networks, first[0], alive, keep_weights))
+        phases.append(_phase(tasks, runs, networks, first[0], alive))
+        if keep_weights:
+            _keep_weights(tasks, runs, tasks.rules[place], phases[-1])
         alive = alive & np.array([network is not None for network in networks[:, -1]])
-        last = list(networks[:, -1]), [feedback_at(runs, seed=seed) for seed in tasks.job.seeds]
+        last = list(networks[:, -1]), _last_feedbacks(tasks, runs, first[1], alive)
         # A run that has diverged goes on in the place of its seed only to be left out.
         students, feedbacks = (
             [now if here else then for here, now, then in zip(alive, later, before, strict=True)]
             for later, before in zip(last, first, strict=True)
         )
         given = given | {"students": students, "feedbacks": feedbacks, "hidden": None}
+        # Its R was made with the first student, and stays.
+        rule = dataclasses.replace(rule, feedback="random", cosine=None) if rule.feedback == "partly_aligned" else rule
         bar.update(1)
     return _joined(phases, "phase")
 
 
+def _last_feedbacks(tasks: _Tasks, runs: xr.Dataset, first: list[Any], alive: BoolArray) -> list[Any]:
+    """R of every seed at the end of a phase."""
+    seeds = zip(tasks.job.seeds, first, alive, strict=True)
+    return [feedback_at(runs, seed=seed) if here else then for seed, then, here in seeds]
+
+
 def _joined(parts: list[xr.Dataset], dim: str) -> xr.Dataset:
-    """Datasets side by side along a new dim; an R that is the same in all of them stays without it."""
-    first = parts[0].get("feedback_weights")
-    same = ["feedback_weights"] if first is not None and all(first.equals(p["feedback_weights"]) for p in parts) else []
+    """Datasets side by side along a new dim; the R of the seeds is one for all of them."""
+    same = ["feedback_weights"] if "feedback_weights" in parts[0] else []
     together = xr.concat(
         [part.drop_vars(same) for part in parts], dim, data_vars="all", coords="minimal", compat="override",
         join="exact", combine_attrs="override",
@@ -219,41 +235,60 @@ def _joined(parts: list[xr.Dataset], dim: str) -> xr.Dataset:
     return together.assign({name: parts[0][name] for name in same})
 
 
-def _phase(
-    tasks: _Tasks, runs: xr.Dataset, networks: AnyArray, students: list[Any], alive: BoolArray, keep_weights: bool
-) -> xr.Dataset:
+def _phase(tasks: _Tasks, runs: xr.Dataset, networks: AnyArray, students: list[Any], alive: BoolArray) -> xr.Dataset:
     """What is kept of one phase of one rule; nothing of runs that have diverged before."""
-    kept = [*_KEPT, *(name for name in runs if str(name).startswith("alignment_"))]
-    kept += [*_WEIGHTS, "feedback_weights"] if keep_weights else []
-    phase = runs[kept]
+    phase = runs[[name for name in runs if name in _KEPT or str(name).startswith("alignment_")]]
     phase = phase.drop_vars([name for name in phase.coords if name not in ("seed", "epoch", "unit")])
     start = np.stack([student.recurrent for student in students])
     change = runs["recurrent_weights"].transpose("seed", "epoch", ...).values - start[:, np.newaxis]
-    finite = np.isfinite(change).all((2, 3))
-    singular = np.where(
-        finite[..., np.newaxis], np.linalg.svd(np.where(finite[..., None, None], change, 0.0), compute_uv=False), np.nan
-    )
-    phase["whole_change_singular_value"] = ("seed", "epoch", "unit"), singular
+    finite = np.isfinite(change).all((2, 3))[..., np.newaxis]
+    singular = np.linalg.svd(np.where(finite[..., np.newaxis], change, 0.0), compute_uv=False)
+    phase["whole_change_singular_value"] = ("seed", "epoch", "unit"), np.where(finite, singular, np.nan)
     phase["task_loss"] = ("seed", "epoch", "task"), _task_losses(tasks, networks)
     here = xr.DataArray(alive, dims="seed")
     for name, variable in phase.data_vars.items():
-        if variable.dtype.kind == "f" and name != "feedback_weights":
+        if variable.dtype.kind == "f":
             phase[name] = variable.where(here).transpose(*variable.dims)
     phase["status"] = phase["status"].where(here, np.int8(_DIVERGED)).assign_attrs(phase["status"].attrs)
     phase["epochs_made"] = phase["epochs_made"].where(here, 0)
     return phase
 
 
+def _keep_weights(tasks: _Tasks, runs: xr.Dataset, rule: LearningRule, phase: xr.Dataset) -> None:
+    """Put the weights of a phase beside what is kept of it, and R where a rule has one of its own."""
+    here = phase["task_loss"].isel(task=0).notnull()
+    for name in _WEIGHTS:
+        phase[name] = runs[name].where(here).transpose(*runs[name].dims)
+    phase["feedback_weights"] = runs["feedback_weights"]
+    if any(one.feedback in OWN_FEEDBACK for one in tasks.rules):
+        learned = runs.get("learned_feedback_weights", runs["feedback_weights"])
+        learned = learned.where(here & (rule.feedback in OWN_FEEDBACK))
+        phase["learned_feedback_weights"] = learned.transpose("seed", "epoch", "output", "unit")
+
+
 def _task_losses(tasks: _Tasks, networks: AnyArray) -> FloatArray:
-    """Expected loss of every network on every task, (seed, epoch, task); NaN where there is no network."""
+    """Loss of every network (seed, epoch) on every task, (seed, epoch, task); NaN where there is no network."""
     out = np.full((*networks.shape, len(tasks.teachers)), np.nan)
-    there = np.array([network is not None for network in networks.flat]).reshape(networks.shape)
-    students = [network.leaky(tasks.job.plasticity.leak) for network in networks[there]]
-    steps, loss = tasks.job.steps, tasks.job.loss
-    for task, teacher in enumerate(tasks.teachers if students else ()):
-        if steps == math.inf:
-            out[there, task] = [error_loss(student, teacher, steps) for student in students]
-        else:
-            threads = check_threads(tasks.settings.get("threads"))
-            out[there, task] = expected_updates(bptt(), students, teacher, steps, loss=loss, threads=threads).loss
+    job, units = tasks.job, tasks.job.plasticity.units
+    for place, seed in enumerate(job.seeds):
+        there = np.array([network is not None for network in networks[place]])
+        students = list(networks[place, there])
+        for task, teacher in enumerate(tasks.teachers if students else ()):
+            if not units.linear:
+                losses = _measured(tasks, students, teacher, seed)
+            elif job.steps == math.inf:
+                losses = [error_loss(student.leaky(units.leak), teacher, math.inf) for student in students]
+            else:
+                running = [student.leaky(units.leak) for student in students]
+                threads = check_threads(tasks.settings.get("threads"))
+                losses = expected_updates(bptt(), running, teacher, job.steps, loss=job.loss, threads=threads).loss
+            out[place, there, task] = losses
     return out
+
+
+def _measured(tasks: _Tasks, students: list[LinearRNN], teacher: LinearRNN, seed: int) -> list[float]:
+    """Losses of nonlinear students on the sequences held out for a seed."""
+    job, units = tasks.job, tasks.job.plasticity.units
+    inputs = random_stream(seed, "validation").standard_normal((job.validation_size, job.steps, teacher.n_in))
+    kind: Any = {"loss": job.loss, "nonlinearity": units.nonlinearity, "leak": units.leak}
+    return [sampled_update(bptt(), student, teacher, inputs, **kind).loss for student in students]

@@ -21,21 +21,35 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from ..networks.network import LinearRNN
+    from ..typing import NonlinearityName
     from .optimizers import Optimizer
-    from .parameters import LossName, OptimizerWord, Rates, Rules, ScheduleWord, Seeds, UpdatesName
+    from .parameters import LossName, OptimizerWord, Rates, Rules, ScheduleWord, Seeds, TrainingData, UpdatesName
+
+
+class TrainingInterrupt(KeyboardInterrupt):
+    """Training was stopped by Ctrl-C; ``partial()`` gives the dataset of what was recorded, None if nothing was.
+
+    The dataset has the shape of the whole one and an attribute ``partial``: runs that were still learning have the
+    status "running", ``epochs_made`` is their last record, what comes after it is NaN.
+    """
+
+    def __init__(self, results: Results) -> None:
+        super().__init__()
+        self.partial = results.partial
 
 
 def train(
     rules: Rules,
-    teacher: LinearRNN,
+    teacher: LinearRNN | None,
     *,
     hidden: int | None = None,
     seeds: Seeds,
     epochs: int,
     learning_rate: Rates | None = None,
-    steps: float,
+    steps: float | None = None,
     updates: UpdatesName = "sampled",
     batch_size: int | None = None,
+    data: TrainingData | None = None,
     optimizer: OptimizerWord | Optimizer = "sgd",
     clip_norm: float | None = None,
     loss: LossName = "final",
@@ -44,11 +58,12 @@ def train(
     record_every: int | None = None,
     stop_loss: float | None = None,
     divergence_loss: float = 1e6,
-    validation_size: int = 128,
+    validation_size: int | None = None,
     schedule: ScheduleWord | ArrayLike = "constant",
     momentum: float = 0.0,
     weight_decay: float | Mapping[str, float] = 0.0,
     leak: float = 1.0,
+    nonlinearity: NonlinearityName = "identity",
     mask: ArrayLike | None = None,
     adam_betas: tuple[float, float] = (0.9, 0.999),
     adam_epsilon: float = 1e-8,
@@ -67,7 +82,9 @@ def train(
     ----------
     rules : LearningRule or str, or sequence of them
         With distinct names; values such as ``fm.tbptt(3)``, or texts that :func:`parse_rule` reads, such as "tbptt(3)".
-    teacher : LinearRNN
+    teacher : LinearRNN or None
+        What the students learn from, and what their modes are compared with; None only where ``data`` are given, the
+        result then has no modes.
     hidden : int, optional
         Hidden units of the students; needed unless ``students`` are given.
     seeds : int or sequence of int
@@ -79,12 +96,20 @@ def train(
         0.01}`` gives every matrix its own, 0 freezing it. Several runs at rates of their own: one number for each seed,
         or a DataArray with dims ``rule`` and ``seed``, also inside a mapping.
     steps : int or math.inf
-        T, time steps of a sequence; infinitely many with expected updates, where a run has diverged once the spectral
-        radius of W reaches one, and ``validation_loss`` is the loss itself.
+        T, time steps of a sequence; needed unless sequences are given as ``data``. Infinitely many with expected
+        updates, where a run has diverged once the spectral radius of W reaches one, and ``validation_loss`` is the loss
+        itself.
     updates : {"sampled", "expected"}
         Averaged over a batch of white Gaussian sequences drawn anew each epoch, or their exact expectation.
     batch_size : int, optional
-        Sequences of a batch, for sampled updates; default 32.
+        Sequences of a batch, for sampled updates; default 32, or all of a finite set.
+    data : int, or (inputs, targets), optional
+        Learn from a finite set of sequences instead of new ones at every update: a number of them, drawn once for each
+        seed from the teacher (App. I), or the user's own, ``inputs`` (sample, time, input) and ``targets`` (sample,
+        time, output) as arrays, DataArrays or a Dataset with these two variables; for the final loss (sample, output)
+        as well. Batches smaller than the set are drawn without replacement, in a new order for every pass and seed,
+        the same for all rules; an epoch is still one update. ``training_loss`` is the loss on all that is learned from;
+        ``validation_loss - training_loss`` is the generalisation gap.
     optimizer : {"sgd", "adam"} or Optimizer
         A word, or a value of :func:`sgd` or :func:`adam`. Keywords may say what a value leaves open, not contradict it.
     clip_norm : float, optional
@@ -100,8 +125,9 @@ def train(
         A run whose loss falls to this value has converged and stops.
     divergence_loss : float
         A run whose loss is above this value, or not finite, has diverged and stops.
-    validation_size : int
-        Held-out sequences for ``validation_loss``.
+    validation_size : int, optional
+        Sequences held out for ``validation_loss``: new ones, default 128, or the last ones of the data given, default a
+        fifth of them.
     schedule : {"constant", "linear", "cosine"} or array (epochs,)
         Factor of the learning rate at every epoch; "linear" and "cosine" fall from 1 towards 0 at the last.
     momentum : float
@@ -114,6 +140,10 @@ def train(
         and updates are exact; modes, spectra and alignments of the result are those of the network as it runs, with
         W_e = (1 - alpha) I + alpha W and B_e = alpha B, comparable with the teacher's; kept weights are W and B.
         A leaky teacher is ``teacher.leaky(alpha)``.
+    nonlinearity : {"identity", "tanh", "relu"}
+        phi of the students' units, h_{t+1} = (1 - alpha) h_t + alpha phi(W h_t + B x_t); the teacher stays linear. For
+        sampled updates alone: nothing is an exact expectation, and modes, spectra and alignments are those of the
+        linear network with the same weights (theory section 12).
     mask : array (n_hidden, n_hidden), optional
         1 where W learns, 0 where it stays as it starts: at zero, or as in the ``students`` given.
     adam_betas : pair of float
@@ -122,9 +152,12 @@ def train(
     students : LinearRNN or sequence of them, optional
         Initial student of all seeds, or of each, instead of random ones.
     feedbacks : array (n_out, n_hidden) or sequence of them, optional
-        R of all seeds, or of each, instead of random ones; left unread by rules without random feedback.
+        R of all seeds, or of each, instead of random ones; left unread by rules without random feedback. One array is
+        shared by all seeds, several are each seed's own. Of it a partly aligned R is made with each initial readout;
+        feedback that learns starts from it, and learns at the rate of the readout.
     keep_weights : bool
-        Keep A, W, B at every recorded epoch, and R.
+        Keep A, W, B at every recorded epoch, and R: ``feedback_weights`` of the seeds, and ``learned_feedback_weights``
+        of the rules at every epoch where one of them turns R or lets it learn.
     threads : int, optional
         Default: all cores granted to the process.
     progress : bool
@@ -140,6 +173,8 @@ def train(
     ------
     TypeError, ValueError
         For a parameter outside its range, before anything is computed.
+    KeyboardInterrupt
+        On Ctrl-C, as a :class:`TrainingInterrupt`, from which what was recorded can be had.
     """
     job = check_job(dict(locals()))
     threads = check_threads(threads)
@@ -149,7 +184,10 @@ def train(
     else:
         blocks = expected_blocks(job) if job.updates == "expected" else sampled_blocks(job, threads)
     with progress_bar(job.epochs * len(job.rules) * len(job.seeds), "updates", progress) as bar:
-        run_blocks(lambda block: block.run(results, bar, current_stop()), blocks, threads)
+        try:
+            run_blocks(lambda block: block.run(results, bar, current_stop()), blocks, threads)
+        except KeyboardInterrupt:
+            raise TrainingInterrupt(results) from None
     dataset = results.dataset()
     if progress and (sentence := divergence_sentence(dataset)):
         print(sentence, file=sys.stderr, flush=True)

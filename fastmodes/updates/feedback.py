@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ..networks.random import turned_feedback
 from ..validation import check_array, check_sequence, one_by_one
 
 if TYPE_CHECKING:
+    from ..networks.network import LinearRNN
     from ..rules import LearningRule
     from ..typing import ArrayLike, Feedbacks, FloatArray
 
@@ -33,6 +35,16 @@ def check_feedback(rule: LearningRule, feedback: ArrayLike | None, n_out: int, n
         return None
     matrix = check_array("feedback", feedback, (n_out, n_hidden), dims=("n_out", "n_hidden"))
     return matrix if rule.reads_feedback else None
+
+
+def seed_feedback(rule: LearningRule, student: LinearRNN, feedback: FloatArray) -> FloatArray | None:
+    """R with which a rule starts to train a student, or None where it reads none.
+
+    A partly aligned R is made of the seed's random one and the initial readout, so that rules are paired.
+    """
+    if rule.feedback == "partly_aligned":
+        return turned_feedback(student.readout, feedback, rule.cosine or 0.0)
+    return feedback if rule.reads_feedback else None
 
 
 def check_each_feedback(feedbacks: Feedbacks, count: int, kind: str, n_out: int, n_hidden: int) -> list[FloatArray]:

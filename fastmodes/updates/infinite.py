@@ -11,7 +11,7 @@ from ..interrupts import halting
 from ..kernels.arrays.layout import padded
 from ..kernels.updates import doubling, finite, infinite
 from ..kernels.updates.doubling import MOST_DOUBLINGS
-from ..rule_codes import kernel_rule, unit_decay
+from ..rule_codes import given_feedback, kernel_rule, learning_feedback, learning_rule, unit_decay
 from ..validation import check_memory
 from .loss import covariance_factors, error_loss, power_loss
 
@@ -102,8 +102,14 @@ def work_space(
     # A scalar propagator acts on the n_out rows of the readout, of which there may be more than hidden units.
     place_of(m, doubling.DECAY)[0, : n if decay.ndim else None] = decay
     if feedback is not None:
-        put(m, doubling.FEEDBACK, feedback)
+        put(m, doubling.FEEDBACK, given_feedback(rule, feedback))
     return m
+
+
+def put_feedback(matrices: Matrices, rule: LearningRule, student: LinearRNN, feedback: FloatArray | None) -> None:
+    """Write what kernels of learning take for R at the start, at the readout of ``student``."""
+    if feedback is not None:
+        put(matrices, doubling.FEEDBACK, learning_feedback(rule, feedback, student.readout))
 
 
 def read_update(
@@ -251,7 +257,8 @@ class Slope:
 
     def __init__(self, rule: LearningRule, student: LinearRNN, teacher: LinearRNN, feedback: FloatArray | None) -> None:
         self._work = work_space(rule, student, teacher, feedback)
-        self._rule = kernel_rule(rule)
+        put_feedback(self._work, rule, student, feedback)
+        self._rule = learning_rule(rule)
         self._shapes = student.readout.shape, student.recurrent.shape, student.input.shape
 
     def __call__(self, weights: FloatArray) -> FloatArray:

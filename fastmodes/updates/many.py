@@ -13,7 +13,7 @@ from ..kernels.updates import finite, many
 from ..kernels.updates.doubling import MOST_DOUBLINGS
 from ..networks.network import check_pair
 from ..parallel import check_threads, run_blocks
-from ..rule_codes import kernel_rule
+from ..rule_codes import given_feedback, kernel_rule
 from ..rules import check_rule
 from ..validation import check_choice, check_sequence, check_steps
 from . import infinite
@@ -86,7 +86,7 @@ def expected_updates(
     if feedbacks is not None:
         given = check_each_feedback(feedbacks, len(students), "students", first.n_out, first.n_hidden)
         each = given if rule.reads_feedback else each
-    batch = _stacked(students, each)
+    batch = _stacked(students, [given_feedback(rule, feedback) for feedback in each])
     starts = range(0, len(students), _TOGETHER)
     quick = len(students) <= _TOGETHER and max(first.n_in, first.n_out, first.n_hidden, teacher.n_hidden) <= _SMALL
     if steps == math.inf:

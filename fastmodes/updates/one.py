@@ -1,4 +1,4 @@
-"""One update of one network: sampled, expected, and the exact expectation of anyone's sampled update."""
+"""One expected update of one network, and what single updates share."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, TypeVarTuple
 import numpy as np
 
 from ..kernels.arrays import layout
-from ..kernels.updates import online, recursion, sampled
+from ..kernels.updates import recursion
 from ..networks.network import LinearRNN, check_pair
-from ..networks.running import batch_first_to_last, impulse_response, run_batch
+from ..networks.running import impulse_response, run_batch, run_units
+from ..networks.units import PLAIN, Units
 from ..parallel import interruptibly, serial_linear_algebra
 from ..rule_codes import carrier, kernel_rule
 from ..rules import check_rule
-from ..validation import check_array, check_choice, check_flag, check_memory, check_steps
+from ..validation import check_choice, check_memory, check_steps
 from . import infinite
 from .feedback import check_feedback
 from .impulses import covariance_root
 
 if TYPE_CHECKING:
     from ..rules import LearningRule
-    from ..typing import ArrayLike, FloatArray, FormName, LossName, Rule
+    from ..typing import ArrayLike, FloatArray, LossName, Rule
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
@@ -105,24 +106,25 @@ def expected_update(
     size = max(student.n_hidden, teacher.n_hidden, student.n_in, student.n_out)
     seldom = size > 100 or (steps < math.inf and size**2 * steps > 1e6)
     arguments = (rule, student, teacher, steps, feedback, loss, root)
-    if seldom or "expected_update" not in _compiled:
-        return _call_away("expected_update", _expected_update, *arguments)
+    if seldom or "expected_update" not in compiled:
+        return call_away("expected_update", _expected_update, *arguments)
     with _one_thread(student, teacher):
         return _expected_update(*arguments)
 
 
 #: Functions whose kernels have been used already.
-_compiled: set[str] = set()
+compiled: set[str] = set()
 
 
-def _call_here(name: str, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
+def call_here(name: str, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
+    """Call a function that takes no time."""
     return function(*arguments)
 
 
-def _call_away(name: str, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
+def call_away(name: str, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments) -> _Result:
     """Call a function that may compute or compile for seconds, such that Ctrl-C leaves it at once."""
     result = interruptibly(function, *arguments)
-    _compiled.add(name)
+    compiled.add(name)
     return result
 
 
@@ -209,88 +211,12 @@ def _loss_alone(student: LinearRNN, inputs: FloatArray, target: FloatArray, weig
         return 0.5 * np.sum(weights * np.sum(errors**2, axis=(1, 2)))
 
 
-def sampled_update(
-    rule: Rule,
-    student: LinearRNN,
-    teacher: LinearRNN,
-    inputs: ArrayLike,
-    *,
-    feedback: ArrayLike | None = None,
-    loss: LossName = "final",
-    form: FormName = "backward",
-    average: bool = True,
-) -> Update:
-    """Update on a batch of input sequences (Eqs. 32-52), hand-derived.
-
-        Delta W = sum_{j < horizon} (P^T)^j F^T eps_T h_{T-1-j}^T
-        Delta B = sum_{j < horizon} (P^T)^j F^T eps_T x_{T-1-j}^T
-        Delta A = eps_T h_T^T
-
-    averaged over the sequences; for the sequence loss also over T = 1 .. steps, the horizon capped at each.
-
-    Parameters
-    ----------
-    rule : LearningRule or str
-    student, teacher : LinearRNN
-    inputs : array (sample, time, input)
-        Both networks read the same sequences.
-    feedback : array (n_out, n_hidden), optional
-        R, for rules with random feedback; the others leave it unread.
-    loss : {"final", "sequence"}
-    form : {"backward", "online"}
-        "online" carries eligibility traces (RFLO Eqs. 43-46, e-prop Eqs. 51-52) or influence tensors (RTRL,
-        Eqs. 39-42) forward in time: equal to rounding, memory independent of the number of steps. Rules with the
-        full horizon only.
-    average : bool
-        False: sum over the sequences instead of the mean.
-
-    Returns
-    -------
-    Update
-        The batch loss and Delta A, Delta W, Delta B, to be subtracted times the learning rate.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For a parameter outside its range, or the online form of a truncated rule.
-    """
-    rule = check_rule(rule)
-    check_pair(student, teacher)
-    inputs = check_array("inputs", inputs, (None, None, student.n_in), dims=("sample", "time", "input"))
-    check_choice("loss", loss, LOSSES)
-    check_choice("form", form, ("backward", "online"))
-    samples, steps = inputs.shape[:2]
-    if form == "online" and rule.horizon is not None and rule.horizon < steps:
-        raise ValueError(f"form must be 'backward' for {rule.name}: traces reach back to the first step; got 'online'")
-    feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
-    divisor = float(samples if check_flag("average", average) else 1)
-    n = student.n_hidden
-    traces = n * n * (n if rule.propagator == "recurrent" else 1) if form == "online" else n * steps
-    check_memory(8.0 * samples * traces, hidden=n, samples=samples, steps=steps)
-
-    place = layout.single_layout(student.n_out, student.n_hidden, student.n_in)
-    _, network = place.zeros()
-    _, update = place.zeros()
-    place.put(network, 0, student_matrices(student))
-    batch = batch_first_to_last(inputs)
-    targets = teacher_outputs(teacher, batch, loss)
-    in_kernel, carried_by = kernel_rule(rule), carrier(rule, place, [feedback])
-    if form == "online":
-        work = online.work_space(network, in_kernel, carried_by, n, batch.shape[2])
-        kernel = online.online_update
-    else:
-        work = sampled.work_space(network, in_kernel, carried_by, n, steps, batch.shape[2], LOSSES.index(loss))
-        kernel = sampled.sampled_update
-    call = _call_away if samples * traces * n > 1e7 or form not in _compiled else _call_here
-    value = call(form, kernel, network, in_kernel, batch, targets, divisor, work, update)
-    return Update(diverged_loss(float(value)), *place.get(update, 0))
-
-
 def student_matrices(network: LinearRNN) -> tuple[FloatArray, FloatArray, FloatArray]:
     """(A, W, B) of a LinearRNN."""
     return network.readout, network.recurrent, network.input
 
 
-def teacher_outputs(teacher: LinearRNN, batch: FloatArray, loss: LossName) -> FloatArray:
+def teacher_outputs(teacher: LinearRNN, batch: FloatArray, loss: LossName, units: Units = PLAIN) -> FloatArray:
     """Teacher outputs at the last step, or at every step for the sequence loss: (1 or steps, n_out, sample)."""
-    return run_batch(teacher, batch, 1 if loss == "final" else None)[1]
+    last = 1 if loss == "final" else None
+    return (run_batch(teacher, batch, last) if units.plain else run_units(teacher, batch, units, last))[1]

@@ -30,6 +30,13 @@ def carve(shapes):
     return np.zeros(end), begins
 
 
+def aligned_zeros(shape):
+    """Zeros that begin on a cache line: loads of eight numbers then never lie across two, which costs a third more."""
+    raw = np.zeros(math.prod(shape) + WIDTH)
+    begin = -(raw.ctypes.data // raw.itemsize) % WIDTH
+    return raw[begin : begin + math.prod(shape)].reshape(shape)
+
+
 class Network(NamedTuple):
     """A (n_out, n_hidden), W (n_hidden, n_hidden), B (n_hidden, n_in), or their updates; one network or eight."""
 

@@ -155,3 +155,46 @@ def add_correlation(c, a, b):
                 c[i1, k0] += total(c10)
             if i1 > i0 and k1 > k0:
                 c[i1, k1] += total(c11)
+
+
+#: Columns whose rows stay in the first cache while all rows of the other factor pass by; an even number.
+_COLUMNS_AT_ONCE = 8
+
+
+@inlined
+def add_correlations(c, a, b, shift, first, last):
+    """c[i, k] += sum over steps first <= t < last and samples s of a[t, i, s] b[t + shift, k, s].
+
+    As :func:`add_correlation` of one step after another, but a sum stays in its register over all of them.
+    """
+    rows, columns, samples = a.shape[1], b.shape[1], a.shape[2]
+    flat_a, flat_b, wide_a, wide_b = numbers(a), numbers(b), rows * samples, columns * samples
+    for block in range(0, columns, _COLUMNS_AT_ONCE):
+        end = min(block + _COLUMNS_AT_ONCE, columns)
+        for i0 in range(0, rows, 2):
+            i1 = min(i0 + 1, rows - 1)
+            for k0 in range(block, end, 2):
+                k1 = min(k0 + 1, columns - 1)
+                c00, c01, c10, c11 = splat(0.0), splat(0.0), splat(0.0), splat(0.0)
+                for t in range(first, last):
+                    p0, p1 = t * wide_a + i0 * samples, t * wide_a + i1 * samples
+                    q0, q1 = (t + shift) * wide_b + k0 * samples, (t + shift) * wide_b + k1 * samples
+                    for s in range(0, samples, WIDTH):
+                        a0, a1 = load(flat_a, (p0 + s,)), load(flat_a, (p1 + s,))
+                        b0, b1 = load(flat_b, (q0 + s,)), load(flat_b, (q1 + s,))
+                        c00, c01 = fma(a0, b0, c00), fma(a0, b1, c01)
+                        c10, c11 = fma(a1, b0, c10), fma(a1, b1, c11)
+                _add_tile(c, (i0, i1, k0, k1), (total(c00), total(c01), total(c10), total(c11)))
+
+
+@inlined
+def _add_tile(c, places, sums):
+    """Add to four entries; rows and columns past the last repeat it, and are left out."""
+    i0, i1, k0, k1 = places
+    c[i0, k0] += sums[0]
+    if k1 > k0:
+        c[i0, k1] += sums[1]
+    if i1 > i0:
+        c[i1, k0] += sums[2]
+    if i1 > i0 and k1 > k0:
+        c[i1, k1] += sums[3]

@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arrays.workspace import entries
 from ..compile import apart, halted, kernel
 from ..tableau import EXPLICIT, EXPLICIT_STAGES
+from ..updates.doubling import CHANGE_READOUT, FEEDBACK
 from ..updates.infinite import infinite_update_of
 from .constants import (
     DOMAIN_MARGIN,
@@ -31,7 +33,7 @@ REACHED_END, CONVERGED, LEFT_DOMAIN, STEP_LIMIT = range(4)
 # It has not.
 _RUNNING = -1
 
-_STAGES = np.array([(*row, *(0.0,) * (6 - len(row))) for row in EXPLICIT.stages])
+STAGES = np.array([(*row, *(0.0,) * (6 - len(row))) for row in EXPLICIT.stages])
 _ERROR, _DENSE = np.array(EXPLICIT.error), np.array(EXPLICIT.dense)
 
 #: Most doublings of an update along a flow: its domain ends where the spectral radius passes 1 - 20 / 2^doublings,
@@ -56,18 +58,31 @@ class Outcome(NamedTuple):
 
 
 @apart
+def _put(m, state):
+    """Write A, W, B, and G where it follows them; returns the number of weights."""
+    count = m.places[CHANGE_READOUT, 0]
+    m.flat[:count] = state[:count]
+    if len(state) > count:
+        entries(m, FEEDBACK)[:] = state[count:]
+    return count
+
+
+@apart
 def _slope(m, rule, state, out):
-    """``out`` = -(Delta A, Delta W, Delta B) at ``state``; returns (loss, whether it exists)."""
-    count = len(state)
-    m.flat[:count] = state
+    """``out`` = -(Delta A, Delta W, Delta B), and of G, at ``state``; returns (loss, whether it exists)."""
+    count = _put(m, state)
     loss, terms = infinite_update_of(m, rule, _DOUBLINGS)
     for i in range(count):
         out[i] = -m.flat[count + i]
+    for i in range(len(state) - count):
+        # A comes first in the state, and has the shape of G.
+        out[i] -= rule.learning.readout_decay * state[i]
+        out[count + i] = rule.learning.gain * state[i] - rule.learning.decay * state[count + i]
     return loss, terms > 0 and np.isfinite(out.sum())
 
 
 @apart
-def _error(state, new, slopes, step, control):
+def error_of(state, new, slopes, step, control):
     """Root mean square of the pair's difference in units of the tolerance."""
     summed, used = 0.0, 0
     for i in range(len(state)):
@@ -87,7 +102,7 @@ def _try_step(m, rule, state, slopes, step, new):
         for i in range(len(state)):
             moved = 0.0
             for earlier in range(stage + 1):
-                moved += _STAGES[stage, earlier] * slopes[earlier, i]
+                moved += STAGES[stage, earlier] * slopes[earlier, i]
             new[i] = state[i] + step * moved
         if not _slope(m, rule, new, slopes[stage + 1])[1]:
             return False
@@ -95,7 +110,7 @@ def _try_step(m, rule, state, slopes, step, new):
 
 
 @apart
-def _interpolate(state, new, slopes, step, fraction, out):
+def interpolate(state, new, slopes, step, fraction, out):
     """State a ``fraction`` of the step further on."""
     rest = 1.0 - fraction
     for i in range(len(state)):
@@ -109,7 +124,7 @@ def _interpolate(state, new, slopes, step, fraction, out):
 
 
 @apart
-def _first_step(state, slope, control, span):
+def first_step(state, slope, control, span):
     """A share of the time in which the state changes by its own size."""
     size, speed = 0.0, 0.0
     for i in range(len(state)):
@@ -136,11 +151,12 @@ def matrix_flow(m, rule, control, times, outcome):
     m : Matrices
         From :func:`~fastmodes.kernels.updates.doubling.allocate_update`, filled; its A, W, B receive the last state.
     rule : Rule
+        How its feedback learns is read where the states of ``outcome`` have room for G, whose start is in ``m``.
     control : Control
     times : array (time,)
         Not negative, not decreasing.
     outcome : Outcome
-        ``states`` (time, parameters), ``losses`` (time,), without the teacher's part.
+        ``states`` (time, weights), or (time, weights and G), ``losses`` (time,), without the teacher's part.
 
     Returns
     -------
@@ -148,15 +164,19 @@ def matrix_flow(m, rule, control, times, outcome):
     """
     states, losses = outcome.states, outcome.losses
     count = states.shape[1]
-    state, new, shown = m.flat[:count].copy(), np.empty(count), np.empty(count)
+    state, new, shown = np.empty(count), np.empty(count), np.empty(count)
+    weights = m.places[CHANGE_READOUT, 0]
+    state[:weights] = m.flat[:weights]
+    if count > weights:
+        state[weights:] = entries(m, FEEDBACK)
     slopes = np.empty((EXPLICIT_STAGES, count))
     now, end, made, record, status = 0.0, times[-1], 0, 0, _RUNNING
     loss, inside = _slope(m, rule, state, slopes[0])
     if not inside:
-        m.flat[:count] = state
+        _put(m, state)
         return LEFT_DOMAIN, now, made
     anchor, since, accepted = state.copy(), 0.0, 0
-    step = _first_step(state, slopes[0], control, end)
+    step = first_step(state, slopes[0], control, end)
     while record < len(times) and times[record] <= now:
         states[record], losses[record] = state, loss
         record += 1
@@ -181,14 +201,14 @@ def matrix_flow(m, rule, control, times, outcome):
         if not _try_step(m, rule, state, slopes, step, new):
             step *= FAILED
             continue
-        error = _error(state, new, slopes, step, control)
+        error = error_of(state, new, slopes, step, control)
         factor = min(LARGEST_FACTOR, max(LEAST_FACTOR, SAFETY * error ** (-0.2))) if error > 0.0 else LARGEST_FACTOR
         if not error <= 1.0:
             step *= min(factor, 1.0) if error == error else FAILED
             continue
         after = end if step >= end - now else now + step
         while record < len(times) and times[record] <= after:
-            _interpolate(state, new, slopes, step, (times[record] - now) / step, shown)
+            interpolate(state, new, slopes, step, (times[record] - now) / step, shown)
             losses[record] = _slope(m, rule, shown, states[record])[0]
             states[record] = shown
             record += 1
@@ -201,5 +221,5 @@ def matrix_flow(m, rule, control, times, outcome):
         last = _slope(m, rule, state, new)[0]
         for later in range(record, len(times)):
             states[later], losses[later] = state, last
-    m.flat[:count] = state
+    _put(m, state)
     return status, now, made

@@ -76,7 +76,7 @@ def _h(degree, ones, y, y_times, z, z_times):
 
 
 @inlined
-def _infinite_sums(horizon, y, z):
+def infinite_sums(horizon, y, z):
     """alpha, beta, kappa for T = infinity."""
     alpha = 1.0 / one_minus(z[0], z[1])
     beta = 1.0 / one_minus(y[0], y[1]) if horizon == 0 else _h(horizon - 1, 1, y, 1, z, 0)
@@ -86,7 +86,7 @@ def _infinite_sums(horizon, y, z):
 @inlined
 def _infinite_slopes(horizon, y, z):
     """d alpha/dZ, d beta/dY, d kappa/dY, d kappa/dZ for T = infinity."""
-    alpha, beta, _ = _infinite_sums(horizon, y, z)
+    alpha, beta, _ = infinite_sums(horizon, y, z)
     beta_y = beta * beta if horizon == 0 else _h(horizon - 2, 1, y, 2, z, 0)
     return alpha * alpha, beta_y, beta_y * alpha, beta * alpha * alpha
 
@@ -95,7 +95,7 @@ def _infinite_slopes(horizon, y, z):
 def _sums(steps, horizon, ones, y, z):
     """alpha, beta, kappa for T = ``steps`` (0: infinity) and a horizon; ``ones``: 1 final, 2 sequence loss."""
     if steps == 0:
-        return _infinite_sums(horizon, y, z)
+        return infinite_sums(horizon, y, z)
     norm = 1.0 / steps if ones == 2 else 1.0
     tau = reach_within(horizon, steps)
     alpha = norm * _h(steps - 1, ones, y, 0, z, 1)
@@ -175,8 +175,8 @@ def mode_updates(states, parameters, rule, steps, ones, updates, jacobians):
     states : float64 array (mode, 3)
         w, a, b.
     parameters : float64 array (mode, 4)
-        Teacher w*, teacher p = a* b*, r (s for the feedback s sign(A)), fixed propagator; the last two are read where
-        the rule needs them.
+        Teacher w*, teacher p = a* b*, r (see ``feedback_entry``), fixed propagator; the last two are read where the
+        rule needs them.
     rule : Rule
     steps : int
         T; 0: infinity.

@@ -1,8 +1,9 @@
 """The flow of eight modes, d(w, a, b)/ds = -(Delta w, Delta a, Delta b) for T = infinity, and its Jacobian, on lanes.
 
 A mode is the tuple of lanes (teacher w*, teacher p, r, fixed propagator, horizon), r as the rule's feedback wants it: 0
-for the readout, s for s sign(A). A rule is a :class:`~fastmodes.kernels.rule.LaneRule`, which chooses by arithmetic.
-What differs more is chosen by the kind, a constant of the compiled code where speed counts.
+for the readout, s for s sign(A), g for beta a + g. A rule is a
+:class:`~fastmodes.kernels.rule.LaneRule`, which chooses by arithmetic. What differs more is chosen by the kind, a
+constant of the compiled code where speed counts.
 """
 
 from ..compile import always_inlined, inlined

@@ -4,7 +4,7 @@ from llvmlite import ir
 from numba.core import cgutils, config, types
 from numba.extending import intrinsic
 
-from .lanes import _VECTOR, _WORDS, LANES, MASK, WIDTH, _fenced, _is_place, _item_pointer
+from .lanes import _VECTOR, _WORDS, LANES, MASK, WIDTH, _elementwise, _fenced, _is_place, _item_pointer
 
 _BYTE = ir.IntType(8)
 _NUMBER = ir.IntType(32)
@@ -12,6 +12,10 @@ _NUMBER = ir.IntType(32)
 
 #: Seven eighths of the bits of 1.0.
 EIGHTH_ROOT_BITS = 0x37F2000000000000
+#: The bits of 1.0.
+ONE_BITS = 0x3FF0000000000000
+#: Added to a number below 2^51 and subtracted again, it rounds to the nearest whole number.
+WHOLE = 6755399441055744.0
 
 
 @intrinsic
@@ -53,6 +57,22 @@ def rough_eighth_root(typingctx, value):
         return builder.bitcast(builder.add(words, ir.Constant(_WORDS, [EIGHTH_ROOT_BITS] * WIDTH)), _VECTOR)
 
     return LANES(value), codegen
+
+
+@intrinsic
+def power_of_two(typingctx, shifted):
+    """2^k of whole numbers k from -1022 to 1023, given as :data:`WHOLE` + k: that sum ends in the bits of k."""
+    if shifted != LANES:
+        return None
+
+    def codegen(context, builder, sig, args):
+        exponent = builder.shl(builder.bitcast(args[0], _WORDS), ir.Constant(_WORDS, [52] * WIDTH))
+        return builder.bitcast(builder.add(exponent, ir.Constant(_WORDS, [ONE_BITS] * WIDTH)), _VECTOR)
+
+    return LANES(shifted), codegen
+
+
+with_sign_of = _elementwise("copysign", 2)
 
 
 @intrinsic
@@ -115,4 +135,14 @@ def fetch(typingctx, array, index):
 
 
 if config.DISABLE_JIT:
-    from .numpy_twin import aligned_stack, fetch, lowest, negative, out_of_line, rough_eighth_root, store_bytes  # noqa: F401
+    from .numpy_twin import (  # noqa: F401
+        aligned_stack,
+        fetch,
+        lowest,
+        negative,
+        out_of_line,
+        power_of_two,
+        rough_eighth_root,
+        store_bytes,
+        with_sign_of,
+    )

@@ -72,6 +72,11 @@ def rough_eighth_root(value):
     return ((np.asarray(value).view(np.int64) >> 3) + 0x37F2000000000000).view(np.float64)
 
 
+def power_of_two(shifted):
+    """As in :mod:`~fastmodes.kernels.simd.machine`."""
+    return ((np.asarray(shifted).view(np.int64) << 52) + 0x3FF0000000000000).view(np.float64)
+
+
 def bits(mask):
     """As in :mod:`~fastmodes.kernels.simd.lanes`."""
     return int(np.dot(mask, 1 << np.arange(WIDTH)))
@@ -80,3 +85,4 @@ def bits(mask):
 negative, select, sqrt, absolute, minimum, maximum = np.signbit, np.where, np.sqrt, np.abs, np.fmin, np.fmax
 less, less_equal, equal = np.less, np.less_equal, np.equal
 either, both = np.logical_or, np.logical_and
+with_sign_of = np.copysign

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ..arrays.workspace import view
 from ..compile import kernel
-from ..updates.doubling import MOST_DOUBLINGS
+from ..updates.doubling import FEEDBACK, MOST_DOUBLINGS
 from ..updates.infinite import infinite_update_of
 from .loop import judge, learn_from
 
@@ -17,7 +18,8 @@ def train_infinite(epochs, learn, m, rule, teacher_loss, learner):
     epochs : int
     learn : bool
     m : Matrices
-        From :func:`~fastmodes.kernels.updates.doubling.allocate_update`, filled. A, W, B in it learn.
+        From :func:`~fastmodes.kernels.updates.doubling.allocate_update`, filled. A, W, B in it learn, and R
+        where it learns.
     rule : Rule
     teacher_loss : float
         The teacher's part of the loss.
@@ -33,4 +35,4 @@ def train_infinite(epochs, learn, m, rule, teacher_loss, learner):
             learner.loss[0] = now[0]
         if not judge(learner, now) or not learn:
             return
-        learn_from(learner, False)
+        learn_from(learner, rule, view(m, FEEDBACK), False)

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..compile import inlined, kernel
+from ..updates.nonlinear import nonlinear_update
 from ..updates.recursion import expected_update
 from ..updates.sampled import outputs, sampled_update
+from .feedback import learn_feedback, learns
 from .optimizers import equal_plasticity, optimizer_step, parameters
 
 RUNNING, CONVERGED, DIVERGED = range(3)
@@ -95,8 +97,11 @@ def judge(learner, loss):
 
 
 @inlined
-def learn_from(learner, side_by_side):
-    """One step of the optimiser for every run that still learns."""
+def learn_from(learner, rule, given, side_by_side):
+    """One step of the optimiser, and of feedback where it learns, for every run that goes on.
+
+    ``given`` holds what the rule adds to its share of A, see :func:`~fastmodes.kernels.rule.feedback_matrix`.
+    """
     progress = learner.progress
     progress.steps[0] += 1
     for place in range(len(progress.status)):
@@ -104,6 +109,8 @@ def learn_from(learner, side_by_side):
     count, eta = progress.steps[0], learner.optimizer.learning_rate
     if len(learner.schedule) > 0:
         eta *= learner.schedule[count - 1]
+    if learns(rule):
+        learn_feedback(rule.learning, eta, learner.plasticity, learner.parameters, given)
     optimizer_step(learner.optimizer, learner.plasticity, eta, count, learner.parameters, side_by_side)
 
 
@@ -122,23 +129,54 @@ def train_expected(epochs, learn, network, rule, target, weights, work, update, 
                 learner.loss[place] = now[place]
         if not judge(learner, now) or not learn:
             return
-        learn_from(learner, len(now) > 1)
+        learn_from(learner, rule, work.carrier.feedback, len(now) > 1)
 
 
 @kernel
-def train_sampled(inputs, learn, network, rule, targets, samples, work, update, learner):
-    """One epoch for each batch in ``inputs`` (epoch, steps, n_in, batch); without ``learn``, only the loss is judged.
+def train_sampled(epochs, learn, network, rule, inputs, targets, samples, work, update, learner):
+    """``epochs`` epochs on the batches in ``inputs`` (batch, steps, n_in, sample), read round and round.
 
-    Arrays as for :func:`fastmodes.kernels.updates.sampled.sampled_update`, ``targets`` with one more leading axis.
+    Without ``learn``, only the loss is computed and judged. Arrays as for
+    :func:`fastmodes.kernels.updates.sampled.sampled_update`, ``targets`` with one more leading axis.
     """
     now = np.empty_like(learner.loss)
-    for epoch in range(len(inputs)):
-        now[0] = sampled_update(network, rule, inputs[epoch], targets[epoch], samples, work, update)
+    for epoch in range(epochs):
+        batch = epoch % len(inputs)
+        now[0] = sampled_update(network, rule, inputs[batch], targets[batch], samples, work, update)
         if epoch == 0:
             learner.loss[0] = now[0]
         if not judge(learner, now) or not learn:
             return
-        learn_from(learner, False)
+        learn_from(learner, rule, work.carrier.feedback, False)
+
+
+class Pupil(NamedTuple):
+    """A network, its rule, and the work space and place of its updates."""
+
+    network: Any
+    rule: Any
+    work: Any
+    update: Any
+
+
+@kernel
+def train_nonlinear(epochs, learn, pupil, batches, samples, learner):
+    """As :func:`train_sampled`, with :func:`fastmodes.kernels.updates.nonlinear.nonlinear_update`.
+
+    ``batches`` are inputs and targets.
+    """
+    now = np.empty_like(learner.loss)
+    inputs, targets = batches
+    for epoch in range(epochs):
+        batch = epoch % len(inputs)
+        now[0] = nonlinear_update(
+            pupil.network, pupil.rule, inputs[batch], targets[batch], samples, pupil.work, pupil.update
+        )
+        if epoch == 0:
+            learner.loss[0] = now[0]
+        if not judge(learner, now) or not learn:
+            return
+        learn_from(learner, pupil.rule, pupil.work.carrier.feedback, False)
 
 
 @kernel

@@ -22,11 +22,12 @@ from ..simd.views import flattened, stacked
 class Carrier(NamedTuple):
     """What carries the error of a network, or of eight, to its hidden units and back in time.
 
-    ``feedback`` (n_out, n_hidden) holds R, or gives room for an F that is made from A; ``decay`` (n_hidden) holds the
-    diagonal of P, or gives room for one that follows W.
+    ``feedback`` (n_out, n_hidden) holds R, or what is added to a share of A; ``room`` takes an F that is made from A;
+    ``decay`` (n_hidden) holds the diagonal of P, or gives room for one that follows W.
     """
 
     feedback: Any
+    room: Any
     decay: Any
 
 

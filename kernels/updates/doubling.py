@@ -30,7 +30,7 @@ DRIVE, START, SUM, WEIGHTED_SUM, CREDIT, WEIGHTED_CREDIT = 8, 10, 12, 14, 16, 18
 EARLIER_SUM, EARLIER_WEIGHTED_SUM, EARLIER_POWER, SCRATCH_SUM, SCRATCH_CREDIT, SCRATCH_POWER = 20, 22, 24, 26, 28, 30
 #: Delta A, Delta W, Delta B.
 CHANGE_READOUT, CHANGE_RECURRENT, CHANGE_INPUT = 32, 33, 34
-#: W^T, (W^T)^t, the latter before the horizon, B^T, R or room for F, F^T, the diagonals of P and P^t.
+#: W^T, (W^T)^t, the latter before the horizon, B^T, R, F^T, the diagonals of P and P^t.
 TURNED, TURNED_POWER, EARLIER_TURNED, INPUT_TURNED, FEEDBACK, FEEDBACK_TURNED, DECAY, DECAY_POWER = range(35, 43)
 #: Delta W before F^T is put to it, work space for it, and Delta B likewise.
 TRIANGLE, SCRATCH_TRIANGLE, GATHERED = 43, 44, 45

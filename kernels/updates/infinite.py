@@ -48,7 +48,9 @@ def prepare(m, rule):
     """First terms of S and N, and the transposes, from the matrices of both networks."""
     transpose(m, TURNED, RECURRENT)
     transpose(m, INPUT_TURNED, INPUT)
-    transpose_into(view(m, FEEDBACK_TURNED), feedback_matrix(rule, view(m, READOUT), view(m, FEEDBACK)))
+    # Delta A, which is not computed yet, gives room for an F that is made from A.
+    feedback = feedback_matrix(rule, view(m, READOUT), view(m, FEEDBACK), view(m, CHANGE_READOUT))
+    transpose_into(view(m, FEEDBACK_TURNED), feedback)
     for s in range(2):
         multiply(m, DRIVE + s, INPUT + s, INPUT_TURNED, True)
         if rule.propagator == rules.SCALAR:

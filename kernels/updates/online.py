@@ -102,7 +102,7 @@ def online_update(network, rule, inputs, targets, samples, work, update):
     scale = 1.0 / (samples * len(targets))
     decay = work.carrier.decay
     read_diagonal(rule, network, decay)
-    feedback = feedback_matrix(rule, network.readout, work.carrier.feedback)
+    feedback = feedback_matrix(rule, network.readout, work.carrier.feedback, work.carrier.room)
     clear(update.readout)
     clear(update.recurrent)
     clear(update.input)

@@ -116,7 +116,7 @@ def expected_update(network, rule, target, weights, work, update, loss):
 
     carrier, horizon = work.carrier, reach_within(rule.horizon, steps)
     read_diagonal(rule, network, carrier.decay)
-    feedback = feedback_matrix(rule, a, carrier.feedback)
+    feedback = feedback_matrix(rule, a, carrier.feedback, carrier.room)
     carried = work.readout_chain[:horizon]
     if rule.propagator == RECURRENT:
         carried = carried_feedback(rule, feedback, network, carried, work.feedback_chain[:horizon])

@@ -149,7 +149,7 @@ def sampled_update(network, rule, inputs, targets, samples, work, update):
         add_correlation(update.readout, errors[t], hidden[first + t])
 
     read_diagonal(rule, network, work.carrier.decay)
-    feedback = feedback_matrix(rule, network.readout, work.carrier.feedback)
+    feedback = feedback_matrix(rule, network.readout, work.carrier.feedback, work.carrier.room)
     if len(work.credit) == 2:
         _carry_credit_back(network, rule, feedback, inputs, work, update)
         return 0.5 * squares * scale

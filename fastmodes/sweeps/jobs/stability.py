@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from ...files.schema import flag_attributes
-from ...rule_codes import kernel_rule
+from ...rule_codes import learning_rule
 from ..plan.parameters import Inside, Number, RuleParameters
 from ..plan.points import Points
 from .flow import columns, replaced
@@ -28,23 +28,24 @@ def compute(points: Points) -> xr.Dataset:
     from ...modes.update import rule_grid
 
     real, imaginary = np.empty((points.size, 2)), np.empty((points.size, 2))
-    kinds = np.empty(points.size, dtype=np.int8)
+    kinds, rates = np.empty(points.size, dtype=np.int8), np.empty(points.size)
     names = ("teacher_recurrent", "teacher_product", "position", "feedback")
     for values, piece in points.groups("rule"):
         rule, column = values["rule"], columns(points, piece)
         grid = rule_grid((rule,), {name: column(name) for name in names}, **replaced(rule, column))
         parts, kind = np.empty((3, grid.size)), np.empty(grid.size, dtype=np.int8)
         layout = grid.layout((*names[:3], "r 0", "decay 0", "horizon 0"))
-        optimal_stability(*layout, 0, kernel_rule(rule), parts, kind)
+        optimal_stability(*layout, 0, learning_rule(rule), parts, kind)
         real[piece] = parts[:2].T
         imaginary[piece] = np.stack([-parts[2], parts[2]], axis=1)
+        rates[piece] = np.minimum(-real[piece, 1], rule.feedback_decay if rule.feedback == "mirror" else np.inf)
         kinds[piece] = kind
     return xr.Dataset(
         {
             "stability_real": (("point", "eigenvalue"), real),
             "stability_imag": (("point", "eigenvalue"), imaginary),
             "kind": ("point", kinds, flag_attributes(KINDS)),
-            "convergence_rate": ("point", -real[:, 1]),
+            "convergence_rate": ("point", rates),
         },
         coords={"eigenvalue": np.arange(2, dtype=np.int32)},
     )

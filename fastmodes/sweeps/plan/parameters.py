@@ -121,6 +121,7 @@ _TYPES: dict[type, Callable[[Any], Any]] = {
     settings.Whole: _whole_numbers,
     settings.Real: _real_numbers,
     settings.PerMatrix: _per_matrix,
+    settings.Data: lambda kind: Count,
     settings.Schedule: lambda kind: Literal[kind.words] | Numbers,
     settings.Choice: lambda kind: Literal[kind.words],
     settings.Steps: lambda kind: Steps,

@@ -1,6 +1,9 @@
 """Blocks on a Dask cluster: one task a block, written by the worker that computed it."""
 
+import asyncio
+import concurrent.futures
 import contextlib
+import errno
 import itertools
 from collections.abc import Generator, Iterable
 from typing import Any
@@ -22,7 +25,8 @@ def on_client(orders: Iterable[Order], client: Any) -> Generator[Done, None, Non
     Raises
     ------
     OSError
-        If a block that a worker wrote cannot be seen here: the folder must be shared.
+        If a block that a worker wrote cannot be seen here: the folder must be shared. ConnectionError, if the scheduler
+        is gone.
     """
     from dask.distributed import as_completed
 
@@ -50,6 +54,11 @@ def on_client(orders: Iterable[Order], client: Any) -> Generator[Done, None, Non
                 _check_shared(order)
             submit_ahead()
             yield done
+    except (asyncio.CancelledError, concurrent.futures.CancelledError) as error:
+        # Nobody but a lost scheduler cancels them.
+        raise ConnectionError(
+            errno.ECONNRESET, "the Dask scheduler is gone; finished blocks are kept, the same sweep goes on from there"
+        ) from error
     finally:
         with contextlib.suppress(Exception):
             client.cancel([future for _, future in given.values()])

@@ -116,11 +116,15 @@ class Store:
         others = [name for name in os.listdir(self.folder) if not _STRAY.fullmatch(name)]
         if set(others) - {"plan.json", "blocks", "manifest.json", "figure.png"}:
             raise PlanError(f"out must be a new folder or a sweep; {str(self.folder)!r} holds {sorted(others)[0]!r}")
-        write_bytes(draft, _plan_file(plan))
+        path = self.folder / "plan.json"
+        try:
+            write_bytes(draft, _plan_file(plan))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         try:
             # A draft that is gone was taken for a stray one by a process that had put its plan there before.
             with contextlib.suppress(FileExistsError, FileNotFoundError):
-                _link_or_replace(draft, self.folder / "plan.json")
+                _link_or_replace(draft, path)
         finally:
             draft.unlink(missing_ok=True)
 

@@ -1,0 +1,47 @@
+"""The kernels of sampled training, by the students' hidden units: linear ones have kernels of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..kernels.training import loop
+from ..kernels.updates import nonlinear, sampled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..networks.units import Units
+    from .runs import Networks
+    from .settings import Job
+
+
+def work_space(job: Job, member: Networks, batch: int) -> Any:
+    """Work space of the updates of one network on batches of so many sequences, a multiple of eight."""
+    units, hidden = job.plasticity.units, job.sizes[1]
+    sizes = job.steps, batch, ("final", "sequence").index(job.loss)
+    given = member.weights, member.kernel_rule, member.carrier
+    if units.linear:
+        return sampled.work_space(*given, hidden, *sizes)
+    return nonlinear.work_space(*given, units.in_kernel(hidden), *sizes)
+
+
+def train(
+    units: Units, member: Networks, work: Any, epochs: int, learn: bool, batches: tuple[Any, Any], samples: float
+) -> None:
+    """``epochs`` epochs of one network; without ``learn``, only its loss is computed and judged."""
+    if units.linear:
+        loop.train_sampled(
+            epochs, learn, member.weights, member.kernel_rule, *batches, samples, work, member.update, member.learner
+        )
+    else:
+        pupil = loop.Pupil(member.weights, member.kernel_rule, work, member.update)
+        loop.train_nonlinear(epochs, learn, pupil, batches, samples, member.learner)
+
+
+def batch_loss(
+    units: Units, network: Any, batch: tuple[NDArray[Any], NDArray[Any]], samples: float, hidden: Any, errors: Any
+) -> float:
+    """Mean loss of one network on a batch of inputs and targets; ``hidden`` and ``errors`` are work space."""
+    if units.linear:
+        return float(sampled.batch_loss(network, *batch, samples, hidden, errors))
+    return float(nonlinear.batch_loss(network, *batch, samples, hidden, errors, units.in_kernel(hidden.shape[1])))
