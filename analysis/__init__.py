@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .trained.sweep_statistics import most_frequent as most_frequent
     from .trained.sweep_statistics import outcome_fractions as outcome_fractions
     from .trained.sweep_statistics import over_seeds as over_seeds
+    from .trained.tasks import task_memory as task_memory
 
 if __name__ != "fastmodes.analysis":
     raise ImportError("the folder 'analysis' is imported as fastmodes.analysis; install the package and import that")
@@ -70,6 +71,7 @@ _HOME = {
     "outcome_fractions": "trained.sweep_statistics",
     "over_seeds": "trained.sweep_statistics",
     "letters": "trained.letters",
+    "task_memory": "trained.tasks",
     "basins": "theory.learning_maps",
     "learning_map": "theory.learning_maps",
 }

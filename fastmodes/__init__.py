@@ -15,7 +15,9 @@ if importlib.util.find_spec(f"{__name__}.kernels") is None:
         "another folder, or install the checkout with pip install --editable ."
     )
 
+from .files.flags import status_names
 from .files.netcdf import read_netcdf, write_netcdf
+from .files.network_files import read_network, write_network
 from .modes.flow import flow, write_flow
 from .modes.iterated_map import discrete_map
 from .modes.learned import feedback_update
@@ -24,11 +26,14 @@ from .networks.made import aligned_student, aligned_teacher
 from .networks.network import LinearRNN, Modes
 from .networks.random import random_feedback, random_student
 from .networks.running import impulse_response, simulate
-from .networks.teachers import delay_line_teacher, nonnormal_teacher, rotating_teacher
+from .networks.teacher_text import parse_teacher
+from .networks.teachers import delay_line_teacher, nonnormal_teacher, random_teacher, rotating_teacher
 from .rules import LearningRule, bptt, dfa, eprop, parse_rule, rflo, snap1, tbptt
 from .training.estimates import alignment, estimate_modes
 from .training.network_flow import matrix_flow
 from .training.optimizers import adam, sgd
+from .training.snapshots import feedback_at, network_at, networks_of
+from .training.tasks import train_tasks
 from .training.train import resume, train
 from .updates.coloured import InputFilter, autoregressive_input, coloured_update
 from .updates.impulses import impulse_expectation
@@ -64,6 +69,7 @@ __all__ = [
     "estimate_modes",
     "expected_update",
     "expected_updates",
+    "feedback_at",
     "feedback_update",
     "flow",
     "impulse_expectation",
@@ -71,13 +77,18 @@ __all__ = [
     "matrix_flow",
     "mode_jacobian",
     "mode_update",
+    "network_at",
+    "networks_of",
     "nonnormal_teacher",
     "open_sweep",
     "parse_rule",
+    "parse_teacher",
     "presets",
     "random_feedback",
     "random_student",
+    "random_teacher",
     "read_netcdf",
+    "read_network",
     "resume",
     "rflo",
     "rotating_teacher",
@@ -85,11 +96,14 @@ __all__ = [
     "sgd",
     "simulate",
     "snap1",
+    "status_names",
     "sweep",
     "tbptt",
     "train",
+    "train_tasks",
     "write_flow",
     "write_netcdf",
+    "write_network",
 ]
 
 __version__ = "0.1.0"

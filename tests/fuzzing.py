@@ -51,6 +51,11 @@ def training():
     return fm.train([fm.bptt(), fm.rflo()], TEACHER, **SMALL)
 
 
+def tasks():
+    """A dataset of two tasks in a row."""
+    return fm.train_tasks([fm.bptt(), fm.rflo()], [TEACHER, TEACHER], **SMALL)
+
+
 def networks_flow():
     """A dataset of whole networks that flowed, to be read by analysis."""
     return fm.matrix_flow("rflo", TEACHER, seeds=[0, 1], times=[0.0, 0.5], hidden=2, progress=False, threads=1)
@@ -138,6 +143,8 @@ def calls(folder, data, flowed):
         "random_student": {"hidden": 3, "teacher": TEACHER, "scale": 1.0, "seed": 0},
         "read_netcdf": {"path": str(folder / "runs.nc")},
         "sampled_update": network | {"rule": fm.rflo(), "inputs": inputs, "feedback": R},
+        "train_tasks": {"rules": [fm.bptt(), fm.rflo()], "teachers": [TEACHER, TEACHER], "order": [1, 0]} | SMALL,
+        "task_memory": {"dataset": tasks()},
         "train": {"rules": [fm.bptt(), fm.rflo()], "teacher": TEACHER} | SMALL,
         "write_flow": grid | {"path": str(folder / "flow.nc"), "rules": fm.bptt(), "times": 1.0, "slab_points": 1},
         "write_netcdf": {"dataset": data, "path": str(folder / "runs.nc")},
@@ -164,6 +171,14 @@ def calls(folder, data, flowed):
         "rotating_teacher": {"modulus": [0.8, 0.5], "angle": 0.3, "readout": 1.0, "input": [1.0, 0.5]},
         "nonnormal_teacher": {"eigenvalues": [0.8, 0.5, 0.2], "departure": 1.5, "seed": 0},
         "delay_line_teacher": {"delay": 2, "gain": 0.9},
+        "random_teacher": {"hidden": 3, "n_out": 2, "n_in": 2, "radius": 0.9, "seed": 0},
+        "parse_teacher": {"text": "rotating(0.9, [0.3, 1.2])"},
+        "write_network": {"network": TEACHER, "path": str(folder / "network.nc")},
+        "read_network": {"path": str(folder / "network.nc")},
+        "network_at": {"runs": data, "rule": "rflo", "seed": 0, "epoch": 1},
+        "feedback_at": {"runs": data, "rule": "rflo", "seed": 0, "epoch": 1},
+        "networks_of": {"runs": data},
+        "status_names": {"dataset": data, "variable": "mode_match"},
         "sweep": {"plan": PLAN, "out": str(folder / "sweep"), "shard": "1/2", "progress": False},
         "open_sweep": {"out": str(folder / "sweep"), "allow_missing": True},
         "letters": {"dataset": data},
@@ -193,4 +208,4 @@ def public():
 def names_of(function, arguments):
     """Words one of which the message of a refusal must hold: the function's parameters, and parts of networks."""
     words = {*inspect.signature(function).parameters, *arguments, "rule", "student", "feedback", "recurrent", "readout"}
-    return words | {"input", "teacher_", "steps", "arrays", "network", "job"}
+    return words | {"input", "teacher", "steps", "arrays", "network", "job"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from fuzzing import PLAN, calls, hostile, names_of, networks_flow, public, training
+from fuzzing import PLAN, TEACHER, calls, hostile, names_of, networks_flow, public, training
 
 import fastmodes as fm
 
@@ -46,6 +46,7 @@ def base(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fuzz")
     data = training()
     fm.write_netcdf(data, folder / "runs.nc")
+    fm.write_network(TEACHER, folder / "network.nc")
     fm.sweep(PLAN, folder / "sweep", progress=False)
     return calls(folder, data, networks_flow())
 

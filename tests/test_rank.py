@@ -122,12 +122,25 @@ def test_principal_angles_of_rflo_and_others():
     assert subspace_angles(left, data["feedback_weights"].values[0].T).max() < 1e-7
 
 
-def test_refuses_a_dataset_without_weights():
-    data = fm.train(
-        fm.bptt(), ten_mode_teacher(1), hidden=3, seeds=[0], epochs=2, learning_rate=0.01, steps=4, updates="expected",
-        progress=False,
-    )  # fmt: skip
-    with pytest.raises(ValueError, match="keep_weights"):
-        rank(data)
+@pytest.mark.parametrize("divergence_loss", [1e6, 0.9])
+def test_ranks_without_weights_are_those_with_them(divergence_loss):
+    """The singular values of the change of W are stored: its measures need no weights."""
+    rules, teacher = (fm.bptt(), fm.rflo(0.5), fm.eprop()), ten_mode_teacher(2)
+    kept = trained(rules, teacher, learning_rate=0.2, divergence_loss=divergence_loss)
+    bare = trained(rules, teacher, learning_rate=0.2, divergence_loss=divergence_loss, keep_weights=False)
+    with_weights, without = rank(kept), rank(bare)
+    assert without["matrix"].values.tolist() == ["recurrent"]
+    for name in MEASURES:
+        wanted = with_weights[name].sel(matrix=["recurrent"])
+        assert without[name].dims == wanted.dims
+        np.testing.assert_allclose(without[name], wanted, rtol=1e-9)
+    assert without["numeric_rank"].isel(epoch=0).isnull().all()
+    assert "share_in_feedback_rows" not in without
+
+
+def test_refuses_a_dataset_without_what_it_needs():
+    data = trained(fm.bptt(), ten_mode_teacher(1), epochs=2, keep_weights=False)
+    with pytest.raises(ValueError, match="change_singular_value"):
+        rank(data.drop_vars("change_singular_value"))
     with pytest.raises(ValueError, match="keep_weights"):
         principal_angles(data)

@@ -57,6 +57,14 @@ assert_type(fm.bptt().horizon, int | None)
 fm.bptt().horizon = 3  #! misc
 """,
     "networks": """
+assert_type(fm.parse_teacher("rotating(0.9, 0.3)"), fm.LinearRNN)
+assert_type(fm.network_at(xr.Dataset(), rule=fm.eprop(), seed=3, epoch=-1), fm.LinearRNN)
+assert_type(fm.feedback_at(xr.Dataset(), rule="eprop"), FloatArray)
+assert_type(fm.networks_of(xr.Dataset()), xr.DataArray)
+assert_type(fm.status_names(xr.Dataset()), xr.DataArray)
+assert_type(fm.train_tasks(several, [teacher, teacher], seeds=2, epochs=3, steps=np.inf, hidden=4), xr.Dataset)
+fm.train_tasks(several, teacher, seeds=2, epochs=3, steps=5, hidden=4)  #! arg-type
+fm.network_at(xr.Dataset(), epoch="last")  #! arg-type
 fm.LinearRNN([[1.0]], xr.DataArray([[1.0]]), np.ones((1, 1)))
 fm.LinearRNN([[1.0]], [[1.0]])  #! call-arg
 assert_type(teacher.recurrent, FloatArray)

@@ -29,6 +29,7 @@ FIGURES = {
     "performance": ("10", "trained", "performance"),
     "what-limits-rank": ("", "trained", "rank_by_feedback_and_propagator"),
     "alignment-flow": ("", "matrix_flow", "alignment_without_noise"),
+    "task-switches": ("", "tasks", "task_switches"),
     "hopf-map": ("", "maps", "stable_window"),
     "basins": ("", "maps", "basins_side_by_side"),
     "convergence-ratio": ("", "maps", "convergence_rate_ratio"),

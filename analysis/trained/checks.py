@@ -12,7 +12,7 @@ from fastmodes.rules import LearningRule
 from fastmodes.validation import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
 
@@ -54,25 +54,6 @@ def check_dataset(
         if dim in ("rule", "epoch") and dim not in dataset.coords:
             raise ValueError(f"{name} must have coordinates along {dim!r}; got none")
     return dataset
-
-
-def check_flags(dataset: xr.Dataset, variable: Hashable) -> dict[str, int]:
-    """The words of a flag variable, each with its code.
-
-    Raises
-    ------
-    ValueError
-        If the variable has no CF flags, ``flag_values`` and as many ``flag_meanings``.
-    """
-    attributes = dataset[variable].attrs
-    codes, words = np.ravel(attributes.get("flag_values", ())), attributes.get("flag_meanings", "")
-    listed = words.split() if isinstance(words, str) else []
-    if not listed or len(listed) != codes.size or codes.dtype.kind not in "iu":
-        raise ValueError(
-            f"dataset must say what the numbers of {variable!r} mean, in its attributes flag_values and flag_meanings; "
-            f"got {shown(dict(attributes))}"
-        )
-    return dict(zip(listed, codes.tolist(), strict=True))
 
 
 def _list(dataset: xr.Dataset) -> str:

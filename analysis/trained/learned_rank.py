@@ -47,7 +47,8 @@ def rank(dataset: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     Parameters
     ----------
     dataset : xarray.Dataset
-        From :func:`fastmodes.train` with ``keep_weights=True``.
+        From :func:`fastmodes.train`. Without ``keep_weights=True`` it holds the spectra of the change of W alone: then
+        so does the result, with their measures, ``matrix`` having the one entry "recurrent".
     tolerance : float
         For the numeric rank, relative to the largest singular value.
 
@@ -64,19 +65,24 @@ def rank(dataset: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     Raises
     ------
     TypeError, ValueError
-        If the dataset holds no weights, or lacks a dimension.
+        If the dataset holds neither weights nor spectra, or lacks a dimension.
     """
-    weights = _weights(dataset)
-    configuration = check_training(dataset, ("feedback_weights",))
+    configuration = check_training(dataset)
     tolerance = check_number("tolerance", tolerance, 0.0, below=1.0)
     out: dict[Any, Any] = {name: dataset[name] for name in dataset if str(name).startswith("change_")}
-    parts = [_measures(weights[f"{matrix}_weights"], tolerance) for matrix in MATRICES]
+    if "recurrent_weights" in dataset:
+        weights = _weights(dataset)
+        check_dataset(dataset, ("feedback_weights",))
+        parts = [_measures(_singular_values(weights[f"{matrix}_weights"]), tolerance) for matrix in MATRICES]
+        singular = parts[1]["singular"]
+        out["change_input_singular_value"] = (("rule", "seed", "epoch", "rank_place"), singular.values)
+        out |= _inside(dataset, weights, training_rules(dataset))
+    else:
+        check_dataset(dataset, ("change_singular_value",), ("unit",))
+        stored = dataset["change_singular_value"].transpose("rule", "seed", "epoch", "unit")
+        parts = [_measures(stored.rename(unit="place").drop_vars("place", errors="ignore"), tolerance)]
     for name in MEASURES:
         out[name] = _by_matrix([part[name] for part in parts])
-    singular = parts[1]["singular"]
-    out["change_input_singular_value"] = (("rule", "seed", "epoch", "rank_place"), singular.values)
-    for name, value in _inside(dataset, weights, training_rules(dataset)).items():
-        out[name] = value
     result = xr.Dataset(out)
     return annotate(
         result,
@@ -97,19 +103,22 @@ def change(weights: xr.DataArray) -> xr.DataArray:
 
 
 def _by_matrix(arrays: list[xr.DataArray]) -> xr.DataArray:
-    along: Any = xr.IndexVariable("matrix", list(MATRICES))
+    along: Any = xr.IndexVariable("matrix", list(MATRICES[: len(arrays)]))
     return xr.concat(arrays, dim=along).transpose(..., "matrix")
 
 
-def _measures(weights: xr.DataArray, tolerance: float) -> dict[str, xr.DataArray]:
+def _singular_values(weights: xr.DataArray) -> xr.DataArray:
+    """Singular values of the change, (rule, seed, epoch, place); NaN where the weights are."""
     values = change(weights)
     finite: xr.DataArray = np.isfinite(values).all(values.dims[-2:])  # type: ignore[arg-type, assignment]
     sizes = np.linalg.svd(np.where(np.isfinite(values), values, 0.0), compute_uv=False)
-    singular = xr.DataArray(sizes, dims=("rule", "seed", "epoch", "place")).assign_coords(finite.coords)
-    return {"singular": singular.where(finite)} | {
-        name: value.where(finite & (singular.isel(place=0) > 0))
-        for name, value in rank_measures(singular, tolerance).items()
-    }
+    return xr.DataArray(sizes, dims=("rule", "seed", "epoch", "place")).assign_coords(finite.coords).where(finite)
+
+
+def _measures(singular: xr.DataArray, tolerance: float) -> dict[str, xr.DataArray]:
+    """The measures beside the singular values; NaN where nothing has changed."""
+    measures = rank_measures(singular, tolerance)
+    return {"singular": singular} | {name: m.where(singular.isel(place=0) > 0) for name, m in measures.items()}
 
 
 def rank_measures(

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from fastmodes.files.flags import check_flags
 from fastmodes.files.schema import annotate, flag_attributes
 from fastmodes.validation import check_number, check_sequence, shown
 
-from .checks import check_dataset, check_flags
+from .checks import check_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence

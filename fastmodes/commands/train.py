@@ -8,22 +8,24 @@ import click
 
 from ..typing import BasisName
 from .messages import print_outcome, say
-from .options import help_all_option, numbers_of, option_of, progress_option, rule_option, whole_numbers
+from .options import help_all_option, option_of, progress_option, rule_option, whole_numbers
 from .pictures import check_picture, draw_learning
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..networks.network import LinearRNN
     from ..training.train import TrainingInterrupt
 
 
 @click.command()
 @rule_option
 @click.option(
-    "--teacher", default="0.9,0.7,0.5,0.3", callback=numbers_of, show_default=True, help="Recurrent eigenvalues w*."
-)
+    "--teacher", default="0.9,0.7,0.5,0.3", show_default=True,
+    help="Recurrent eigenvalues w*; rotating(MODULUS,ANGLE), nonnormal, delay_line, random, aligned; a file .nc, .npz.",
+)  # fmt: skip
 @click.option("--teacher-basis", type=click.Choice(["identity", "random"]), default="identity", show_default=True)
-@click.option("--teacher-seed", default=0, show_default=True, help="For a random basis.")
+@click.option("--teacher-seed", default=0, show_default=True, help="For a random basis of eigenvalues.")
 @click.option(
     "--seeds", default="8", callback=whole_numbers, show_default=True, help="8 means 0..7; or 3,5,9; or 10:20."
 )
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 @help_all_option
 def train(
     rules: tuple[str, ...],
-    teacher: list[float],
+    teacher: str,
     teacher_basis: BasisName,
     teacher_seed: int,
     figure: str | None,
@@ -48,14 +50,14 @@ def train(
 
     Ctrl-C writes what was recorded until then, with an attribute "partial"; beside an existing file, as NAME-partial.
     """
-    from .. import Modes, aligned_teacher, write_netcdf
     from .. import train as train_students
+    from .. import write_netcdf
     from ..files.netcdf import check_writable
     from ..training.train import TrainingInterrupt
 
     path = check_writable("out", out)
     picture = None if figure is None else check_picture("figure", figure, path)
-    network = aligned_teacher(Modes(teacher, 1.0, 1.0), basis=teacher_basis, seed=teacher_seed)
+    network = _teacher(teacher, teacher_basis, teacher_seed)
     try:
         dataset = train_students(rules, network, **parameters)
     except TrainingInterrupt as stop:
@@ -65,6 +67,20 @@ def train(
     click.echo(write_netcdf(dataset, path))
     if picture is not None:
         click.echo(draw_learning(dataset, picture))
+
+
+def _teacher(text: str, basis: BasisName, seed: int) -> LinearRNN:
+    """A teacher in words; a basis belongs to one that is given by its eigenvalues."""
+    from ..networks.teacher_text import is_numbers, parse_teacher
+
+    if is_numbers(text):
+        return parse_teacher(f"aligned([{text}], basis={basis}, seed={seed})")
+    if basis != "identity":
+        raise ValueError(
+            f"teacher-basis must be identity for a teacher that is not given by eigenvalues alone; got {basis!r}. "
+            "Write aligned([0.9,0.5], basis=random, seed=0)"
+        )
+    return parse_teacher(text)
 
 
 def _keep(stop: TrainingInterrupt, path: Path) -> None:

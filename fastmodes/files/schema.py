@@ -65,6 +65,17 @@ VARIABLES = {
     "readout_weights": ("readout matrix A", "1"),
     "recurrent_weights": ("recurrent matrix W", "1"),
     "input_weights": ("input matrix B", "1"),
+    # a network's file, tasks in a row
+    "readout": ("readout matrix A", "1"),
+    "recurrent": ("recurrent matrix W", "1"),
+    "input": ("input matrix B", "1"),
+    "task": ("task, a teacher, in the order given", "1"),
+    "phase": ("phase of training", "1"),
+    "phase_task": ("task that is trained in the phase", "1"),
+    "task_loss": ("expected loss on each task", "1"),
+    "whole_change_singular_value": ("singular values of the change of W since the first phase began", "1"),
+    "forgetting": ("loss on a task that came back since it was trained, over the untrained loss", "1"),
+    "transfer": ("loss on a task that had gone before it was trained, over the untrained loss", "1"),
     # theory started from an epoch
     "start_epoch": ("epoch the theory starts from", "1"),
     "prediction_status": ("how the prediction ended", "1"),
@@ -170,7 +181,8 @@ DIMS = {
         "mode_feedback mode_feedback_imag mode_is_complex mode_match "
         "prediction_status theory_error standstill_error",
         "unit": "eigenvalue_real eigenvalue_imag singular_value change_eigenvalue_real change_eigenvalue_imag "
-        "change_singular_value normalised_singular_value normalised_eigenvalue factor_recurrent",
+        "change_singular_value whole_change_singular_value normalised_singular_value normalised_eigenvalue "
+        "factor_recurrent",
         "eigenvalue": "stability_real stability_imag",
         "manifold": "fixed_point_exists",
         "rank_place": "change_input_singular_value",

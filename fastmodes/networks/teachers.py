@@ -1,4 +1,4 @@
-"""Teachers beyond the aligned ones: rotating, non-normal, and delay lines."""
+"""Teachers beyond the aligned ones: rotating, non-normal, delay lines, and random ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..streams import random_stream
-from ..validation import check_array, check_integer, check_memory, check_number
+from ..validation import LARGEST_SCALE, check_array, check_integer, check_memory, check_number
 from .network import LinearRNN
 
 if TYPE_CHECKING:
@@ -142,3 +142,41 @@ def delay_line_teacher(delay: int, *, gain: float = 1.0) -> LinearRNN:
     ends = np.zeros((n, 1))
     ends[0] = 1.0
     return LinearRNN(readout=ends[::-1].T, recurrent=gain * np.eye(n, k=-1), input=ends)
+
+
+def random_teacher(
+    hidden: int, *, n_out: int | None = None, n_in: int | None = None, radius: float = 0.9, seed: int
+) -> LinearRNN:
+    """Teacher with independent Gaussian weights, W* scaled to a given spectral radius.
+
+    Parameters
+    ----------
+    hidden : int
+        Number of hidden units.
+    n_out, n_in : int, optional
+        Default ``hidden``.
+    radius : float
+        Spectral radius of W*, at least 0. A* and B* have entries of standard deviation ``1 / sqrt(hidden)``.
+    seed : int
+        Not negative.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a parameter outside its range.
+
+    Examples
+    --------
+    >>> import fastmodes as fm
+    >>> round(fm.random_teacher(5, n_out=2, n_in=3, radius=0.8, seed=0).spectral_radius, 12)
+    0.8
+    """
+    n = check_integer("hidden", hidden, 1, 100_000)
+    rows = n if n_out is None else check_integer("n_out", n_out, 1, 100_000)
+    columns = n if n_in is None else check_integer("n_in", n_in, 1, 100_000)
+    radius = check_number("radius", radius, 0.0, LARGEST_SCALE)
+    check_memory(16.0 * n * (n + rows + columns), hidden=n, n_out=rows, n_in=columns)
+    rng = random_stream(seed, "random teacher")
+    readout, recurrent, inputs = (rng.standard_normal(shape) for shape in ((rows, n), (n, n), (n, columns)))
+    recurrent *= radius / np.abs(np.linalg.eigvals(recurrent)).max()
+    return LinearRNN(readout=readout / np.sqrt(n), recurrent=recurrent, input=inputs / np.sqrt(n))

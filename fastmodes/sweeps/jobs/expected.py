@@ -9,7 +9,17 @@ import xarray as xr
 from ...networks.random import random_feedback, random_student
 from ...rules import bptt
 from ...updates.one import Update, expected_update
-from ..plan.parameters import FIXED, Count, NotNegative, Seed, Steps, TeacherParameters, rule_of, teacher_of
+from ..plan.parameters import (
+    FIXED,
+    Count,
+    NotNegative,
+    Seed,
+    Steps,
+    TeacherParameters,
+    rule_of,
+    teacher_of,
+    teacher_units,
+)  # fmt: skip
 from ..plan.points import Points
 from .registry import Job, register
 
@@ -56,7 +66,7 @@ def _cosine(one: Update, other: Update) -> float:
 
 def _seconds(parameters: Mapping[str, Any]) -> float:
     steps, n = min(float(parameters["steps"]), 1e4), parameters["hidden"]
-    return float(1e-3 + 3e-9 * steps * n * n * (n + 2 * len(parameters["teacher_recurrent"])))
+    return float(1e-3 + 3e-9 * steps * n * n * (n + 2 * teacher_units(parameters)))
 
 
 register(Job("expected", ExpectedParameters, VARIABLES, compute, _seconds, lambda parameters: len(VARIABLES)))

@@ -11,7 +11,7 @@ from pydantic import create_model
 from ...rules import LearningRule
 from ...training.parameters import TRAIN
 from ...training.train import train
-from ..plan.parameters import Seed, TeacherParameters, fields_of, rule_of, teacher_of
+from ..plan.parameters import Seed, TeacherParameters, fields_of, rule_of, teacher_of, teacher_units
 from ..plan.points import Piece, Points
 from .registry import Job, register
 
@@ -38,7 +38,8 @@ TrainParameters = create_model(
 def compute(points: Points) -> xr.Dataset:
     """Train at every point; points that share all but rule and seed are trained by one call."""
     shared = [name for name in TrainParameters.model_fields if name not in ("rule", "seed")]
-    sizes = {"unit": points.largest("hidden"), "mode": points.largest("teacher_recurrent", key=len)}
+    in_one = points.largest("teacher", key=lambda teacher: 0 if teacher is None else teacher.network.n_hidden)
+    sizes = {"unit": points.largest("hidden"), "mode": in_one or points.largest("teacher_recurrent", key=len)}
     collected = Collected(points, sizes)
     for values, piece in points.groups(*shared):
         for rules, seeds, places in _rectangles(points, piece):
@@ -110,7 +111,7 @@ class Collected:
 def _seconds(parameters: Mapping[str, Any]) -> float:
     """Rough cost of one point on one core, from the operations of its updates."""
     steps = min(float(parameters["steps"]), 100.0)
-    n, ends = parameters["hidden"], 2 * len(parameters["teacher_recurrent"])
+    n, ends = parameters["hidden"], 2 * teacher_units(parameters)
     batch = 1 if parameters["updates"] == "expected" else (parameters["batch_size"] or 32) / n
     return float(2e-3 + parameters["epochs"] * (2e-6 + 3e-10 * 6 * steps * batch * n * n * (n + ends)))
 
@@ -118,7 +119,7 @@ def _seconds(parameters: Mapping[str, Any]) -> float:
 def _numbers(parameters: Mapping[str, Any]) -> int:
     every = parameters["record_every"] or parameters["epochs"]
     records = 2 + parameters["epochs"] // every
-    return int(records * (8 + 5 * len(parameters["teacher_recurrent"]) + 6 * parameters["hidden"]))
+    return int(records * (8 + 5 * teacher_units(parameters) + 6 * parameters["hidden"]))
 
 
 def _shorten(fixed: Mapping[str, Any]) -> tuple[dict[str, Any], float]:

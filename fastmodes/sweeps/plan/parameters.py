@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from ...networks.made import aligned_teacher
 from ...networks.network import LinearRNN, Modes
+from ...networks.teacher_text import Teacher, teacher_from
 from ...rules import LearningRule, parse_rule, rule_table
 from ...training import parameters as settings
 from ...training.optimizers import OPTIMIZERS, Optimizer
@@ -147,6 +148,10 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, arbitrary_types_allowed=True)
 
+    def unused(self) -> frozenset[str]:
+        """Parameters in whose place others are given: no part of the plan."""
+        return frozenset()
+
 
 class RuleParameters(Parameters):
     """A rule; ``decay`` and ``horizon``, where given, replace the rule's own where it has such."""
@@ -174,21 +179,70 @@ def rule_of(values: Mapping[str, Any]) -> LearningRule:
 Entries = Number | Numbers | Annotated[list[Numbers], Field(min_length=1, max_length=10_000)]
 
 
-class TeacherParameters(RuleParameters):
-    """A teacher: eigenvalues of W*, and A* and B* as a number, one number a mode, or a whole matrix.
+#: Entries of a teacher's matrices that a plan keeps, at most.
+_LARGEST_TEACHER = 2**20
 
-    With matrices, W* is the diagonal matrix of the eigenvalues and the basis is the identity.
+
+def checked_teacher(value: Any) -> Teacher:
+    """A teacher in words, a table of its kind and numbers or of its matrices, or a network.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, a parameter is out of range, a file cannot be read, or it is too large to be kept.
+    """
+    try:
+        teacher = teacher_from(value)
+    except (TypeError, OSError) as error:
+        raise ValueError(str(error)) from None
+    network = teacher.network
+    count = network.n_hidden * (network.n_out + network.n_hidden + network.n_in)
+    if not teacher.made and count > _LARGEST_TEACHER:
+        raise ValueError(
+            f"teacher must have at most {_LARGEST_TEACHER} weights in a plan, which keeps them; got {count}"
+        )
+    return teacher
+
+
+TeacherChoice = Annotated[Any, BeforeValidator(checked_teacher), PlainSerializer(Teacher.table)]
+
+
+class TeacherParameters(RuleParameters):
+    """A teacher: in one word, or eigenvalues of W*, and A* and B* as a number, one number a mode, or a whole matrix.
+
+    ``teacher`` is a text that :func:`fastmodes.parse_teacher` reads, or a table: ``{ kind = "rotating", modulus = 0.9,
+    angle = 0.3 }`` or the matrices ``{ readout = [[..]], recurrent = [[..]], input = [[..]], name = "mine" }``. A file
+    is read with the plan, of which its content becomes a part. In its place, with matrices as ``teacher_readout`` or
+    ``teacher_input``, W* is the diagonal matrix of the eigenvalues and the basis is the identity.
     """
 
+    teacher: TeacherChoice = None
     teacher_recurrent: Inner = [0.9, 0.7, 0.5, 0.3]
     teacher_readout: Entries = 1.0
     teacher_input: Entries = 1.0
     teacher_basis: Literal["identity", "random"] = "identity"
     teacher_seed: Seed = 0
 
+    @model_validator(mode="after")
+    def _one_teacher(self) -> "TeacherParameters":
+        given = sorted(self.model_fields_set & set(_IN_PARTS))
+        if self.teacher is not None and given:
+            raise ValueError(f"teacher must be given without {', '.join(given)}, which are parts of another one")
+        return self
+
+    def unused(self) -> frozenset[str]:
+        """Of a teacher in one word and one in parts, the other."""
+        return frozenset({"teacher"} if self.teacher is None else _IN_PARTS)
+
+
+_IN_PARTS = tuple(name for name in TeacherParameters.model_fields if name.startswith("teacher_"))
+
 
 def teacher_of(values: Mapping[str, Any]) -> LinearRNN:
     """The teacher of one group of points."""
+    if values["teacher"] is not None:
+        network: LinearRNN = values["teacher"].network
+        return network
     eigenvalues, readout, inputs = (values[f"teacher_{part}"] for part in ("recurrent", "readout", "input"))
     if max(np.ndim(readout), np.ndim(inputs)) < 2:
         modes = Modes(eigenvalues, readout, inputs)
@@ -198,3 +252,9 @@ def teacher_of(values: Mapping[str, Any]) -> LinearRNN:
     size = len(eigenvalues)
     matrices = [m if np.ndim(m) == 2 else np.diag(np.broadcast_to(m, size).astype(float)) for m in (readout, inputs)]
     return LinearRNN(np.array(matrices[0]), np.diag(eigenvalues), np.array(matrices[1]))
+
+
+def teacher_units(values: Mapping[str, Any]) -> int:
+    """Hidden units of the teacher of one point, which are its modes."""
+    teacher = values["teacher"]
+    return len(values["teacher_recurrent"]) if teacher is None else teacher.network.n_hidden

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ...files.paths import PathLike
+from ...networks.teacher_text import Teacher
 from ...rules import LearningRule
 from ...training.optimizers import Optimizer
 from ..jobs import registry as jobs
@@ -168,6 +169,7 @@ class Plan:
             missing = f": job {self.job.name!r} needs it; set it under [fixed] or [axes]"
             raise PlanError(explain(error, "fixed", tuple(model.model_fields), missing)) from None
         fixed = {name: getattr(checked_all, name) for name in model.model_fields if name not in first}
+        self._unused = checked_all.unused()
         return fixed, tuple(dimensions)
 
     def _first_parameters(self) -> dict[str, Any]:
@@ -211,7 +213,11 @@ class Plan:
             "title": self.title,
             "record": list(self.record),
             "points_per_block": self.points_per_block,
-            "fixed": {name: dump_values(model, name, [self.fixed[name]])[0] for name in sorted(self.fixed)},
+            "fixed": {
+                name: dump_values(model, name, [self.fixed[name]])[0]
+                for name in sorted(self.fixed)
+                if name not in self._unused
+            },
             "axes": {name: axis(name) for name in checked.axes},
             "zipped": {name: {key: axis(key) for key in axes} for name, axes in checked.zipped.items()},
         }
@@ -257,8 +263,9 @@ def _check_distinct(place: str, values: list[Any], alone: bool) -> None:
     if alone and all(isinstance(value, int | float | str) for value in values) and len(set(values)) < len(values):
         twice = next(value for value in values if values.count(value) > 1)
         raise PlanError(f"{place}: values must differ; got {twice!r} more than once")
-    if alone and all(isinstance(value, str | Optimizer) for value in values) and len(set(values)) < len(values):
-        twice = next(value for value in values if values.count(value) > 1)
+    labels = [str(value) for value in values if isinstance(value, str | Optimizer | Teacher)]
+    if alone and len(labels) == len(values) and len(set(labels)) < len(labels):
+        twice = next(label for label in labels if labels.count(label) > 1)
         raise PlanError(f"{place}: values must differ; got {twice} more than once")
     rules = [value.name for value in values if isinstance(value, LearningRule)]
     if alone and len(set(rules)) < len(rules):

@@ -15,6 +15,7 @@ from xarray.core import indexing
 
 from ...files import schema
 from ...files.disk import Damaged
+from ...networks.teacher_text import Teacher
 from ...rules import LearningRule
 from ...training.optimizers import Optimizer
 from ..plan.config import dump_values
@@ -112,7 +113,7 @@ def coordinates(plan: Plan) -> dict[str, xr.Variable]:
 def _label(plan: Plan, name: str, value: Any) -> str:
     if isinstance(value, LearningRule):
         return value.name
-    if isinstance(value, Optimizer):
+    if isinstance(value, Optimizer | Teacher):
         return str(value)
     return value if isinstance(value, str) else json.dumps(dump_values(plan.job.parameters, name, [value])[0])
 
