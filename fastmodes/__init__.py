@@ -34,7 +34,7 @@ from .training.network_flow import matrix_flow
 from .training.optimizers import adam, sgd
 from .training.snapshots import feedback_at, network_at, networks_of
 from .training.tasks import train_tasks
-from .training.train import train
+from .training.train import resume, train
 from .updates.coloured import InputFilter, autoregressive_input, coloured_update
 from .updates.impulses import impulse_expectation
 from .updates.many import expected_updates
@@ -89,6 +89,7 @@ __all__ = [
     "random_teacher",
     "read_netcdf",
     "read_network",
+    "resume",
     "rflo",
     "rotating_teacher",
     "sampled_update",

@@ -18,12 +18,12 @@ RULES = (fm.bptt(), fm.tbptt(2), fm.rflo(0.6), fm.eprop())
 RATES = {"readout": 0.05, "recurrent": 0.1, "input": 0.02}
 
 
-def trained(**settings):
+def trained(rules=RULES, **settings):
     given = {
         "hidden": HIDDEN, "seeds": [3], "epochs": EPOCHS, "steps": STEPS, "batch_size": BATCH, "learning_rate": 0.05,
         "init_scale": 0.8, "record_every": 1, "keep_weights": True, "validation_size": 5, "progress": False,
     }  # fmt: skip
-    return fm.train(RULES, TEACHER, **(given | settings))
+    return fm.train(rules, TEACHER, **(given | settings))
 
 
 def one_by_one(rule, units, loss, rates, mask, runs):
@@ -115,3 +115,15 @@ def test_command_line_and_sweep(tmp_path):
     found = fm.open_sweep(tmp_path / "sweep")
     assert found.sizes["nonlinearity"] == 3
     assert len(np.unique(found["loss"].isel(epoch=-1).values.round(14))) == 6
+
+
+@pytest.mark.parametrize("data", [None, 16])
+def test_feedback_learns_beside_nonlinear_units(data):
+    """Kolen and Pollack's A - R falls by 1 - eta lambda an update, whatever the units and the sequences."""
+    rule = fm.LearningRule("kp", feedback="kolen_pollack", feedback_decay=2.0)
+    for kind in ("identity", "tanh", "relu"):
+        runs = trained(nonlinearity=kind, leak=0.6, rules=rule, data=data)
+        apart = (runs["readout_weights"] - runs["learned_feedback_weights"]).isel(rule=0, seed=0).values
+        np.testing.assert_allclose(
+            apart, apart[0] * 0.9 ** np.arange(EPOCHS + 1)[:, None, None], rtol=1e-10, atol=1e-14
+        )

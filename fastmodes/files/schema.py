@@ -38,6 +38,9 @@ VARIABLES = {
     "validation_loss": ("loss on held-out sequences", "1"),
     "training_loss": ("loss on all sequences that are learned from", "1"),
     "status": ("how the run or the trajectory ended", "1"),
+    "resume_epoch": ("epoch that a run goes on from", "1"),
+    "resume_state": ("weights, moments and feedback that a run goes on from", "1"),
+    "resume_stream": ("random stream that a run goes on from", "1"),
     "epochs_made": ("parameter updates made before the run ended", "1"),
     "mode_recurrent": ("estimated recurrent mode entry w", "1"),
     "mode_recurrent_imag": ("imaginary part of the estimated recurrent mode entry w", "1"),
@@ -166,8 +169,8 @@ VARIABLES = {
 
 #: Data variables of whole numbers: flags and counts. All others hold floating-point numbers.
 _WHOLE = (
-    "status epochs_made mode_is_complex mode_match prediction_status evaluations basin fixed_point_exists stable "
-    "oscillatory kind window_exists end_stable end_kind integration_steps horizon start_epoch"
+    "status epochs_made resume_epoch resume_stream mode_is_complex mode_match prediction_status evaluations basin "
+    "fixed_point_exists stable oscillatory kind window_exists end_stable end_kind integration_steps horizon start_epoch"
 )
 WHOLE_NUMBERS = frozenset(_WHOLE.split())
 #: Dims that data variables have besides those of the user's grid.

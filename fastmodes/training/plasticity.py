@@ -77,6 +77,13 @@ class Plasticity:
         kept = (1.0 - self.leak) * np.eye(recurrent.shape[-1])
         return [readout, (recurrent - kept) / self.leak, input_ / self.leak]
 
+    def trained_history(self, weights: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Trained A, W, B from the students' own (epoch, ...), as :meth:`trained` makes them of one."""
+        readout, recurrent, input_ = weights
+        if self.leak == 1.0:
+            return [readout, recurrent, input_]
+        return [readout, *effective_matrices(recurrent, input_, self.leak)]
+
     def effective(self, weights: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """A, W_e, B_e from trained ones (epoch, ...); of nonlinear units those of small signals."""
         readout, recurrent, input_ = weights

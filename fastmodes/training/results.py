@@ -49,6 +49,10 @@ _WEIGHTS = {
 }
 
 
+#: What a run goes on from, see :func:`fastmodes.resume`.
+_STATE: dict[str, tuple[str, ...]] = {"epoch": (), "state": ("state",), "stream": ("word",)}
+
+
 def divergence_sentence(dataset: xr.Dataset) -> str:
     """How many runs of a training dataset diverged, by rule, as one sentence; empty if none did.
 
@@ -93,8 +97,14 @@ class Results:
         self._learned = {"learned_feedback_weights": ("output", "unit")} if own and job.keep_weights else {}
         extra |= _WEIGHTS | self._learned if job.keep_weights else {}
         self._dims = {name: ("rule", "seed", "epoch", *dims) for name, dims in extra.items()}
+        if job.keep_weights:
+            weights = n_hidden * (n_out + n_hidden + n_in)
+            learns = any(rule.learns_feedback for rule in job.rules)
+            self._lengths |= {"state": 3 * weights + (n_out * n_hidden if learns else 0), "word": 4}
+            self._dims |= {f"resume_{name}": ("rule", "seed", *dims) for name, dims in _STATE.items()}
         self._dims |= {"status": ("rule", "seed"), "epochs_made": ("rule", "seed")}
         kinds: dict[str, Any] = {"status": np.int8, "epochs_made": np.int64} | dict.fromkeys(MODE_FLAGS, np.int8)
+        kinds |= {"resume_epoch": np.int64, "resume_stream": np.int64}
         self._arrays: dict[str, NDArray[Any]] = {
             name: np.zeros([self._lengths[dim] for dim in dims], dtype=kinds.get(name, float))
             for name, dims in self._dims.items()
@@ -136,6 +146,14 @@ class Results:
                 arrays[name][where] = np.nan if feedback is None else feedback
         self._known[where] = True
 
+    def put_state(
+        self, rule: int, seed: int, epoch: int, state: NDArray[np.float64], stream: NDArray[np.uint64]
+    ) -> None:
+        """Store what one run goes on from."""
+        where = (rule, seed)
+        self._arrays["resume_epoch"][where], self._arrays["resume_stream"][where] = epoch, stream.view(np.int64)
+        self._arrays["resume_state"][where][: len(state)] = state
+
     def partial(self) -> xr.Dataset | None:
         """What a job that was stopped has recorded, None if nothing: runs end at their last record, unsaid is NaN.
 
@@ -150,7 +168,8 @@ class Results:
         if not self._known.any():
             return None
         for name, array in self._arrays.items():
-            blank = MATCHES.index("missing") if name == "mode_match" else np.nan if array.dtype.kind == "f" else 0
+            blanks = {"mode_match": MATCHES.index("missing"), "resume_epoch": -1}
+            blank = blanks.get(name, np.nan if array.dtype.kind == "f" else 0)
             array[~self._known] = blank
         dataset = self.dataset()
         dataset.attrs["partial"] = "stopped before its end: runs that were still learning end at their last record"

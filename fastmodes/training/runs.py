@@ -6,8 +6,8 @@ which read the same batches, drawn once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,10 +15,10 @@ from ..kernels.arrays import layout
 from ..kernels.training import loop
 from ..kernels.updates import recursion
 from ..networks.running import impulse_response
-from ..rule_codes import carrier, learning_rule
-from ..updates.one import loss_weights, student_matrices
+from ..updates.one import loss_weights
 from . import sampled_kernels
-from .sequences import Sequences, held_out_set, source_of, training_set
+from .block_networks import HeldOut, Networks
+from .sequences import Nothing, Sequences, Source, held_out_set, source_of, training_set
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,91 +37,6 @@ _PRODUCTS_AT_ONCE = 10**9
 def _epochs_at_once(products: int) -> int:
     """How many epochs of so many multiplications to make at a time; results do not depend on it."""
     return int(max(1, min(_EPOCHS_AT_ONCE, _PRODUCTS_AT_ONCE // products)))
-
-
-class Networks:
-    """Up to eight networks side by side under one rule: weights, gradient, optimiser, progress and history."""
-
-    def __init__(self, job: Job, place: layout.Layout, rule: int, seed_places: Sequence[int]) -> None:
-        self.layout, self.rule, self.seed_places = place, rule, seed_places
-        values, self.weights = place.zeros()
-        gradient, self.update = place.zeros()
-        for position, seed_place in enumerate(seed_places):
-            place.put(self.weights, position, student_matrices(job.students[seed_place]))
-        self.learner = self.new_learner(job, values, gradient)
-        feedbacks = [job.feedback(job.rules[rule], seed_place) for seed_place in seed_places]
-        readouts = [job.students[seed_place].readout for seed_place in seed_places]
-        self.learned_rule, self.kernel_rule = job.rules[rule], learning_rule(job.rules[rule])
-        self.carrier = carrier(job.rules[rule], place, feedbacks, readouts)
-        self.given = self.carrier.feedback
-        self.losses = np.full((len(job.records), len(seed_places)), np.nan)
-        self.history: list[list[Any]] = [[] for _ in seed_places]
-
-    def new_learner(self, job: Job, values: NDArray[Any], gradient: NDArray[Any]) -> loop.Learner:
-        """What learns on the flat arrays behind the networks and their updates."""
-        learner = loop.new_learner(
-            values, gradient, self.layout.networks, job.optimizer, job.limits,
-            job.plasticity.in_kernel(self.layout, self.rule, self.seed_places), job.schedule,
-        )  # fmt: skip
-        learner.progress.status[len(self.seed_places) :] = loop.CONVERGED
-        return learner
-
-    @property
-    def progress(self) -> loop.Progress:
-        """How far each run has come."""
-        return self.learner.progress
-
-    @property
-    def running(self) -> int:
-        """Runs that still learn."""
-        return int(np.count_nonzero(self.progress.status == loop.RUNNING))
-
-    def record_weights(self) -> None:
-        """Append the present weights of every network to its history."""
-        for position, history in enumerate(self.history):
-            history.append(self.state(position))
-
-    def state(self, position: int) -> tuple[NDArray[np.float64], ...]:
-        """(A, W, B) of one network now, and R where it learns."""
-        weights = self.layout.get(self.weights, position)
-        if not self.learned_rule.learns_feedback:
-            return tuple(weights)
-        given = self.layout.get(self.weights._replace(readout=self.given), position).readout
-        return (*weights, given + weights.readout if self.learned_rule.feedback == "kolen_pollack" else given)
-
-    def finish(
-        self, job: Job, results: Results, seed_place: int, measures: Mapping[str, HeldOut], recorded: int
-    ) -> None:
-        """Hand one run's history over: the records after its end repeat its last state, or are NaN.
-
-        Of runs that were stopped, ``recorded`` records are known, fewer than were asked for.
-        """
-        position = self.seed_places.index(seed_place)
-        made, status = int(self.progress.epochs[position]), int(self.progress.status[position])
-        final = self.state(position)
-        losses, history = self.losses[:, position], self.history[position]
-        if status == loop.RUNNING and recorded < len(job.records):
-            made = int(job.records[recorded - 1])
-        over = job.records > made
-        history.extend([final] * (len(job.records) - len(history)))
-        losses[over] = self.progress.loss[position] if status == loop.CONVERGED else np.nan
-        weights = [np.stack(matrices) for matrices in zip(*history, strict=True)]
-        for matrices, last in zip(weights, final, strict=True):
-            matrices[over] = last if status == loop.CONVERGED else np.nan
-        # After its end a run repeats one state, whose loss need be computed only once.
-        states = min(int(np.count_nonzero(~over)) + 1, len(over))
-        measured = {"loss": losses}
-        for name, measure in measures.items():
-            values = measure.losses([matrices[:states] for matrices in weights[:3]])
-            measured[name] = np.append(values, np.full(len(over) - states, values[-1]))
-        results.put(self.rule, seed_place, status, made, measured, weights)
-
-
-class HeldOut(Protocol):
-    """What measures the validation loss of one seed."""
-
-    def losses(self, weights: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        """Losses along a history of (A, W, B)."""
 
 
 class _LossOn:
@@ -153,11 +68,14 @@ class Block:
 
     #: Epochs made at a time, at most.
     largest_piece: int
+    #: What it reads.
+    source: Source = Nothing()
 
     def __init__(self, job: Job, members: list[Networks]) -> None:
         self.job = job
         self.members = members
         self._recorded = 0
+        self._begin = 0
         #: Whether it was stopped before its end; None while it is at work.
         self.stopped: bool | None = None
 
@@ -165,6 +83,7 @@ class Block:
         """Train to the end and hand the histories to ``results``, or train until the stop sign."""
         results.begun.append(self)
         complete = False
+        self._restore()
         try:
             complete = self._learn(bar, stop)
             if complete:
@@ -181,14 +100,28 @@ class Block:
                     known = {k: v for k, v in measures.items() if v is not None}
                     member.finish(self.job, results, place, known, self._recorded)
 
+    def _restore(self) -> None:
+        """Put a run that goes on, which has a block of its own, where it was left."""
+        (member, *_), job = self.members, self.job
+        left = job.resumed.get((member.rule, member.seed_places[0]))
+        if left is not None:
+            member.restore(left)
+            self.source.go_to(left.epoch, left.stream)
+            self._begin, self._recorded = left.epoch, len(left.history)
+
     def _learn(self, bar: Any, stop: Stop) -> bool:
         """Train to the end; False if the stop sign came before."""
         job = self.job
+        bar.update(self._begin * sum(len(member.seed_places) for member in self.members))
         for record, epoch in enumerate(job.records):
-            ahead = int(job.records[record + 1] - epoch) if record + 1 < len(job.records) else 0
-            for member in self.members:
+            following = int(job.records[min(record + 1, len(job.records) - 1)])
+            ahead, first = following - max(int(epoch), self._begin), epoch >= self._begin
+            if not first and ahead <= 0:
+                continue
+            for member in self.members if first else ():
                 member.record_weights()
-            first = True
+                if job.keep_weights:
+                    member.save(int(epoch), self.source.state())
             for count in self._pieces(ahead):
                 if stop.is_set():
                     return False
@@ -196,7 +129,7 @@ class Block:
                 first, self._recorded = False, record + 1
                 bar.update(count * sum(len(member.seed_places) for member in self.members))
             if not any(member.running for member in self.members):
-                remaining = job.epochs - int(epoch) - ahead
+                remaining = job.epochs - max(int(epoch), self._begin) - ahead
                 bar.update(remaining * sum(len(member.seed_places) for member in self.members))
                 self._recorded = len(job.records)
                 break
@@ -258,11 +191,11 @@ class _SampledBlock(Block):
         numbers = steps * n_in * self._batch
         largest = _epochs_at_once(4 * len(rules) * steps * self._batch * n_hidden * (n_hidden + n_in))
         self.largest_piece = max(1, min(largest, _DRAWN_AT_ONCE // numbers))
-        self._source = source_of(job, seed_place, self.largest_piece)
+        self.source = source_of(job, seed_place, self.largest_piece)
         self._work = [sampled_kernels.work_space(job, member, self._batch) for member in self.members]
 
     def advance(self, count: int, learn: bool, record: Any) -> None:
-        batches = self._source.draw(max(count, 1))
+        batches = self.source.draw(max(count, 1))
         for member, work in zip(self.members, self._work, strict=True):
             if member.running:
                 units, samples = self.job.plasticity.units, float(self._samples)
@@ -273,7 +206,7 @@ class _SampledBlock(Block):
 
 def expected_blocks(job: Job) -> list[Later]:
     """Blocks of a job with expected updates, built one after another as threads take them up."""
-    together = layout.layout_for(*job.sizes).networks
+    together = 1 if job.resumed else layout.layout_for(*job.sizes).networks
     places = range(len(job.seeds))
     groups = [list(places[start : start + together]) for start in range(0, len(places), together)]
     return [Later(_ExpectedBlock, job, rule, group) for rule in range(len(job.rules)) for group in groups]
@@ -281,7 +214,7 @@ def expected_blocks(job: Job) -> list[Later]:
 
 def sampled_blocks(job: Job, threads: int) -> list[Later]:
     """Blocks of a job with sampled updates: rules share a block, and its batches, unless threads would stay idle."""
-    parts = min(len(job.rules), -(-threads // len(job.seeds)))
+    parts = len(job.rules) if job.resumed else min(len(job.rules), -(-threads // len(job.seeds)))
     rules = [list(range(part, len(job.rules), parts)) for part in range(parts)]
     return [Later(_SampledBlock, job, seed, group) for seed in range(len(job.seeds)) for group in rules]
 

@@ -24,7 +24,8 @@ from ..kernels.updates.doubling import (
 from ..networks.network import LinearRNN
 from ..updates.infinite import CANCELLED, place_of, put_feedback, work_space
 from ..updates.loss import error_loss, power_loss
-from .runs import Block, HeldOut, Later, Networks
+from .block_networks import HeldOut, Networks
+from .runs import Block, Later
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

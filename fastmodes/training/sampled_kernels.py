@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..networks.units import Units
-    from .runs import Networks
+    from .block_networks import Networks
     from .settings import Job
 
 

@@ -69,6 +69,21 @@ class Source(Protocol):
         """Continue after ``epochs`` updates, where a stream stood at ``state``."""
 
 
+class Nothing:
+    """Expected updates read no sequences."""
+
+    def draw(self, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """None there are."""
+        raise NotImplementedError
+
+    def state(self) -> NDArray[np.uint64]:
+        """Nothing moves."""
+        return np.zeros(4, dtype=np.uint64)
+
+    def go_to(self, epochs: int, state: NDArray[np.uint64]) -> None:
+        """Nothing to move."""
+
+
 class DrawnAnew:
     """White Gaussian sequences and the teacher's answers, new ones for every update."""
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from .parameters import LossName, Seeds, UpdatesName
+    from .resume import Resumed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Job:
     plasticity: Plasticity
     schedule: NDArray[np.float64]
     configuration: dict[str, Any]
+    #: Runs that go on, by their places; None for one that had not begun.
+    resumed: dict[tuple[int, int], Resumed | None] = dataclasses.field(default_factory=dict)
 
     @property
     def sizes(self) -> tuple[int, int, int]:

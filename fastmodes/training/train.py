@@ -13,9 +13,10 @@ from ..interrupts import current_stop
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
 from .results import Results, divergence_sentence
+from .resume import keep_records, resumed_job
 from .runs import expected_blocks, sampled_blocks
 from .runs_infinite import infinite_blocks
-from .settings import check_job
+from .settings import Job, check_job
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -176,7 +177,58 @@ def train(
     KeyboardInterrupt
         On Ctrl-C, as a :class:`TrainingInterrupt`, from which what was recorded can be had.
     """
-    job = check_job(dict(locals()))
+    return run_job(check_job(dict(locals())), threads, progress)
+
+
+def resume(
+    runs: xr.Dataset,
+    *,
+    epochs: int,
+    data: TrainingData | None = None,
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Go on with the runs of a dataset: the result is that of runs that were never interrupted, in every bit.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        From :func:`train` with ``keep_weights=True``, fresh or read from a file, whole or stopped in between.
+    epochs : int
+        Parameter updates from the beginning on, more than those of ``runs``.
+    data : (inputs, targets), optional
+        The sequences that were given to :func:`train`, which a dataset does not hold.
+    threads : int, optional
+    progress : bool
+
+    Returns
+    -------
+    xarray.Dataset
+        As ``train(.., epochs=epochs, record_every=..)`` gives it, with the ``record_every`` of ``runs``. Runs that have
+        converged or diverged stay as they are. Estimated modes of leaky students at records before the break may differ
+        in their last bit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``runs`` do not hold what is needed, or their schedule is not constant.
+
+    Examples
+    --------
+    >>> teacher = fm.aligned_teacher(fm.Modes([0.8, 0.5], 1.0, 1.0))
+    >>> first = fm.train("bptt", teacher, hidden=4, seeds=3, epochs=20, steps=5, learning_rate=0.01,
+    ...                  record_every=5, keep_weights=True, progress=False)
+    >>> fm.resume(first, epochs=40, progress=False).sizes["epoch"]
+    9
+    """
+    job = resumed_job(runs, epochs, data)
+    dataset = run_job(job, threads, progress)
+    keep_records(dataset, runs, job)
+    return dataset
+
+
+def run_job(job: Job, threads: int | None, progress: bool) -> xr.Dataset:
+    """Run a job, checked, to its end."""
     threads = check_threads(threads)
     results = Results(job)
     if job.steps == math.inf:

@@ -76,9 +76,13 @@ class Layout:
 
     def zeros(self):
         """One flat array of zeros and the Network of views of it."""
-        flat, places = carve(self._shapes)
-        views = (flat[i : i + math.prod(shape)].reshape(shape) for i, shape in zip(places, self._shapes, strict=True))
-        return flat, Network(*views)
+        flat, _ = carve(self._shapes)
+        return flat, self.views(flat)
+
+    def views(self, flat):
+        """The Network of views of a flat array as :meth:`zeros` gives it."""
+        ends = itertools.accumulate(map(math.prod, self._shapes))
+        return Network(*(flat[e - math.prod(s) : e].reshape(s) for e, s in zip(ends, self._shapes, strict=True)))
 
     def put(self, network, place, source):
         """Copy the three matrices of ``source`` into ``network`` at one place of the block."""

@@ -1,0 +1,141 @@
+"""Go on with runs where a dataset left them: the same bits as if they had never been interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ..learning_rule import LearningRule
+from ..networks.network import LinearRNN
+from ..validation import check_integer
+from .parameters import TRAIN
+from .plasticity import MATRICES
+from .settings import Job, check_job
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .parameters import TrainingData
+
+_WEIGHTS = ("readout_weights", "recurrent_weights", "input_weights")
+#: What a run has at a record whatever comes later.
+_OF_A_RECORD = ("loss", "validation_loss", "training_loss", *_WEIGHTS, "learned_feedback_weights")
+
+
+@dataclasses.dataclass(frozen=True)
+class Resumed:
+    """One run as it was left.
+
+    Attributes
+    ----------
+    epoch : int
+        Where it goes on.
+    status, epochs_made, loss : int, int, float
+    state, stream : array (state,), (4,)
+        Trained weights, moments and feedback, all flat, and the random stream.
+    losses : array (epoch,)
+        Losses of the records before.
+    history : list of tuple of array
+        Trained weights of the records before, and R where it learns.
+    """
+
+    epoch: int
+    status: int
+    epochs_made: int
+    loss: float
+    state: NDArray[np.float64]
+    stream: NDArray[np.uint64]
+    losses: NDArray[np.float64]
+    history: list[tuple[NDArray[np.float64], ...]]
+
+
+def resumed_job(runs: xr.Dataset, epochs: int, data: TrainingData | None) -> Job:
+    """The job of a dataset with more epochs, and its runs as they were left.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the dataset is no whole training with kept weights, or does not fit to what is asked.
+    """
+    if not isinstance(runs, xr.Dataset):
+        raise TypeError(f"runs must be a dataset of fastmodes.train; got {type(runs).__name__}")
+    stored = json.loads(runs.attrs.get("configuration", "{}"))
+    if stored.get("command") != "train" or "resume_state" not in runs:
+        raise ValueError("runs must be a dataset of fastmodes.train(..., keep_weights=True); it has no resume_state")
+    check_integer("epochs", epochs, int(runs["epoch"][-1]) + ("partial" not in runs.attrs))
+    if stored["schedule"] != "constant":
+        raise ValueError("runs must have a constant schedule to go on with; others end at the last epoch")
+    if isinstance(stored["data"], dict) and data is None:
+        raise ValueError("data must be given again: the sequences themselves are not stored")
+    if data is not None and not isinstance(stored["data"], dict):
+        raise ValueError("data must be None: the runs did not learn from given sequences")
+    job = check_job(_given(stored) | {"epochs": epochs} | ({} if data is None else {"data": data}))
+    names = [rule.name for rule in job.rules]
+    if runs["rule"].values.tolist() != names or runs["seed"].values.tolist() != list(job.seeds):
+        raise ValueError(f"runs must hold all rules and seeds of the training, in order: {names} and {list(job.seeds)}")
+    configuration = json.loads(json.dumps(job.configuration))
+    changed = [key for key, value in configuration.items() if key != "epochs" and value != stored.get(key)]
+    if changed:
+        raise ValueError(f"data must be those of the training; {', '.join(changed)} differ")
+    left = {(i, j): _left(job, runs, i, j) for i in range(len(job.rules)) for j in range(len(job.seeds))}
+    return dataclasses.replace(job, resumed=left)
+
+
+def _given(stored: dict[str, Any]) -> dict[str, Any]:
+    """What ``train`` was given, from the configuration that it stored."""
+    given = {name: stored.get(name, parameter.default) for name, parameter in TRAIN.items() if parameter.stored}
+    given |= {"threads": None, "progress": False}
+    tables: list[dict[str, Any]] = stored["rules"]
+    given["rules"] = [LearningRule(**{**table, "decay": _pair(table["decay"])}) for table in tables]
+    given["teacher"] = None if stored["teacher"] is None else LinearRNN(**stored["teacher"])
+    given["steps"] = math.inf if stored["steps"] == "inf" else stored["steps"]
+    given["adam_betas"] = tuple(stored["adam_betas"])
+    if stored["students"] is not None:
+        given["students"] = [LinearRNN(**matrices) for matrices in stored["students"]]
+    if isinstance(stored["learning_rate"], dict):
+        rates = {name: xr.DataArray(stored["learning_rate"][name], dims=("rule", "seed")) for name in MATRICES}
+        given["learning_rate"] = rates
+    return given
+
+
+def _pair(decay: Any) -> Any:
+    return tuple(decay) if isinstance(decay, list) else decay
+
+
+def _left(job: Job, runs: xr.Dataset, rule: int, seed: int) -> Resumed | None:
+    """One run as it was left; None if it had not begun."""
+    run = runs.isel(rule=rule, seed=seed)
+    epoch = int(run["resume_epoch"])
+    if epoch < 0:
+        return None
+    known = run.sel(epoch=job.records[job.records < epoch])
+    own = [known[name].values for name in _WEIGHTS]
+    learned = [known["learned_feedback_weights"].values] if job.rules[rule].learns_feedback else []
+    history = list(zip(*job.plasticity.trained_history(own), *learned, strict=True))
+    return Resumed(
+        epoch=epoch,
+        status=int(run["status"]),
+        epochs_made=int(run["epochs_made"]),
+        loss=float(run["loss"][-1]),
+        state=run["resume_state"].values,
+        stream=run["resume_stream"].values.view(np.uint64),
+        losses=known["loss"].values,
+        history=history,
+    )
+
+
+def keep_records(dataset: xr.Dataset, runs: xr.Dataset, job: Job) -> None:
+    """Take what depends on one record alone from the dataset before, bit for bit."""
+    for (rule, seed), left in job.resumed.items():
+        if left is None:
+            continue
+        known = job.records[job.records < left.epoch]
+        places = np.searchsorted(runs["epoch"].values, known)
+        for name in _OF_A_RECORD:
+            if name in dataset:
+                dataset[name].values[rule, seed, : len(known)] = runs[name].values[rule, seed, places]

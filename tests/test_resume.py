@@ -1,0 +1,113 @@
+"""Runs that go on where they were left are runs that were never interrupted, in every bit."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastmodes as fm
+
+TEACHER = fm.aligned_teacher(fm.Modes([0.8, 0.5, 0.3], 1.0, 1.0))
+RULES = ["bptt", "rflo(0.5)", "eprop", fm.LearningRule("KP", feedback="kolen_pollack", feedback_decay=0.1)]
+COMMON = {"hidden": 5, "seeds": [4, 0, 9], "steps": 6, "learning_rate": 0.02, "keep_weights": True, "progress": False}
+X = np.random.default_rng(0).standard_normal((21, 6, 3))
+DATA = (X, fm.simulate(TEACHER, X).output)
+
+
+def same(one, other):
+    """Every variable, bit for bit."""
+    assert set(one.variables) == set(other.variables)
+    for name in one.variables:
+        np.testing.assert_array_equal(one[name].values, other[name].values, err_msg=name)
+
+
+KINDS = {
+    "sampled": {"batch_size": 5},
+    "expected": {"updates": "expected"},
+    "infinite": {"updates": "expected", "steps": float("inf")},
+    "adam": {"optimizer": "adam", "clip_norm": 0.5},
+    "momentum": {"momentum": 0.8, "weight_decay": 0.01, "mask": np.tri(5)},
+    "minibatches": {"data": DATA, "steps": None, "batch_size": 4},
+    "full batch": {"data": 17, "hidden": 9},
+    "rates": {"learning_rate": {"readout": [0.0, 0.01, 0.03], "recurrent": 0.02, "input": 0.01}},
+    "some end": {"stop_loss": 1.2, "divergence_loss": 30.0, "learning_rate": 0.05, "init_scale": 0.5},
+    "tanh": {"nonlinearity": "tanh", "leak": 0.4},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("every", [10, 7])
+def test_a_resumed_run_is_an_undisturbed_one(kind, every, tmp_path):
+    given = COMMON | KINDS[kind]
+    rules = RULES if kind in ("sampled", "expected", "infinite", "adam") else RULES[:3]
+    whole = fm.train(rules, TEACHER, epochs=75, record_every=every, **given)
+    first = fm.train(rules, TEACHER, epochs=30, record_every=every, **given)
+    fm.write_netcdf(first, tmp_path / "first.nc")
+    data = {"data": DATA} if kind == "minibatches" else {}
+    for left in (first, fm.read_netcdf(tmp_path / "first.nc")):
+        same(fm.resume(left, epochs=75, progress=False, **data), whole)
+    twice = fm.resume(fm.resume(first, epochs=41, progress=False, **data), epochs=75, threads=1, progress=False, **data)
+    same(twice, whole)
+
+
+def test_a_leaky_run_goes_on_in_every_bit_of_its_weights():
+    given = COMMON | {"leak": 0.3, "updates": "expected"}
+    whole = fm.train(RULES, TEACHER, epochs=75, record_every=10, **given)
+    first = fm.train(RULES, TEACHER, epochs=30, record_every=10, **given)
+    resumed = fm.resume(first, epochs=75, progress=False)
+    for name in ("loss", "validation_loss", "readout_weights", "recurrent_weights", "input_weights", "resume_state"):
+        np.testing.assert_array_equal(resumed[name], whole[name])
+    np.testing.assert_allclose(resumed["mode_recurrent"], whole["mode_recurrent"], rtol=1e-12, atol=1e-13)
+
+
+LONG = """
+import sys, fastmodes as fm
+teacher = fm.aligned_teacher(fm.Modes([0.8, 0.5, 0.3], 1.0, 1.0))
+first = fm.train(["bptt", "rflo(0.5)"], teacher, hidden=5, seeds=[4, 0, 9], steps=6, learning_rate=0.02, epochs=30,
+                 keep_weights=True, record_every=10, progress=False)
+fm.write_netcdf(first, "kept.nc")
+print("kept", flush=True)
+fm.resume(first, epochs=10**8, progress=False)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_a_killed_process_goes_on_from_its_file(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", LONG], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "kept\n"
+        process.send_signal(signal.SIGKILL)
+    whole = fm.train(RULES[:2], TEACHER, epochs=60, record_every=10, **COMMON)
+    same(fm.resume(fm.read_netcdf(tmp_path / "kept.nc"), epochs=60, progress=False), whole)
+
+
+RUNS = fm.train(RULES[:3], TEACHER, epochs=10, **COMMON)
+
+
+@pytest.mark.parametrize(
+    ("runs", "given", "words"),
+    [
+        (RUNS, {"epochs": 10}, "epochs must be a whole number .*got 10"),
+        (RUNS.isel(seed=[0, 1]), {"epochs": 20}, "runs must hold all rules and seeds"),
+        (RUNS.isel(rule=[2, 1, 0]), {"epochs": 20}, "runs must hold all rules and seeds"),
+        (RUNS.drop_vars("resume_state"), {"epochs": 20}, "keep_weights=True"),
+        (RUNS, {"epochs": 20, "data": DATA}, "data must be None"),
+        ([1, 2], {"epochs": 20}, r"runs must be a dataset of fastmodes\.train; got list"),
+    ],
+)
+def test_what_cannot_go_on_is_refused(runs, given, words):
+    with pytest.raises((TypeError, ValueError), match=words):
+        fm.resume(runs, progress=False, **given)
+
+
+def test_other_sequences_and_schedules_are_refused():
+    runs = fm.train("bptt", TEACHER, epochs=10, **(COMMON | {"data": DATA, "steps": None}))
+    with pytest.raises(ValueError, match="data must be given again"):
+        fm.resume(runs, epochs=20)
+    with pytest.raises(ValueError, match="data must be those of the training; data differ"):
+        fm.resume(runs, epochs=20, data=(DATA[0] + 1, DATA[1]))
+    runs = fm.train("bptt", TEACHER, epochs=10, schedule="cosine", **COMMON)
+    with pytest.raises(ValueError, match="constant schedule"):
+        fm.resume(runs, epochs=20)
