@@ -168,6 +168,11 @@ def calls(folder, data, flowed):
         "adam": {"learning_rate": 0.1, "betas": (0.9, 0.99), "epsilon": 1e-8, "clip_norm": 1.0},
         "simulate": {"network": STUDENTS[0], "inputs": inputs, "initial": np.ones(3)},
         "impulse_response": {"network": STUDENTS[0], "steps": 4},
+        "dfa": {"name": "mine"}, "snap1": {"horizon": 2},
+        "feedback_update": grid | {
+            "rule": "rflo(0.5, feedback=mirror, mirror_rate=1, feedback_decay=0.5)", "steps": 5, "feedback": 0.4,
+        },
+        "resume": {"runs": data, "epochs": 6, "progress": False, "threads": 1},
         "rotating_teacher": {"modulus": [0.8, 0.5], "angle": 0.3, "readout": 1.0, "input": [1.0, 0.5]},
         "nonnormal_teacher": {"eigenvalues": [0.8, 0.5, 0.2], "departure": 1.5, "seed": 0},
         "delay_line_teacher": {"delay": 2, "gain": 0.9},

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @rule_option
 @click.option(
     "--teacher", default="0.9,0.7,0.5,0.3", show_default=True,
-    help="Recurrent eigenvalues w*; rotating(MODULUS,ANGLE), nonnormal, delay_line, random, aligned; a file .nc, .npz.",
+    help="Eigenvalues, rotating(0.9,0.3) .., or FILE.nc.",
 )  # fmt: skip
 @click.option("--teacher-basis", type=click.Choice(["identity", "random"]), default="identity", show_default=True)
 @click.option("--teacher-seed", default=0, show_default=True, help="For a random basis of eigenvalues.")
