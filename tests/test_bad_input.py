@@ -317,8 +317,8 @@ CASES = {
     "learning rate 0": (ValueError, lambda: train(learning_rate=0), "learning_rate", "0", "> 0"),
     "learning rate negative": (ValueError, lambda: train(learning_rate=-0.1), "learning_rate", "-0.1", "> 0"),
     "learning rate NaN": (ValueError, lambda: train(learning_rate=NAN), "learning_rate", "nan", "finite"),
-    "learning rate is an array": (
-        TypeError, lambda: train(learning_rate=np.ones(2)), "learning_rate", "array", "real number",
+    "learning rates too many": (
+        ValueError, lambda: train(learning_rate=np.ones(3)), "learning_rate", "3", "one number for each",
     ),
     "steps infinite": (ValueError, lambda: train(steps=math.inf), "steps", "inf", "finite"),
     "steps 0, trained": (ValueError, lambda: train(steps=0), "steps", "0", "from 1"),
@@ -429,7 +429,7 @@ def nothing_computes(monkeypatch, tmp_path):
         monkeypatch.setattr(sampled, name, refuse)
     for name in ("train_expected", "train_sampled", "teacher_targets"):
         monkeypatch.setattr(training, name, refuse)
-    monkeypatch.setattr(runs, "_HeldOut", refuse)
+    monkeypatch.setattr(runs, "_LossOn", refuse)
     monkeypatch.setattr(results.Results, "__init__", refuse)
 
 

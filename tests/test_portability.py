@@ -46,7 +46,7 @@ def _unary(name):
 
 
 def _binary(name):
-    function = getattr(lanes, name)
+    function = getattr(lanes, name, None) or getattr(machine, name)
 
     def body(x, out):
         lanes.store(out, (0,), function(lanes.load(x, (0,)), lanes.load(x, (8,))))
@@ -89,8 +89,8 @@ def _attributes(x, out):
 BODIES = {
     "masks": _masks, "negative": _negative, "arithmetic": _arithmetic, "fma": _fma, "total": _total, "bits": _bits,
     "fetch": _fetch, "store_bytes": _bytes, "attributes": _attributes,
-} | {name: _unary(name) for name in ("sqrt", "absolute", "rough_eighth_root")}  # fmt: skip
-BODIES |= {name: _binary(name) for name in ("minimum", "smaller", "larger")}
+} | {name: _unary(name) for name in ("sqrt", "absolute", "rough_eighth_root", "power_of_two")}  # fmt: skip
+BODIES |= {name: _binary(name) for name in ("minimum", "smaller", "larger", "with_sign_of")}
 
 
 @pytest.fixture(scope="module")

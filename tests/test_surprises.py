@@ -163,9 +163,9 @@ def public_functions():
 
 
 PARALLEL = {
-    "flow", "discrete_map", "mode_update", "mode_jacobian", "matrix_flow", "expected_updates", "train", "sweep",
+    "flow", "discrete_map", "mode_update", "mode_jacobian", "matrix_flow", "expected_updates", "train", "resume",
     "stability", "write_stability", "convergence_rate", "largest_learning_rate", "learning_map", "learning_rate_limits",
-    "predict_from_epoch", "theory_error",
+    "sweep", "feedback_update", "predict_from_epoch", "theory_error",
 }  # fmt: skip
 
 
@@ -180,6 +180,11 @@ def test_parallel_functions_take_threads_and_integrators_a_step_limit():
 
 W = xr.DataArray(np.linspace(0.1, 0.8, 700), dims="w0")
 MANY = fm.Modes(W, 0.8, 0.7), fm.Modes(0.6, 1.0, 1.1)
+LEARNING = fm.LearningRule("mirror", feedback="mirror", mirror_rate=0.5, feedback_decay=0.1)
+LEFT = fm.train(
+    "bptt", fm.aligned_teacher(fm.Modes([0.5], 1.0, 1.0)), hidden=2, seeds=3, epochs=4, steps=3, learning_rate=0.1,
+    keep_weights=True, progress=False,
+)  # fmt: skip
 THREADED = {
     "flow": lambda **t: fm.flow(["bptt", "rflo"], *MANY, [0.0, 0.5], **QUIET, **t).to_array(),
     "write_flow": lambda **t: fm.read_netcdf(fm.write_flow("f.nc", "bptt", *MANY, [0.5], **QUIET, **t)).to_array(),
@@ -195,6 +200,8 @@ THREADED = {
     "learning_map": lambda **t: fm.analysis.learning_map("rflo", *MANY, end=2.0, **QUIET, **t).to_array(),
     "expected_updates": lambda **t: fm.expected_updates("rflo", [STUDENT] * 40, TEACHER, 5, feedbacks=R, **t).recurrent,
     "train": lambda **t: fm.train(["bptt", "rflo"], TEACHER, hidden=2, **TRAINING, **t).loss,
+    "resume": lambda **t: fm.resume(LEFT, epochs=9, progress=False, **t).loss,
+    "feedback_update": lambda **t: fm.feedback_update(LEARNING, *MANY, 7, feedback=0.3, **t),
     "matrix_flow": lambda **t: fm.matrix_flow("bptt", TEACHER, hidden=2, seeds=3, times=[0.2], **QUIET, **t).loss,
 }
 

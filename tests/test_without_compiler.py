@@ -85,6 +85,14 @@ def calls():
     )
     found = fm.flow(signs, *modes, [0.5], rtol=1e-3, atol=1e-5)
     results["flow sign"] = [found[name].values for name in ("w", "a", "b", "loss", "status")]
+    learning = (
+        fm.LearningRule("kp", feedback="kolen_pollack", feedback_decay=0.2),
+        fm.LearningRule("mirror", feedback="mirror", mirror_rate=0.5, feedback_decay=0.1),
+    )
+    found = fm.flow(learning, *modes, [0.5], rtol=1e-3, atol=1e-5, feedback=0.3)
+    results["flow learned"] = [found[name].values for name in ("w", "a", "b", "loss", "status")]
+    found = fm.discrete_map(learning, *modes, [1, 3], learning_rate=0.1, feedback=0.3)
+    results["map learned"] = [found[name].values for name in ("w", "a", "b", "loss", "status")]
     found = fm.discrete_map(rules, *modes, [1, 3], learning_rate=0.1)
     results["map"] = [found[name].values for name in ("w", "a", "b", "loss", "status")]
     found = fm.analysis.learning_map(rules, *modes)
