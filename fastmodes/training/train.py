@@ -215,6 +215,7 @@ def resume(
 
     Examples
     --------
+    >>> import fastmodes as fm
     >>> teacher = fm.aligned_teacher(fm.Modes([0.8, 0.5], 1.0, 1.0))
     >>> first = fm.train("bptt", teacher, hidden=4, seeds=3, epochs=20, steps=5, learning_rate=0.01,
     ...                  record_every=5, keep_weights=True, progress=False)
