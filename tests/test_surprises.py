@@ -165,7 +165,7 @@ def public_functions():
 PARALLEL = {
     "flow", "discrete_map", "mode_update", "mode_jacobian", "matrix_flow", "expected_updates", "train", "sweep",
     "stability", "write_stability", "convergence_rate", "largest_learning_rate", "learning_map", "learning_rate_limits",
-    "predict_from_epoch", "theory_error",
+    "predict_from_epoch", "theory_error", "resume", "feedback_update",
 }  # fmt: skip
 
 
