@@ -1,4 +1,4 @@
-"""The example scripts of the package run, and show what they say."""
+"""The example scripts of the package run, each in a fresh folder, and show what they say."""
 
 import re
 import runpy
@@ -9,21 +9,93 @@ import pytest
 EXAMPLES = {path.name: path for path in (resources.files("fastmodes") / "docs" / "examples").iterdir()}
 
 
-def lines_of(name, capsys):
+def found(pattern, lines):
+    """What the groups of ``pattern`` are in every line that it fits."""
+    matches = [re.fullmatch(pattern, line) for line in lines]
+    return [match.groups() for match in matches if match]
+
+
+def check_networks(lines):
+    left = {name: (int(steps), float(bptt), float(rflo)) for name, steps, bptt, rflo in found(
+        r"(\w+): remembers (\d+) steps, .*; loss left: BPTT (\S+), RFLO (\S+)", lines
+    )}  # fmt: skip
+    assert set(left) == {"decays", "rotates", "amplifies", "delays"}
+    assert left["delays"][0] == 3
+    assert all(bptt < 1e-3 for _, bptt, _ in left.values())
+    # What a delay line holds cannot be seen from one step back.
+    assert left["delays"][2] > 100 * max(rflo for name, (_, _, rflo) in left.items() if name != "delays")
+
+
+def check_leaky(lines):
+    pattern = r"(.+), (\S+): loss left (\S+), \d of 4 diverged, weights changed \D*(\d+)\D*(\d+)\D*(\d+)\}"
+    settings = {(name, rule): (float(loss), *map(int, n)) for name, rule, loss, *n in found(pattern, lines)}
+    assert len(settings) == 6
+    for (name, _), (_, readout, recurrent, input_) in settings.items():
+        assert (readout, input_) == ((0, 0) if name == "W alone" else (20, 20))
+        assert (recurrent < 60) == (name == "half of W")
+    for rule in ("BPTT", "RFLO(0.8)"):
+        assert settings["all weights", rule][0] < settings["half of W", rule][0] < settings["W alone", rule][0]
+
+
+def check_feedback(lines):
+    lost = [int(n) for _, n in found(r"share (\S+) of the readout: .*, (\d) of 8 diverged", lines)]
+    assert lost == sorted(lost, reverse=True)
+    assert (lost[0], lost[-1], len(lost)) == (8, 0, 5)
+    before, after = (float(cosine) for (cosine,) in found(r"Kolen-Pollack, epoch \d+: cosine of R and A (\S+)", lines))
+    assert abs(before) < 0.5
+    assert after > 0.99
+
+
+def check_data(lines):
+    gaps = {(int(n), rule): float(gap) for n, rule, gap in found(r"(\d+) sequences, (.+): training .*gap (\S+)", lines)}
+    assert len(gaps) == 6
+    for rule in ("BPTT", "tBPTT(4)"):
+        assert gaps[20, rule] > 5 * gaps[100, rule] > 5 * abs(gaps[500, rule])
+
+
+def check_resume(lines):
+    assert len(found(r"(\d+) epochs, (.+): loss (\S+), \S+ times that of 500 epochs before", lines)) >= 4
+    assert lines[-1] == "the same bits as in one go: True"
+
+
+def check_tasks(lines):
+    forgotten = dict(found(r"(\w+): of the first task (\S+) of its first loss comes back", lines))
+    assert min(map(float, forgotten.values())) > 0.3
+    assert dict(found(r"(\w+): after each task W has changed in (.+) of 8 directions", lines)) == {
+        "BPTT": "[8, 8, 8]", "RFLO": "[1, 1, 1]",
+    }  # fmt: skip
+
+
+def check_tanh(lines):
+    apart = {
+        (rule, float(scale)): float(value)
+        for scale, rule, value in found(r"input scale (\S+), (.+): losses (\S+) apart after training", lines)
+    }
+    assert len(apart) == 8
+    for (rule, scale), value in apart.items():
+        assert value < 2e-3 if scale == 0.01 else value > 100 * apart[rule, 0.01]
+
+
+SHOWN = {
+    "networks.py": check_networks,
+    "leaky.py": check_leaky,
+    "feedback.py": check_feedback,
+    "data.py": check_data,
+    "resume.py": check_resume,
+    "tasks.py": check_tasks,
+    "tanh.py": check_tanh,
+}
+
+
+def test_every_example_is_run_and_short():
+    scripts = {name for name in EXAMPLES if name.endswith(".py")}
+    assert scripts == set(SHOWN)
+    for name in scripts:
+        assert len(EXAMPLES[name].read_text(encoding="utf-8").splitlines()) <= 40, name
+
+
+@pytest.mark.parametrize("name", sorted(SHOWN))
+def test_examples_show_what_they_say(name, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     runpy.run_path(str(EXAMPLES[name]), run_name="__main__")
-    return capsys.readouterr().out.splitlines()
-
-
-@pytest.mark.parametrize("name", sorted(name for name in EXAMPLES if name.endswith(".py")))
-def test_examples_are_short(name):
-    assert len(EXAMPLES[name].read_text(encoding="utf-8").splitlines()) <= 40
-
-
-def test_tanh_leaves_the_linear_theory_as_the_input_grows(capsys):
-    found = {}
-    for line in lines_of("tanh.py", capsys):
-        scale, rule, apart = re.fullmatch(r"input scale (\S+), (.+): losses (\S+) apart after training", line).groups()
-        found[rule, float(scale)] = float(apart)
-    assert len(found) == 8
-    for (rule, scale), apart in found.items():
-        assert apart < 2e-3 if scale == 0.01 else apart > 100 * found[rule, 0.01]
+    SHOWN[name](capsys.readouterr().out.splitlines())

@@ -158,7 +158,7 @@ def test_switched_off_is_never_there():
         ({"learning_rate": {"readout": 0.1}}, r"learning_rate must name readout, recurrent and input"),
         ({"learning_rate": {"readout": -0.1, "recurrent": 0.1, "input": 0.1}}, r"learning_rate of readout .*-0.1"),
         ({"learning_rate": dict.fromkeys(MATRICES, 0.0)}, r"learning_rate must be > 0 for at least one"),
-        ({"learning_rate": [0.1, 0.2]}, r"one number for each of 3 seeds"),
+        ({"learning_rate": [0.1, 0.2]}, r"one number for each of 3 seeds; got 2"),
         ({"momentum": 1.0}, r"momentum must be .*< 1"),
         ({"momentum": 0.5, "optimizer": "adam"}, r"momentum must be 0 for adam"),
         ({"weight_decay": -1.0}, r"weight_decay must be .*>= 0"),

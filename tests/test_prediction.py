@@ -113,7 +113,10 @@ def test_flow_that_leaves_the_domain_is_labelled_and_cut():
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"optimizer": "adam"}, "optimizer 'adam'"), ({"clip_norm": 1.0}, "clip_norm 1.0")],
+    [
+        ({"optimizer": "adam"}, "optimizer must be 'sgd'; got 'adam'"),
+        ({"clip_norm": 1.0}, "clip_norm must be None; got 1.0"),
+    ],
 )
 def test_refuses_what_the_flow_does_not_describe(changes, message):
     with pytest.raises(ValueError, match=message):

@@ -274,7 +274,7 @@ def test_a_prediction_is_named_as_the_training_it_is_laid_over():
     flowed = fm.flow("bptt", *MODES, 1.0, **QUIET)
     for dataset in (runs, theory):
         assert {"w", "a", "b"} <= set(fm.analysis.letters(dataset)) & set(flowed)
-    with pytest.raises(ValueError, match=r"dataset must hold mode_recurrent.*got w"):
+    with pytest.raises(ValueError, match=r"dataset must hold 'mode_recurrent'.*it has w"):
         fm.analysis.letters(flowed)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..trained.checks import check_dataset
 from .bands import draw_band, note_lost, note_missing
 from .palette import NEUTRALS, rule_looks
 from .style import epoch_axis, figure_legend, legend, new_figure, plain, rule_labels
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _KINDS = ("recurrent", "readout", "input", "feedback")
+_ALIGNMENTS = tuple(f"alignment_{kind}" for kind in _KINDS)
 
 
 def alignments(dataset: xr.Dataset, rule: str, ax: Axes | None = None) -> Axes:
@@ -32,7 +34,13 @@ def alignments(dataset: xr.Dataset, rule: str, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib Axes
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the dataset holds no alignments, as one that was trained without a teacher.
     """
+    check_dataset(dataset, _ALIGNMENTS, ("rule", "epoch"))
     ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
     run = dataset.sel(rule=rule)
     for kind, (colour, line) in zip(_KINDS, NEUTRALS, strict=True):
@@ -61,7 +69,13 @@ def alignment_by_rule(dataset: xr.Dataset) -> Figure:
     Returns
     -------
     matplotlib Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the dataset holds no alignments, as one that was trained without a teacher.
     """
+    check_dataset(dataset, _ALIGNMENTS, ("rule", "epoch"))
     figure, axes = new_figure(1, 4, figsize=(13, 3.6), sharey=True)
     looks = rule_looks(dataset)
     for ax, kind in zip(axes, _KINDS, strict=True):

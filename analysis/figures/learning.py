@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from ..trained.checks import check_dataset
 from .bands import draw_band, note_lost, note_missing
 from .palette import rule_looks, shades
 from .style import axis_label, epoch_axis, legend, new_figure, of_seeds, plain, rule_labels, shown, title_of
@@ -22,7 +23,10 @@ _SMALLEST_LOSS = 1e-30
 
 
 def learning_curves(
-    dataset: xr.Dataset, ax: Axes | None = None, *, variable: Literal["loss", "validation_loss"] = "loss"
+    dataset: xr.Dataset,
+    ax: Axes | None = None,
+    *,
+    variable: Literal["loss", "validation_loss", "training_loss"] = "loss",
 ) -> Axes:
     """Loss against epoch, one curve per rule: median over seeds, band from the 10th to the 90th percentile.
 
@@ -32,12 +36,18 @@ def learning_curves(
         From :func:`fastmodes.train`.
     ax : matplotlib Axes, optional
     variable : str
-        "loss" or "validation_loss".
+        "loss", "validation_loss" or, of trainings on data, "training_loss".
 
     Returns
     -------
     matplotlib Axes
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the dataset does not hold the variable.
     """
+    check_dataset(dataset, (variable,), ("rule", "seed", "epoch"))
     ax = new_figure(figsize=(5, 4) if dataset.sizes["rule"] <= 6 else (9, 5))[1] if ax is None else ax
     ax.set_yscale("log")
     looks = rule_looks(dataset)
@@ -84,7 +94,13 @@ def mode_estimates(
     Returns
     -------
     matplotlib Axes
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the dataset holds no modes, as one that was trained without a teacher.
     """
+    check_dataset(dataset, (variable, target), ("rule", "epoch"))
     ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
     run = dataset.sel(rule=rule)
     for mode, colour in enumerate(shades(rule_looks(dataset)[rule].color, dataset.sizes["mode"])):
@@ -104,13 +120,20 @@ def learning_summary(dataset: xr.Dataset) -> Figure:
     Parameters
     ----------
     dataset : xarray.Dataset
-        From :func:`fastmodes.train`.
+        From :func:`fastmodes.train`, with a teacher; :func:`learning_curves` shows the others.
 
     Returns
     -------
     matplotlib Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the dataset holds no modes, as one that was trained without a teacher.
     """
     from matplotlib.figure import Figure
+
+    check_dataset(dataset, ("loss", "mode_recurrent", "teacher_recurrent"), ("rule", "seed", "epoch"))
 
     names = [str(name) for name in dataset["rule"].values]
     columns = min(len(names), 2 if len(names) <= 8 else 4)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..trained.checks import check_dataset
 from .bands import draw_band, note_missing
 from .palette import NEUTRALS, rule_looks
 from .style import axis_label, epoch_axis, figure_legend, legend, new_figure, plain, rule_labels
@@ -85,7 +86,19 @@ def rank_over_training(
     Returns
     -------
     matplotlib Axes
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the dataset holds no such measure, or not of this matrix, as where weights were not kept.
     """
+    check_dataset(dataset, (variable, "matrix"), ("rule", "epoch"), source="fastmodes.analysis.rank")
+    measured = [str(name) for name in dataset["matrix"].values]
+    if matrix not in measured:
+        raise ValueError(
+            f"matrix must be one that the dataset holds, {', '.join(measured)}; got {matrix!r}. "
+            "Training with keep_weights=True has both"
+        )
     ax = new_figure(figsize=(5, 4))[1] if ax is None else ax
     looks = rule_looks(dataset)
     for name, label in rule_labels(looks).items():
@@ -102,6 +115,8 @@ def rank_over_training(
 def rank_curves(dataset: xr.Dataset) -> Figure:
     """Participation ratio and effective rank of the changes of W and B against epoch, every rule.
 
+    Of W alone where the weights were not kept.
+
     Parameters
     ----------
     dataset : xarray.Dataset
@@ -111,9 +126,12 @@ def rank_curves(dataset: xr.Dataset) -> Figure:
     -------
     matplotlib Figure
     """
-    figure, axes = new_figure(2, 2, figsize=(9.5, 7), sharex=True)
+    check_dataset(dataset, ("matrix",), source="fastmodes.analysis.rank")
+    matrices = [matrix for matrix in _MATRICES if matrix in dataset["matrix"]]
+    size = (4.75 * len(matrices), 7)
+    figure, axes = new_figure(2, len(matrices), figsize=size, sharex=True, squeeze=False)
     for row, variable in zip(axes, _CURVES, strict=True):
-        for ax, matrix in zip(row, _MATRICES, strict=True):
+        for ax, matrix in zip(row, matrices, strict=True):
             rank_over_training(dataset, ax, variable=variable, matrix=matrix)
             if ax.get_legend() is not None:
                 ax.get_legend().remove()

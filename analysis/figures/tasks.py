@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..trained.checks import check_dataset
 from .bands import draw_band, note_missing
 from .palette import rule_looks, shades
 from .style import axis_label, figure_legend, rule_labels, shown, title_of
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_DIMS = ("rule", "seed", "phase", "epoch")
 #: Losses below this, and shares of singular values, are drawn at it: they are rounding.
 _SMALLEST_LOSS, _SMALLEST_SHARE = 1e-30, 1e-17
 
@@ -33,7 +35,13 @@ def task_losses(dataset: xr.Dataset) -> Figure:
     Returns
     -------
     matplotlib Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no such dataset, or lacks a dimension.
     """
+    check_dataset(dataset, ("task_loss",), _DIMS, source="fastmodes.train_tasks")
     figure, panels = _panels(dataset, _rows(dataset))
     _each_rule(dataset, panels.ravel(), _losses)
     figure_legend(figure, panels.flat[0])
@@ -52,7 +60,13 @@ def task_spectra(dataset: xr.Dataset) -> Figure:
     Returns
     -------
     matplotlib Figure
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no such dataset, or lacks a dimension.
     """
+    check_dataset(dataset, ("whole_change_singular_value",), _DIMS, source="fastmodes.train_tasks")
     figure, panels = _panels(dataset, _rows(dataset))
     _each_rule(dataset, panels.ravel(), _spectra)
     figure_legend(figure, panels.flat[0])

@@ -41,8 +41,13 @@ def check_dataset(
         raise TypeError(f"{name} must be an xarray.Dataset from {source}; got {shown(dataset)}")
     for variable in variables:
         if variable not in dataset.variables:
-            keep = ", with keep_weights=True" if variable.endswith("_weights") else ""
-            raise ValueError(f"{name} must hold {variable!r}, as {source} writes it{keep}; it has {_list(dataset)}")
+            how = _how(dataset, variable)
+            raise ValueError(f"{name} must hold {variable!r}, as {source} writes it{how}; it has {_list(dataset)}")
+        if "epoch" in dims and "phase" in dataset[variable].dims and "phase" not in dims:
+            raise ValueError(
+                f"{name} must be one phase of a training on several tasks here, such as .isel(phase=0); "
+                f"it has {dataset.sizes['phase']} phases"
+            )
     for dim in dims:
         if dim not in dataset.dims:
             raise ValueError(
@@ -54,6 +59,24 @@ def check_dataset(
         if dim in ("rule", "epoch") and dim not in dataset.coords:
             raise ValueError(f"{name} must have coordinates along {dim!r}; got none")
     return dataset
+
+
+#: Variables that compare with a teacher.
+_OF_A_TEACHER = ("mode_", "alignment_", "teacher_")
+
+
+def _how(dataset: xr.Dataset, variable: str) -> str:
+    """What makes training write a variable that is missing, as far as it can be said."""
+    if variable.endswith("_weights"):
+        return ", with keep_weights=True"
+    if variable == "training_loss":
+        return " where it learns from data"
+    if variable.startswith(_OF_A_TEACHER) and '"teacher": null' in str(dataset.attrs.get("configuration")):
+        return (
+            " where there is a teacher; this one was trained without a teacher, so that it has no modes and no "
+            "alignments: train(rules, teacher, data=...) compares with one"
+        )
+    return ""
 
 
 def _list(dataset: xr.Dataset) -> str:

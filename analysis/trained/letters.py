@@ -39,7 +39,7 @@ def letters(dataset: xr.Dataset) -> xr.Dataset:
     ['w', 'a', 'b']
     """
     check_dataset(dataset)
+    if not any(name in dataset for name in LETTERS):
+        check_dataset(dataset, ("mode_recurrent",), source="fastmodes.train")
     found = {name: letter for name, letter in LETTERS.items() if name in dataset}
-    if not found:
-        raise ValueError(f"dataset must hold {', '.join(LETTERS)}; got {', '.join(map(str, dataset.data_vars))}")
     return dataset.rename(found)

@@ -5,7 +5,7 @@ The flow of the modes starts from the student's estimated modes at epoch k; its 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -18,7 +18,6 @@ from .checks import check_real_teacher, check_training, training_rules
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
-    from typing import Any
 
     from numpy.typing import NDArray
 
@@ -29,6 +28,11 @@ if TYPE_CHECKING:
 ENTRIES = ("recurrent", "readout", "input")
 #: Values of ``prediction_status``.
 STATUS = ("followed", "left_domain", "no_start")
+#: What the flow describes: values of the configuration (datasets of before have the first two alone).
+_PLAIN: dict[str, Any] = {
+    "optimizer": "sgd", "clip_norm": None, "schedule": "constant", "momentum": 0.0, "leak": 1.0, "mask": None,
+    "nonlinearity": "identity", "data": None,
+}  # fmt: skip
 _READ = (
     *(f"{part}_{name}" for part in ("mode", "teacher") for name in ENTRIES), "mode_feedback",
 )  # fmt: skip
@@ -38,15 +42,33 @@ def _clock(dataset: xr.Dataset) -> float:
     """Flow time of one epoch; the flow describes plain gradient descent alone."""
     configuration = check_training(dataset, _READ, ("rule", "seed", "epoch", "mode"))
     check_real_teacher(dataset)
-    if configuration["optimizer"] != "sgd" or configuration["clip_norm"] is not None:
-        raise ValueError(
-            "dataset must be trained by plain gradient descent (optimizer 'sgd', no clip_norm) to be compared with the "
-            f"flow; got optimizer {configuration['optimizer']!r}, clip_norm {configuration['clip_norm']}"
-        )
+    _check_plain(configuration)
     for rule in training_rules(dataset):
         if rule.propagator == "diagonal":
             raise ValueError(f"dataset must hold rules that have modes; {rule.name!r} has a fixed diagonal propagator")
     return float(configuration["learning_rate"])
+
+
+def _check_plain(configuration: dict[str, Any]) -> None:
+    """Refuse trainings whose updates are not one number times those of the flow.
+
+    Raises
+    ------
+    ValueError
+        Naming the setting, its value, and the one that the flow describes.
+    """
+    found = {name: (configuration.get(name, plain), plain) for name, plain in _PLAIN.items()}
+    decay = configuration.get("weight_decay", 0.0)
+    found["weight_decay"] = (any(decay.values()) if isinstance(decay, dict) else decay) and decay, 0.0
+    rate = configuration["learning_rate"]
+    found["learning_rate"] = ("one for every matrix or run" if isinstance(rate, dict) else 1), 1
+    for name, (value, plain) in found.items():
+        if value != plain:
+            wanted = "one number for all" if name == "learning_rate" else repr(plain)
+            raise ValueError(
+                "dataset must be trained by plain gradient descent of linear networks on ever new sequences, as the "
+                f"flow of modes describes it: {name} must be {wanted}; got {shown(value)}"
+            )
 
 
 def predict_from_epoch(
@@ -67,7 +89,8 @@ def predict_from_epoch(
     Parameters
     ----------
     dataset : xarray.Dataset
-        From :func:`fastmodes.train` with plain gradient descent.
+        From :func:`fastmodes.train` with plain gradient descent: one constant learning rate; no momentum, clipping,
+        weight decay or mask; linear units without a leak; ever new sequences.
     epoch : int
         One of the recorded epochs, or the nearest recorded one is taken.
     rtol, atol, step_limit, threads
@@ -173,7 +196,8 @@ def theory_error(
     Parameters
     ----------
     dataset : xarray.Dataset
-        From :func:`fastmodes.train` with plain gradient descent.
+        From :func:`fastmodes.train` with plain gradient descent: one constant learning rate; no momentum, clipping,
+        weight decay or mask; linear units without a leak; ever new sequences.
     epochs : sequence of int, optional
         Start epochs; default: about forty recorded ones. The last recorded epoch leaves nothing to predict.
     rtol, atol, step_limit, threads

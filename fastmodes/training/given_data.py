@@ -53,7 +53,7 @@ def check_data(data: Any, loss: str) -> Sequences | int | None:
         targets = _ordered("targets of data", targets, "sample", *("time",) * ("time" in targets.dims), "output")
         if isinstance(inputs, xr.DataArray):
             # Labels that differ, in order or number, are no pairs.
-            xr.align(inputs, targets, join="exact", exclude={"time", "input", "output"})
+            _check_pairs(inputs, targets)
     checked = check_array("inputs of data", inputs, (None, None, None), dims=("sample", "time", "input"))
     samples, steps = checked.shape[:2]
     if np.ndim(targets) == 2 and loss == "final":
@@ -62,6 +62,29 @@ def check_data(data: Any, loss: str) -> Sequences | int | None:
         wanted = check_array("targets of data", targets, (samples, steps, None), dims=("sample", "time", "output"))
         wanted = wanted[:, -1:] if loss == "final" else wanted
     return Sequences(checked, np.ascontiguousarray(wanted))
+
+
+def _check_pairs(inputs: xr.DataArray, targets: xr.DataArray) -> None:
+    """Refuse labelled sequences and targets whose labels along ``sample`` are not the same, in the same order.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    try:
+        xr.align(inputs, targets, join="exact", exclude={"time", "input", "output"})
+    except ValueError:
+        raise ValueError(
+            "targets of data must have the labels of inputs along 'sample', in the same order: sequences and targets "
+            f"are pairs; got {_labels(targets)} beside {_labels(inputs)}. Sort both, .sortby('sample')"
+        ) from None
+
+
+def _labels(value: xr.DataArray) -> str:
+    return (
+        shown(value.indexes["sample"].tolist()) if "sample" in value.indexes else f"{value.sizes['sample']} sequences"
+    )
 
 
 def _split(data: Sequences, validation_size: int | None) -> tuple[Sequences, Sequences]:

@@ -172,7 +172,8 @@ def check_mask(mask: Any, hidden: int) -> NDArray[np.float64] | None:
     """
     if mask is None:
         return None
-    values = np.asarray(mask)
+    # A labelled mask keeps its labels: its axes are told by name.
+    values = mask if isinstance(mask, xr.DataArray) else np.asarray(mask)
     values = values.astype(float) if values.dtype == bool else values
     checked: NDArray[np.float64] = check_array("mask", values, (hidden, hidden), dims=("n_hidden", "n_hidden"))
     if not np.isin(checked, (0.0, 1.0)).all():
@@ -181,13 +182,15 @@ def check_mask(mask: Any, hidden: int) -> NDArray[np.float64] | None:
     return checked
 
 
-def check_rates(learning_rate: Any, rules: int, seeds: int) -> tuple[float | None, NDArray[np.float64] | None]:
+def check_rates(
+    learning_rate: Any, rules: Sequence[str], seeds: Sequence[int]
+) -> tuple[float | None, NDArray[np.float64] | None]:
     """The optimiser's rate (None where none is given), and where runs or matrices differ their rates times that one.
 
     Raises
     ------
     TypeError, ValueError
-        If a rate is negative, all are zero, or their number is not that of the runs.
+        If a rate is negative, all are zero, or their number or labels are not those of the runs.
     """
     if not isinstance(learning_rate, Mapping) and np.ndim(learning_rate) == 0:
         return learning_rate, None
@@ -200,18 +203,36 @@ def check_rates(learning_rate: Any, rules: int, seeds: int) -> tuple[float | Non
     return 1.0, rates
 
 
-def _per_run(name: str, value: Any, rules: int, seeds: int) -> NDArray[np.float64]:
+def _per_run(name: str, value: Any, rules: Sequence[str], seeds: Sequence[int]) -> NDArray[np.float64]:
     """A rate of all runs, of each seed, or labelled by rule and seed, as an array (rule, seed)."""
     if isinstance(value, xr.DataArray):
         if set(value.dims) - {"rule", "seed"}:
             raise ValueError(f"{name} may have the dims 'rule' and 'seed'; got {value.dims}")
+        value = _in_order(name, _in_order(name, value, "rule", rules), "seed", seeds)
         value = value.expand_dims([dim for dim in ("rule", "seed") if dim not in value.dims])
         value = value.transpose("rule", "seed").values
     elif np.ndim(value) > 1:
         raise ValueError(f"{name} must be a number, one for each seed, or a DataArray; got shape {np.shape(value)}")
     numbers = np.asarray(value, dtype=float)
-    if numbers.shape[-1:] not in ((), (1,), (seeds,)) or numbers.shape[:-1] not in ((), (1,), (rules,)):
-        raise ValueError(f"{name} must hold one number for each of {seeds} seeds; got shape {numbers.shape}")
+    for kind, size, wanted in (("seeds", numbers.shape[-1:], seeds), ("rules", numbers.shape[:-1], rules)):
+        if size not in ((), (1,), (len(wanted),)):
+            raise ValueError(f"{name} must hold one number for each of {len(wanted)} {kind}; got {size[0]}")
     if not (np.isfinite(numbers) & (numbers >= 0)).all():
         raise ValueError(f"{name} must be finite and >= 0; got {numbers.min():.17g}")
-    return np.broadcast_to(numbers, (rules, seeds))
+    return np.broadcast_to(numbers, (len(rules), len(seeds)))
+
+
+def _in_order(name: str, value: xr.DataArray, dim: str, wanted: Sequence[Any]) -> xr.DataArray:
+    """Rates in the order of the runs, told by their labels where they have some.
+
+    Raises
+    ------
+    ValueError
+        If the labels are not those of the runs, each once.
+    """
+    if dim not in value.indexes:
+        return value
+    labels = value.indexes[dim].tolist()
+    if sorted(map(str, labels)) != sorted(map(str, wanted)):
+        raise ValueError(f"{name} must have the labels {list(wanted)} along {dim!r}; got {labels}")
+    return value.sel({dim: list(wanted)})

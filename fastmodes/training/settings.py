@@ -234,7 +234,7 @@ def check_job(given: dict[str, Any]) -> Job:
     given = given | {"hidden": check_hidden(given["hidden"], given["students"]), "seeds": check_seeds(given["seeds"])}
     labelled = given.pop("labelled")
     values = SimpleNamespace(**check_parameters(given), labelled=labelled)
-    rate, rates = check_rates(values.learning_rate, len(rules), len(values.seeds))
+    rate, rates = check_rates(values.learning_rate, [rule.name for rule in rules], values.seeds)
     optimizer = complete_optimizer(values.optimizer, vars(values) | {"learning_rate": rate})
     units, mask = Units(values.nonlinearity, values.leak), check_mask(values.mask, values.hidden)
     plasticity = Plasticity(units, rates, check_weight_decay(values.weight_decay), mask)

@@ -59,12 +59,15 @@ class _Tasks:
         """Arguments of :func:`train` for one rule: rates labelled by rule are its own."""
         rate = self.settings.get("learning_rate")
         if isinstance(rate, Mapping):
-            rate = {name: _of_rule(value, place) for name, value in rate.items()}
-        return self.settings | {"learning_rate": _of_rule(rate, place)}
+            rate = {name: _of_rule(value, place, self.rules) for name, value in rate.items()}
+        return self.settings | {"learning_rate": _of_rule(rate, place, self.rules)}
 
 
-def _of_rule(rate: Any, place: int) -> Any:
-    return rate.isel(rule=[place]) if isinstance(rate, xr.DataArray) and rate.sizes.get("rule", 1) > 1 else rate
+def _of_rule(rate: Any, place: int, rules: Sequence[LearningRule]) -> Any:
+    """The rates of one rule: by its label where there are labels, by its place otherwise."""
+    if not isinstance(rate, xr.DataArray) or rate.sizes.get("rule", 1) == 1:
+        return rate
+    return rate.sel(rule=[rules[place].name]) if "rule" in rate.indexes else rate.isel(rule=[place])
 
 
 def train_tasks(
