@@ -111,3 +111,53 @@ def test_a_leak_out_of_range_is_refused(leak):
     ):
         with pytest.raises((TypeError, ValueError), match="leak"):
             call()
+
+
+@pytest.mark.parametrize("steps", [7, math.inf])
+@pytest.mark.parametrize("loss", ["final", "sequence"])
+def test_mode_updates_are_those_of_aligned_networks(steps, loss):
+    goal = fm.Modes([0.7, 0.4, -0.3], [1.0, 0.8, 1.2], [0.9, 1.1, 0.7])
+    teacher, r = fm.aligned_teacher(goal), np.array([0.9, 1.3, -0.4])
+    modes = fm.Modes([0.5, 0.3, -1.1], [0.6, -0.7, 1.0], [1.1, 0.5, 2.0])
+    student = fm.aligned_student(teacher, modes)
+    feedback = student.readout @ np.diag(r / modes.readout)
+    given = {"loss": loss, "feedback": feedback}
+    for leak in (0.6, 0.15):
+        for rule in RULES:
+            whole = fm.expected_update(rule, student, teacher, steps, leak=leak, **given)
+            for got in (
+                fm.mode_update(rule, modes, goal, steps, leak=leak, feedback=r, loss=loss),
+                fm.mode_update(rule, student, teacher, steps, leak=leak, **given),
+            ):
+                # In the bases in which the student's matrices are diagonal, the update's are.
+                readout = student.readout @ np.diag(np.asarray(got.readout) / modes.readout)
+                input_ = np.diag(np.asarray(got.input) / modes.input) @ student.input
+                wanted = (np.diag(got.recurrent), readout, input_)
+                for part, matrix in zip((whole.recurrent, whole.readout, whole.input), wanted, strict=True):
+                    np.testing.assert_allclose(part, matrix, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [6, math.inf])
+def test_jacobians_of_leaky_modes_are_derivatives(steps):
+    rng = np.random.default_rng(1)
+    for leak in LEAKS:
+        w, a, b, goal = rng.uniform(-0.5, 0.9, (4, 5))
+        for rule in RULES:
+            jacobian = fm.mode_jacobian(rule, fm.Modes(w, a, b), fm.Modes(goal, 1.0, 0.8), steps, leak=leak)
+            for j in range(3):
+                sides = []
+                for h in (-2e-4, -1e-4, 1e-4, 2e-4):
+                    moved = [w, a, b]
+                    moved[j] = moved[j] + h
+                    sides.append(np.stack(fm.mode_update(rule, fm.Modes(*moved), fm.Modes(goal, 1.0, 0.8), steps, leak=leak)))
+                slope = (sides[0] - 8 * sides[1] + 8 * sides[2] - sides[3]) / 12e-4
+                np.testing.assert_allclose(jacobian[:, :, j].T, slope, rtol=1e-8, atol=1e-9 * np.abs(jacobian).max())
+
+
+def test_leaky_modes_out_of_range_are_named_by_their_own_w():
+    assert np.isfinite(fm.mode_update("bptt", fm.Modes(-2.5, 1.0, 1.0), fm.Modes(0.5, 1.0, 1.0), leak=0.5)).all()
+    with pytest.raises(ValueError, match=r"recurrent must be > -3.0 and < 1.0 everywhere; got -3.5"):
+        fm.mode_update("bptt", fm.Modes(-3.5, 1.0, 1.0), fm.Modes(0.5, 1.0, 1.0), leak=0.5)
+    plain = fm.mode_update("rflo", fm.Modes([0.1, 0.2, 0.3], 1.0, 1.0), fm.Modes(0.5, 1.0, 2.0))
+    off = fm.mode_update("rflo", fm.Modes([0.1, 0.2, 0.3], 1.0, 1.0), fm.Modes(0.5, 1.0, 2.0), leak=1.0)
+    np.testing.assert_array_equal(np.stack(off), np.stack(plain))
