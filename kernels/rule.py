@@ -37,7 +37,8 @@ class FeedbackLearning(NamedTuple):
 class Rule(NamedTuple):
     """A learning rule: codes of feedback and propagator, a number of the feedback, horizon (0: the full one).
 
-    ``feedback_number`` is s of s sign(A), beta of beta A + G; kernels of learning read how G learns.
+    ``feedback_number`` is s of s sign(A), beta of beta A + G; kernels of learning read how G learns. Flows read at what
+    rates w, a, b (W, A, B) learn.
     """
 
     feedback: int
@@ -45,6 +46,7 @@ class Rule(NamedTuple):
     feedback_number: float
     horizon: int
     learning: FeedbackLearning = FeedbackLearning(0.0, 0.0, 0.0)
+    rates: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 def reach(horizon, steps):
@@ -54,6 +56,11 @@ def reach(horizon, steps):
 
 #: The same inside kernels.
 reach_within = inlined(reach)
+
+
+def is_rated(rule):
+    """Whether the matrices learn at rates other than 1: the flow of modes has kernels of its own for it."""
+    return tuple(rule.rates) != (1.0, 1.0, 1.0)
 
 
 def is_sign(rule):
@@ -118,20 +125,22 @@ class LaneRule(NamedTuple):
     """A rule on the lanes of eight modes: choices as factors, for branches would multiply the innermost loop's code.
 
     ``readout`` the share of A in F, ``signed`` whether it is s sign(A), ``moving`` 1.0 where P is w, ``digits`` binary
-    digits of the longest horizon of the modes.
+    digits of the longest horizon of the modes, ``rated`` whether ``rates`` of w, a, b are other than 1.
     """
 
     readout: float
     signed: int
     moving: float
     digits: int
+    rated: int
+    rates: tuple[float, float, float]
 
 
 @inlined
-def on_lanes(rule, signed, digits):
-    """The rule on lanes; ``signed``, whether F is s sign(A), is given as a constant where speed counts."""
+def on_lanes(rule, signed, rated, digits):
+    """The rule on lanes; ``signed`` (F is s sign(A)) and ``rated`` are given as constants where speed counts."""
     share = rule.feedback_number if rule.feedback == MIXED else 0.0
-    return LaneRule(1.0 if is_readout(rule) else share, signed, 1.0 if moves(rule) else 0.0, digits)
+    return LaneRule(1.0 if is_readout(rule) else share, signed, 1.0 if moves(rule) else 0.0, digits, rated, rule.rates)
 
 
 @always_inlined

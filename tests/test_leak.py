@@ -4,6 +4,8 @@ import math
 
 import numpy as np
 import pytest
+import scipy.integrate
+from fastmodes.analysis import largest_learning_rate, stability
 
 import fastmodes as fm
 
@@ -15,7 +17,9 @@ def some(seed, sizes=(2, 4, 3), scale=0.4):
     """Student, teacher and R of random entries."""
     n_out, n, n_in = sizes
     rng = np.random.default_rng(seed)
-    make = [fm.LinearRNN(*(scale * rng.standard_normal(s) for s in ((n_out, k), (k, k), (k, n_in)))) for k in (n, n + 1)]
+    make = [
+        fm.LinearRNN(*(scale * rng.standard_normal(s) for s in ((n_out, k), (k, k), (k, n_in)))) for k in (n, n + 1)
+    ]
     return make[0], make[1], rng.standard_normal((n_out, n))
 
 
@@ -40,9 +44,7 @@ def test_bptt_is_the_gradient_by_complex_step(leak, loss, steps):
         student, teacher, _ = some(seed, scale=0.3)
         root = np.random.default_rng(seed).standard_normal((3, 3))
         covariance = root @ root.T
-        update = fm.expected_update(
-            "bptt", student, teacher, steps, loss=loss, leak=leak, input_covariance=covariance
-        )
+        update = fm.expected_update("bptt", student, teacher, steps, loss=loss, leak=leak, input_covariance=covariance)
         matrices = [student.readout, student.recurrent, student.input]
         for part, matrix in enumerate(matrices):
             wanted = np.empty(matrix.shape)
@@ -82,7 +84,9 @@ def test_many_students_and_infinitely_many_steps(steps):
             together = fm.expected_updates(rule, students, teacher, steps, feedbacks=feedbacks, leak=leak)
             for i, (student, r) in enumerate(zip(students, feedbacks, strict=True)):
                 alone = fm.expected_update(rule, student, teacher, steps, feedback=r, leak=leak)
-                late = fm.expected_update(rule, student, teacher, 3000 if steps == math.inf else 5, feedback=r, leak=leak)
+                late = fm.expected_update(
+                    rule, student, teacher, 3000 if steps == math.inf else 5, feedback=r, leak=leak
+                )
                 for whole, one, long in zip(together, alone, late, strict=True):
                     np.testing.assert_allclose(whole[i], one, rtol=1e-12, atol=1e-13)
                     np.testing.assert_allclose(one, long, rtol=1e-11, atol=1e-12)
@@ -103,7 +107,7 @@ def test_without_leak_nothing_changes_in_any_bit():
 
 @pytest.mark.parametrize("leak", [0.0, -0.1, 1.01, math.nan, "slow", None])
 def test_a_leak_out_of_range_is_refused(leak):
-    student, teacher, r = some(0)
+    student, teacher, _ = some(0)
     for call in (
         lambda: fm.expected_update("bptt", student, teacher, 5, leak=leak),
         lambda: fm.expected_updates("bptt", [student] * 3, teacher, 5, leak=leak),
@@ -149,7 +153,9 @@ def test_jacobians_of_leaky_modes_are_derivatives(steps):
                 for h in (-2e-4, -1e-4, 1e-4, 2e-4):
                     moved = [w, a, b]
                     moved[j] = moved[j] + h
-                    sides.append(np.stack(fm.mode_update(rule, fm.Modes(*moved), fm.Modes(goal, 1.0, 0.8), steps, leak=leak)))
+                    sides.append(
+                        np.stack(fm.mode_update(rule, fm.Modes(*moved), fm.Modes(goal, 1.0, 0.8), steps, leak=leak))
+                    )
                 slope = (sides[0] - 8 * sides[1] + 8 * sides[2] - sides[3]) / 12e-4
                 np.testing.assert_allclose(jacobian[:, :, j].T, slope, rtol=1e-8, atol=1e-9 * np.abs(jacobian).max())
 
@@ -161,3 +167,179 @@ def test_leaky_modes_out_of_range_are_named_by_their_own_w():
     plain = fm.mode_update("rflo", fm.Modes([0.1, 0.2, 0.3], 1.0, 1.0), fm.Modes(0.5, 1.0, 2.0))
     off = fm.mode_update("rflo", fm.Modes([0.1, 0.2, 0.3], 1.0, 1.0), fm.Modes(0.5, 1.0, 2.0), leak=1.0)
     np.testing.assert_array_equal(np.stack(off), np.stack(plain))
+
+
+RATES = (None, 0.3, {"readout": 0.5, "recurrent": 2.0, "input": 1.3}, {"readout": 0.0, "recurrent": 1.0, "input": 2.0})
+
+
+def plain_flow(rule, starts, goal, r, times, leak, rates):
+    """States (variable, point, time) of modes along their own w, a, b, by another integrator."""
+    eta = np.array([rates[name] for name in ("recurrent", "readout", "input")]) if isinstance(rates, dict) else rates
+    eta = 1.0 if eta is None else eta
+    starts = np.asarray(starts, dtype=float)
+
+    def slope(_, y):
+        modes = fm.Modes(*y.reshape(starts.shape))
+        return np.ravel((-eta * np.stack(fm.mode_update(rule, modes, goal, feedback=r, leak=leak)).T).T)
+
+    options = {"rtol": 1e-10, "atol": 1e-11, "method": "LSODA", "t_eval": times}
+    found = scipy.integrate.solve_ivp(slope, (0, times[-1]), starts.ravel(), **options).y
+    return found.reshape(*starts.shape, len(times))
+
+
+@pytest.mark.parametrize("rates", RATES[1:], ids=str)
+@pytest.mark.parametrize("leak", [1.0, 0.4])
+def test_flows_follow_the_velocity_at_their_rates(leak, rates):
+    rng = np.random.default_rng(5)
+    times = np.array([0.0, 0.5, 3.0, 40.0, 400.0])
+    starts = rng.uniform([-0.3, 0.4, 0.3], [0.6, 1.2, 1.1], (3, 3)).T
+    goal, r = fm.Modes(rng.uniform(0.2, 0.8, 3), 1.0, 0.9), rng.uniform(0.5, 1.5, 3)
+    rules = [fm.bptt(), fm.tbptt(1), fm.tbptt(3), fm.rflo(0.4), fm.parse_rule("rflo(0.3, feedback=sign)")]
+    flows = fm.flow(rules, fm.Modes(*starts), goal, times, feedback=r, leak=leak, rates=rates, progress=False)
+    for rule in rules:
+        found = flows.sel(rule=rule.name)
+        wanted = plain_flow(rule, starts, goal, r, times, leak, rates)
+        for name, values in zip("wab", wanted, strict=True):
+            np.testing.assert_allclose(found[name], values, rtol=2e-6, atol=2e-6)
+        if isinstance(rates, dict) and not rates["readout"]:
+            assert (found["a"] == starts[1][:, None]).all()
+    names = fm.status_names(flows).values
+    assert (names == "optimal").sum() >= 0.8 * names.size
+
+
+@pytest.mark.parametrize("frozen", ["readout", "recurrent", "input"])
+def test_frozen_variables_stay_and_only_learnt_modes_are_optimal(frozen):
+    rates = {"readout": 1.0, "recurrent": 1.0, "input": 1.0} | {frozen: 0.0}
+    modes = fm.Modes([0.1, 0.3, 0.6], [1.0, 0.0, 1.0], [0.8, 0.5, 0.3])
+    flows = fm.flow(
+        ["bptt", "tbptt(1)", "rflo(0.5)"], modes, fm.Modes(0.6, 1.0, 1.0), 3000.0, rates=rates, progress=False
+    )
+    letter = {"readout": "a", "recurrent": "w", "input": "b"}[frozen]
+    np.testing.assert_array_equal(flows[letter].isel(time=-1), np.broadcast_to(getattr(modes, frozen), (3, 3)))
+    learnt = (np.abs(flows["w"] - 0.6) < 1e-5) & (np.abs(flows["a"] * flows["b"] - 1) < 1e-5)
+    optimal = fm.status_names(flows) == "optimal"
+    assert not (optimal & ~learnt.isel(time=-1)).any()
+    if frozen != "recurrent":
+        assert optimal.isel(point=0).all()
+
+
+def test_stiff_flows_have_rates_too():
+    goal, start = fm.Modes(0.9999, 1.0, 1.0), (0.3, 0.8, 1.1)
+    times, rates = np.array([1.0, 10.0, 50.0]), RATES[2]
+    found = fm.flow("bptt", fm.Modes(*start), goal, times, leak=0.7, rates=rates, progress=False).squeeze()
+    wanted = plain_flow("bptt", start, goal, 1.0, times, 0.7, rates)
+    for name, values in zip("wab", wanted, strict=True):
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6)
+
+
+def test_flows_without_leak_and_rates_are_what_they_were():
+    given = (["bptt", "rflo(0.4)"], fm.Modes([0.1, 0.2, 0.3], 1.0, 0.8), fm.Modes(0.6, 1.0, 1.0), [1.0, 50.0])
+    plain = fm.flow(*given, progress=False)
+    for off in ({"leak": 1.0}, {"rates": 1.0}, {"rates": dict.fromkeys(("readout", "recurrent", "input"), 1)}):
+        flows = fm.flow(*given, **off, progress=False)
+        for name in ("w", "a", "b", "loss", "status", "evaluations"):
+            np.testing.assert_array_equal(flows[name], plain[name])
+
+
+def test_rates_that_fit_nothing_are_refused():
+    modes, goal = fm.Modes(0.1, 1.0, 0.8), fm.Modes(0.6, 1.0, 1.0)
+    for rates in (-1.0, math.nan, {"readout": 1.0}, dict.fromkeys(("w", "a", "b"), 1.0), 0.0, "fast", [1.0, 2.0, 3.0]):
+        with pytest.raises((TypeError, ValueError), match="rates"):
+            fm.flow("bptt", modes, goal, 1.0, rates=rates, progress=False)
+    mirror = fm.parse_rule("rflo(0.5, feedback=mirror, mirror_rate=1, feedback_decay=0.5)")
+    with pytest.raises(ValueError, match="rates and leak must be 1"):
+        fm.flow(mirror, modes, goal, 1.0, leak=0.5, progress=False)
+    with pytest.raises(ValueError, match=r"recurrent must be > -3.0 and < 1.0 everywhere; got -3.2"):
+        fm.flow("bptt", fm.Modes(-3.2, 1.0, 1.0), goal, 1.0, leak=0.5, progress=False)
+
+
+@pytest.mark.parametrize("rates", RATES, ids=str)
+@pytest.mark.parametrize("leak", [1.0, 0.4])
+def test_stability_is_of_the_jacobian_times_the_rates(leak, rates):
+    rng = np.random.default_rng(3)
+    goal, p, s, r = rng.uniform([-0.7, 0.3, -1.4, -0.3], [0.9, 1.5, 1.4, 1.5], (40, 4)).T
+    eta = 1.0 if rates is None else rates
+    if isinstance(eta, dict):
+        eta = np.array([eta[name] for name in ("recurrent", "readout", "input")])[:, None]
+    rules = [fm.bptt(), fm.tbptt(1), fm.tbptt(3), fm.rflo(0.4), fm.eprop(), fm.parse_rule("rflo(0.3, feedback=sign)")]
+    found = stability(rules, goal, p, s, feedback=r, leak=leak, rates=rates, progress=False)
+    kinds = fm.status_names(found, "kind")
+    for rule in rules:
+        at = fm.Modes((goal - (1 - leak)) / leak, s, p / s / leak)
+        jacobian = -eta * fm.mode_jacobian(rule, at, fm.Modes(goal, p, 1.0), feedback=r, leak=leak)
+        own = found.sel(rule=rule.name)
+        for i in range(40):
+            values = np.linalg.eigvals(jacobian[i])
+            # One zero: that of the manifold, or the frozen variable's.
+            pair = np.sort_complex(np.delete(values, np.argmin(np.abs(values))))
+            got = own["stability_real"].values[:, i] + 1j * own["stability_imag"].values[:, i]
+            np.testing.assert_allclose(np.sort_complex(got), pair, rtol=1e-8, atol=1e-11 * np.abs(pair).max())
+            stable = (pair.real < 0).all()
+            assert bool(own["stable"][i]) == stable == str(kinds.sel(rule=rule.name).values[i]).startswith("stable")
+            limit = float(own["largest_learning_rate"][i])
+            if stable:
+                assert (np.abs(1 + 0.999 * limit * pair) < 1).all()
+                assert (np.abs(1 + 1.001 * limit * pair) > 1).any()
+            else:
+                assert limit == 0
+
+
+def test_stability_without_leak_and_rates_is_what_it_was():
+    given = (["bptt", "rflo(0.4)", "tbptt(2)"], np.linspace(-0.9, 0.9, 37), 1.2, -0.7)
+    plain = stability(*given, progress=False)
+    np.testing.assert_array_equal(
+        stability(*given, leak=1.0, rates=1, progress=False)["stability_real"], plain.stability_real
+    )
+    half = stability(*given, rates=0.5, progress=False)
+    np.testing.assert_allclose(half["stability_real"], plain["stability_real"] / 2, rtol=1e-11)
+    np.testing.assert_array_equal(half["kind"], plain["kind"])
+    limit = largest_learning_rate(*given, leak=1.0, rates=0.5, progress=False)
+    np.testing.assert_allclose(limit, 2 * plain["largest_learning_rate"], rtol=1e-11)
+    assert (
+        fm.status_names(stability(*given, rates=RATES[3] | {"recurrent": 0.0}, progress=False), "kind") == "marginal"
+    ).all()
+    for wrong in ({"leak": 0.0}, {"rates": -1.0}, {"rates": {"readout": 1.0}}):
+        with pytest.raises(ValueError, match=r"leak|rates"):
+            stability(*given, **wrong, progress=False)
+
+
+@pytest.mark.parametrize("rates", [None, *RATES[2:]], ids=str)
+def test_flows_of_whole_networks_are_those_of_their_modes(rates):
+    goal = fm.Modes([0.7, 0.4, 0.2], [1.0, 0.8, 1.2], [0.9, 1.1, 0.7])
+    teacher, times = fm.aligned_teacher(goal), [0.0, 1.0, 10.0, 40.0]
+    modes = fm.Modes([0.3, 0.2, -0.4], [0.6, 0.7, 1.0], [1.1, 0.5, 0.8])
+    student, r = fm.aligned_student(teacher, modes), np.array([0.9, 1.3, 0.7])
+    feedback = student.readout @ np.diag(r / modes.readout)
+    rules, same = ["bptt", "tbptt(2)", "rflo(0.4)"], {"leak": 0.6, "rates": rates, "progress": False}
+    whole = fm.matrix_flow(
+        rules, teacher, seeds=1, times=times, students=student, feedbacks=feedback, settled=0.0, keep_weights=True,
+        rtol=1e-10, atol=1e-12, **same,
+    )  # fmt: skip
+    flows = fm.flow(rules, modes, goal, times, feedback=r, **same)
+    for rule in ("BPTT", "tBPTT(2)", "RFLO(0.4)"):
+        own, weights = flows.sel(rule=rule), whole.sel(rule=rule).isel(seed=0)
+        for i in range(4):
+            w, a, b = (own[name].isel(time=i).values for name in "wab")
+            readout = student.readout @ np.diag(a / modes.readout)
+            input_ = np.diag(b / modes.input) @ student.input
+            for name, matrix in zip(("readout", "recurrent", "input"), (readout, np.diag(w), input_), strict=True):
+                np.testing.assert_allclose(weights[f"{name}_weights"].isel(time=i), matrix, rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(weights["loss"], own["loss"].sum("point"), rtol=1e-5, atol=1e-12)
+
+
+def test_flows_of_networks_that_are_not_aligned_have_the_velocity_of_their_updates():
+    teacher = some(1, scale=0.3)[1]
+    students = [some(seed, scale=0.3)[0] for seed in range(3)]
+    feedbacks, h, rates = [some(seed)[2] for seed in range(3)], 1e-3, RATES[2]
+    for rule in RULES[:4]:
+        given = {"seeds": 3, "students": students, "feedbacks": feedbacks, "keep_weights": True, "progress": False}
+        flow = fm.matrix_flow(rule, teacher, times=[0.0, h, 2 * h], leak=0.5, rates=rates, rtol=1e-12, **given).isel(
+            rule=0
+        )
+        for i, student in enumerate(students):
+            update = fm.expected_update(rule, student, teacher, math.inf, feedback=feedbacks[i], leak=0.5)
+            for name in rates:
+                x = flow[f"{name}_weights"].isel(seed=i).values
+                np.testing.assert_allclose(x[0], getattr(student, name), atol=1e-14)
+                slope = (-3 * x[0] + 4 * x[1] - x[2]) / (2 * h)
+                np.testing.assert_allclose(slope, -rates[name] * getattr(update, name), rtol=1e-4, atol=1e-5)

@@ -219,6 +219,7 @@ def rule_grid(
     decay: GridValue | None = None,
     horizon: GridValue | None = None,
     results: Sequence[str] = (),
+    leak: float = 1.0,
 ) -> Grid:
     """One grid for several rules: ``entries``, and for rule i its "r i", "decay i" and "horizon i" (0: the full one).
 
@@ -232,6 +233,8 @@ def rule_grid(
         Replaces the decay of every rule with a scalar propagator.
     horizon : number, array or DataArray, optional
         Replaces the horizon of every rule that has one.
+    leak : float
+        Of the students whose w_e the entries hold.
 
     Raises
     ------
@@ -257,7 +260,7 @@ def rule_grid(
     grid = broadcast(entries, results)
     for name in ("recurrent", "teacher_recurrent"):
         if name in grid.values:
-            check_range(grid, name, -1, 1)
+            check_range(grid, name, -1, 1, leak if name == "recurrent" else 1.0)
             for i, rule in enumerate(rules):
                 _check_convergence(grid, name, rule, f"decay {i}")
     return grid

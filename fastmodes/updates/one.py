@@ -46,7 +46,7 @@ class Update(NamedTuple):
 
 
 def leaky_update(update: Update, leak: float) -> Update:
-    """Update of a leaky network from that of its effective one: Delta W = alpha Delta W_e, Delta B = alpha Delta B_e."""
+    """Update of a leaky network from its effective one's: Delta W = alpha Delta W_e, Delta B = alpha Delta B_e."""
     if leak == 1.0:
         return update
     return update._replace(recurrent=leak * update.recurrent, input=leak * update.input)

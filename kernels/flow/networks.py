@@ -1,5 +1,7 @@
 """Learning as a flow of whole matrices: d(A, W, B)/ds = -(Delta A, Delta W, Delta B), T to infinity (beyond the paper).
 
+Each of the three learns at the rule's rate for it.
+
 Explicit Runge-Kutta pair 5(4) of Dormand and Prince, its step adapted to each network alone; output at given times by
 the pair's fourth-order interpolant. The flow lives where the expected loss is finite, inside spectral radius one. A
 step into the outside fails and is tried again with a part of its length; when no length is left, the network has
@@ -13,7 +15,7 @@ import numpy as np
 from ..arrays.workspace import entries
 from ..compile import apart, halted, kernel
 from ..tableau import EXPLICIT, EXPLICIT_STAGES
-from ..updates.doubling import CHANGE_READOUT, FEEDBACK
+from ..updates.doubling import CHANGE_READOUT, FEEDBACK, INPUT, READOUT, RECURRENT
 from ..updates.infinite import infinite_update_of
 from .constants import (
     DOMAIN_MARGIN,
@@ -74,6 +76,10 @@ def _slope(m, rule, state, out):
     loss, terms = infinite_update_of(m, rule, _DOUBLINGS)
     for i in range(count):
         out[i] = -m.flat[count + i]
+    for code, rate in ((RECURRENT, rule.rates[0]), (READOUT, rule.rates[1]), (INPUT, rule.rates[2])):
+        if rate != 1.0:
+            offset, rows, columns = m.places[code, 0], m.places[code, 1], m.places[code, 2]
+            out[offset : offset + rows * columns] *= rate
     for i in range(len(state) - count):
         # A comes first in the state, and has the shape of G.
         out[i] -= rule.learning.readout_decay * state[i]

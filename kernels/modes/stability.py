@@ -41,8 +41,8 @@ _LONG = 128
 
 
 @always_inlined
-def _coefficients(w, p, s, f, pi, horizon, bits):
-    """c1 and c0 on lanes."""
+def _sums(w, p, s, pi, horizon, bits):
+    """A, G, H and b on lanes."""
     d, e, y = fma(-w, w, 1.0), fma(-pi, w, 1.0), pi * w
     if bits > 0:
         # A finite horizon sums at any |pi w|: its lanes must not spoil the common reciprocal.
@@ -54,10 +54,28 @@ def _coefficients(w, p, s, f, pi, horizon, bits):
     if bits > 0:
         finite, slope = truncated(y, horizon, bits)
         g, h = select(less(horizon, 0.5), g, finite), select(less(horizon, 0.5), h, y * slope)
+    return alpha, g, h, b
+
+
+@always_inlined
+def _coefficients(w, p, s, f, pi, horizon, bits):
+    """c1 and c0 on lanes."""
+    alpha, g, h, b = _sums(w, p, s, pi, horizon, bits)
     p_alpha, b2_alpha, fg = p * alpha, b * b * alpha, f * g
     pull, push = f * b * p_alpha, p_alpha * fg
     trace = fma(pull, fma(g, alpha, h), fma(fg, s, b2_alpha))
     return trace, fma(pull * b2_alpha, g + h, push * push)
+
+
+@always_inlined
+def _rated_coefficients(w, p, s, f, pi, horizon, rule):
+    """The same where w, a, b learn at rates of their own: every entry or minor times the rates of its rows."""
+    alpha, g, h, b = _sums(w, p, s, pi, horizon, rule.digits)
+    rate_w, rate_a, rate_b = rule.rates
+    p_alpha, b2_alpha, fg = p * alpha, rate_a * (b * b * alpha), f * g
+    pull, push = rate_w * (f * b * p_alpha), p_alpha * fg
+    trace = fma(pull, fma(g, alpha, h), fma(rate_b * fg, s, b2_alpha))
+    return trace, fma(pull * b2_alpha, g + h, (rate_w * rate_b) * (push * push))
 
 
 @always_inlined
@@ -82,7 +100,10 @@ def slowest_rate(mode, position, rule):
     goal, product, r, decay, horizon = mode
     f, _ = feedback_lanes(rule, position, r)
     pi = goal if rule.moving > 0.0 else decay
-    c1, c0 = _coefficients(goal, product, position, f, pi, horizon, rule.digits)
+    if rule.rated:
+        c1, c0 = _rated_coefficients(goal, product, position, f, pi, horizon, rule)
+    else:
+        c1, c0 = _coefficients(goal, product, position, f, pi, horizon, rule.digits)
     _, high, _ = _eigenvalues(c1, c0)
     return high
 

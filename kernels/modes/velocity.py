@@ -30,7 +30,18 @@ def velocity(w, a, b, mode, rule, kind):
 
         da = b (e D* + c w) / (D D*),   db = f (e E* + c pi) / (E E*)
         dw = f b [e w D* E* + c (1 - pi w^2 w*)] / (D D* E E*)
+
+    each times the rate of its variable, where they have rates.
     """
+    fw, fa, fb, room = _velocity(w, a, b, mode, rule, kind)
+    if rule.rated:
+        return rule.rates[0] * fw, rule.rates[1] * fa, rule.rates[2] * fb, room
+    return fw, fa, fb, room
+
+
+@always_inlined
+def _velocity(w, a, b, mode, rule, kind):
+    """The same at rates of 1."""
     if kind == FINITE:
         return _velocity_within(w, a, b, mode, rule)
     goal, product, r, pi, _ = mode
@@ -103,6 +114,13 @@ def velocity_jacobian(w, a, b, mode, rule):
     entries = jacobian_formula(
         w, a, b, f, f_a, goal, product, (alpha, g, kappa), (alpha_star, g_star, kappa_star), own, other
     )
+    if rule.rated:
+        x, y, z = -rule.rates[0], -rule.rates[1], -rule.rates[2]
+        return (
+            x * entries[0], x * entries[1], x * entries[2],
+            y * entries[3], y * entries[4], y * entries[5],
+            z * entries[6], z * entries[7], z * entries[8],
+        )  # fmt: skip
     return (
         -entries[0], -entries[1], -entries[2],
         -entries[3], -entries[4], -entries[5],
