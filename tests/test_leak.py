@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import scipy.integrate
-from fastmodes.analysis import largest_learning_rate, stability
+from fastmodes.analysis import end_points, largest_learning_rate, saddle_stability, stability
 
 import fastmodes as fm
 
@@ -327,6 +327,14 @@ def test_flows_of_whole_networks_are_those_of_their_modes(rates):
         np.testing.assert_allclose(weights["loss"], own["loss"].sum("point"), rtol=1e-5, atol=1e-12)
 
 
+def test_end_points_of_leaky_flows_are_refused():
+    teacher = fm.aligned_teacher(fm.Modes([0.5, 0.3, 0.2], 1.0, 1.0))
+    for given in ({"leak": 0.5}, {"rates": 0.5}):
+        flow = fm.matrix_flow("bptt", teacher, seeds=3, hidden=3, times=[1.0], progress=False, **given)
+        with pytest.raises(ValueError, match="flow must be of students without leak"):
+            end_points(flow, "bptt", teacher)
+
+
 def test_flows_of_networks_that_are_not_aligned_have_the_velocity_of_their_updates():
     teacher = some(1, scale=0.3)[1]
     students = [some(seed, scale=0.3)[0] for seed in range(3)]
@@ -343,3 +351,36 @@ def test_flows_of_networks_that_are_not_aligned_have_the_velocity_of_their_updat
                 np.testing.assert_allclose(x[0], getattr(student, name), atol=1e-14)
                 slope = (-3 * x[0] + 4 * x[1] - x[2]) / (2 * h)
                 np.testing.assert_allclose(slope, -rates[name] * getattr(update, name), rtol=1e-4, atol=1e-5)
+
+
+def test_a_decay_tied_to_the_leak_is_one_minus_alpha():
+    tied, leak = fm.rflo("leak"), 0.3
+    given = fm.rflo(1 - leak)
+    assert tied.name == "RFLO(leak)"
+    assert fm.parse_rule("rflo(leak)") == tied
+    assert fm.parse_rule("name=x,propagator=scalar,decay=leak").decay == "leak"
+    student, teacher, r = some(0, scale=0.3)
+    inputs = np.random.default_rng(0).standard_normal((5, 6, 3))
+    modes, goal = fm.Modes([0.1, 0.3, 0.2], 1.0, 0.8), fm.Modes(0.6, 1.0, 1.0)
+    both, few = {"feedback": r, "leak": leak}, {"hidden": 4, "seeds": 3, "leak": leak, "progress": False}
+    for of in (
+        lambda rule: fm.sampled_update(rule, student, teacher, inputs, nonlinearity="tanh", **both),
+        lambda rule: fm.expected_update(rule, student, teacher, 7, **both),
+        lambda rule: fm.coloured_update(rule, student, teacher, 7, fm.autoregressive_input(0.5, 3), **both),
+        lambda rule: fm.expected_updates(rule, [student] * 3, teacher, 7, feedbacks=r, leak=leak),
+        lambda rule: fm.mode_update(rule, modes, goal, leak=leak),
+        lambda rule: [fm.flow(rule, modes, goal, [1.0, 9.0], leak=leak, progress=False)["w"].values],
+        lambda rule: [stability(rule, [0.1, 0.5, 0.9], 1.0, 0.8, leak=leak, progress=False)["stability_real"].values],
+        lambda rule: [fm.matrix_flow(rule, teacher, times=[5.0], **few)["loss"].values],
+        lambda rule: [fm.train(rule, teacher, epochs=9, steps=5, learning_rate=0.01, **few)["loss"].values],
+    ):
+        for a, b in zip(of(tied), of(given), strict=True):
+            np.testing.assert_array_equal(a, b)
+    runs = fm.train(["bptt", tied], teacher, epochs=9, steps=5, learning_rate=0.01, **few)
+    assert runs["rule"].values.tolist() == ["BPTT", "RFLO(leak)"]
+    with pytest.raises(ValueError, match="decay must be a number where no leak is known"):
+        saddle_stability(fm.LearningRule("x", propagator="scalar", decay="leak"), 0.5, 1.0, 0.1)
+    with pytest.raises(ValueError, match="decay"):
+        fm.LearningRule("x", propagator="diagonal", decay="leak")
+    with pytest.raises(TypeError, match="decay"):
+        fm.rflo("leaky")

@@ -11,7 +11,7 @@ from fastmodes.kernels.modes.stability import KINDS
 from fastmodes.files.large_grids import SLAB_POINTS, write_slabs
 from fastmodes.files.schema import annotate, flag_attributes
 from fastmodes.networks.leaky import check_leak, flow_rates
-from fastmodes.rules import check_rules
+from fastmodes.rules import at_leak, check_rules
 
 from .rated_stability import evaluate_rated
 from .stability_grids import entries_of, evaluate, limit_rate, recorded, shaped, stability_grid, stable_rate
@@ -80,8 +80,9 @@ def stability(
     TypeError, ValueError
         For a parameter outside its range.
     """
-    speeds = flow_rates(rates, check_leak(leak))
-    rules = check_rules(rules)
+    leak = check_leak(leak)
+    speeds = flow_rates(rates, leak)
+    rules = tuple(at_leak(rule, leak) for rule in check_rules(rules))
     grid = stability_grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
     grid.check_memory(7 * len(rules), _SLAB_BY_SLAB)
     count = (len(rules), grid.size)

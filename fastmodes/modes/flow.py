@@ -21,7 +21,7 @@ from ..networks.leaky import check_leak, flow_rates
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
 from ..rule_codes import learning_rule, moves
-from ..rules import check_rules
+from ..rules import at_leak, check_rules
 from ..validation import check_array, check_flag, check_integer, check_number
 from . import learned, rated
 from .grid import check_range
@@ -113,6 +113,7 @@ def flow(
     (0.6, 'optimal')
     """
     leak = check_leak(leak)
+    rules = tuple(at_leak(rule, leak) for rule in check_rules(rules))
     speeds = flow_rates(rates, leak)
     rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, leak=leak)
     rated.check_followed(rules, speeds)

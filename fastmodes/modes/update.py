@@ -14,7 +14,7 @@ from ..networks.leaky import check_leak
 from ..networks.network import LinearRNN, Modes
 from ..parallel import check_threads, run_blocks
 from ..rule_codes import kernel_rule, mode_decay, mode_feedback, moves, resting_feedback, start_feedback
-from ..rules import check_rule
+from ..rules import at_leak, check_rule
 from ..validation import check_array, check_choice, check_steps
 from .grid import Grid, broadcast, by_point, check_product, check_range, own_values
 
@@ -91,6 +91,7 @@ def _evaluate(
     steps = check_steps("steps", steps, infinite=True)
     sequence = check_choice("loss", loss, ("final", "sequence")) == "sequence"
     leak = check_leak(leak)
+    rule = at_leak(rule, leak)
     entries = effective_entries(mode_entries((rule,), modes, teacher_modes, feedback), leak)
     own = {"r": mode_feedback(rule, entries["feedback"]), "decay": mode_decay(rule, entries.values())}
     grid = broadcast(entries | own, ("update", "variable") if with_jacobian else ())

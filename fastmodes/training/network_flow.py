@@ -19,7 +19,7 @@ from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
 from ..renamed import renamed
 from ..rule_codes import unit_decay
-from ..rules import LearningRule, check_rules, rule_table
+from ..rules import LearningRule, at_leak, check_rules, rule_table
 from ..validation import check_array, check_integer, check_memory, check_number
 from . import settings as jobs
 from .estimates import ALIGNMENTS, MODE_VARIABLES, explain_missing
@@ -140,6 +140,7 @@ def matrix_flow(
     )  # fmt: skip
     given = ["random" if students is None else "given", "random" if feedbacks is None else "given"]
     leak = check_leak(leak)
+    rules = tuple(at_leak(rule, leak) for rule in rules)
     speeds = flow_rates(rates, leak)
     check_followed(rules, speeds)
     students = jobs.check_students(students, teacher, hidden, seeds, scales["init_scale"])

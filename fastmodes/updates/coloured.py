@@ -29,7 +29,7 @@ import numpy as np
 from ..networks.leaky import check_leak, effective
 from ..networks.network import LinearRNN, check_pair
 from ..rule_codes import unit_decay
-from ..rules import check_rule
+from ..rules import at_leak, check_rule
 from ..validation import check_array, check_choice, check_integer, check_memory, check_number, check_steps
 from .feedback import check_feedback
 from .infinite import spectral_radius
@@ -193,6 +193,7 @@ def coloured_update(
         raise ValueError(f"colour must write the students' n_in={student.n_in} channels; got {colour.n_in}")
     check_choice("loss", loss, LOSSES)
     leak = check_leak(leak)
+    rule = at_leak(rule, leak)
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
     student = effective(student, leak)
     rule = _for_larger_network(rule, student.n_hidden, colour.n_state)

@@ -15,7 +15,7 @@ from ..networks.leaky import check_leak, effective
 from ..networks.network import check_pair
 from ..parallel import check_threads, run_blocks
 from ..rule_codes import given_feedback, kernel_rule
-from ..rules import check_rule
+from ..rules import at_leak, check_rule
 from ..validation import check_choice, check_sequence, check_steps
 from . import infinite
 from .feedback import MOST_SEEDS, check_each_feedback
@@ -83,7 +83,7 @@ def expected_updates(
     steps = check_steps("steps", steps, infinite=True)
     check_choice("loss", loss, LOSSES)
     leak, threads = check_leak(leak), check_threads(threads)
-    students = [effective(student, leak) for student in students]
+    rule, students = at_leak(rule, leak), [effective(student, leak) for student in students]
     first = students[0]
     if feedbacks is None and rule.reads_feedback:
         raise ValueError(f"feedbacks must hold one array for each of the {len(students)} students for {rule.name}")

@@ -17,7 +17,7 @@ from ..networks.running import impulse_response, run_batch, run_units
 from ..networks.units import PLAIN, Units
 from ..parallel import interruptibly, serial_linear_algebra
 from ..rule_codes import carrier, kernel_rule
-from ..rules import check_rule
+from ..rules import at_leak, check_rule
 from ..validation import check_choice, check_memory, check_steps
 from . import infinite
 from .feedback import check_feedback
@@ -117,6 +117,7 @@ def expected_update(
     steps = check_steps("steps", steps, infinite=True)
     check_choice("loss", loss, LOSSES)
     leak = check_leak(leak)
+    rule = at_leak(rule, leak)
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
     student = effective(student, leak)
     root = None if input_covariance is None else covariance_root(input_covariance, student.n_in)
