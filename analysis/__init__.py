@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .theory.learning_maps import learning_map as learning_map
     from .theory.linear_stability import convergence_rate as convergence_rate
     from .theory.linear_stability import largest_learning_rate as largest_learning_rate
-    from .theory.linear_stability import saddle_stability as saddle_stability
     from .theory.linear_stability import stability as stability
     from .theory.linear_stability import write_stability as write_stability
     from .theory.manifolds import fixed_points as fixed_points
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from .theory.network_fixed_points import error_transfer as error_transfer
     from .theory.network_fixed_points import flow_jacobian as flow_jacobian
     from .theory.network_fixed_points import stability_at as stability_at
+    from .theory.saddles import saddle_stability as saddle_stability
     from .theory.stable_window import wrong_branch_window as wrong_branch_window
     from .trained.learned_rank import principal_angles as principal_angles
     from .trained.learned_rank import rank as rank
@@ -48,7 +48,7 @@ if __name__ != "fastmodes.analysis":
 _HOME = {
     "fixed_points": "theory.manifolds",
     "stability": "theory.linear_stability",
-    "saddle_stability": "theory.linear_stability",
+    "saddle_stability": "theory.saddles",
     "convergence_rate": "theory.linear_stability",
     "largest_learning_rate": "theory.linear_stability",
     "wrong_branch_window": "theory.stable_window",

@@ -13,7 +13,7 @@ import dataclasses
 import math
 import numbers
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from .validation import check_array, check_choice, check_integer, check_number, 
 
 FEEDBACKS = ("readout", "random", "sign", "mixed", "partly_aligned", "kolen_pollack", "mirror")
 PROPAGATORS = ("recurrent", "scalar", "diagonal", "recurrent_diagonal")
+#: The decay that is 1 - alpha of a student's leak.
+LEAK = "leak"
 #: Numbers that belong to some feedbacks: which ones, the word in a rule's description, what is allowed, the default.
 _NUMBERS: dict[str, tuple[tuple[str, ...], str, dict[str, float], float | None]] = {
     "sign_scale": (("sign",), "scale", {"above": 0.0}, 1.0),
@@ -52,8 +54,9 @@ class LearningRule:
         ``decay``; the diagonal of W, which moves as W learns.
     horizon : int, optional
         How many steps back credit reaches, at least 1; None (the default): to the first step.
-    decay : float or sequence of float, optional
-        w_hat of Eq. 10 for "scalar"; n_hidden numbers for "diagonal"; not allowed otherwise.
+    decay : float or sequence of float or "leak", optional
+        w_hat of Eq. 10 for "scalar"; n_hidden numbers for "diagonal"; not allowed otherwise. "leak", for "scalar": tied
+        to the student's leak as in Murray (2019), 1 - alpha, wherever a leak is given (theory section 10).
     sign_scale : float, optional
         s > 0 of the feedback s sign(A), default 1; not allowed for other feedback.
     mix : float, optional
@@ -81,7 +84,7 @@ class LearningRule:
     feedback: FeedbackName = "readout"
     propagator: PropagatorName = "recurrent"
     horizon: int | None = None
-    decay: float | Sequence[float] | None = None
+    decay: float | Sequence[float] | Literal["leak"] | None = None
     sign_scale: float | None = None
     mix: float | None = None
     cosine: float | None = None
@@ -111,11 +114,11 @@ class LearningRule:
         """Whether R learns: "kolen_pollack" and "mirror"."""
         return self.feedback in ("kolen_pollack", "mirror")
 
-    def _checked_decay(self) -> float | tuple[float, ...] | None:
+    def _checked_decay(self) -> float | tuple[float, ...] | Literal["leak"] | None:
         if self.propagator == "scalar":
             if self.decay is None:
                 raise ValueError("decay must be a finite real number for propagator 'scalar'; got None")
-            return check_number("decay", self.decay)
+            return "leak" if self.decay == LEAK else check_number("decay", self.decay)
         if self.propagator == "diagonal":
             if self.decay is None or np.isscalar(self.decay):
                 raise ValueError(f"decay must be n_hidden numbers for propagator 'diagonal'; got {shown(self.decay)}")
@@ -144,6 +147,11 @@ class LearningRule:
 
     def _has(self, name: str) -> bool:
         return getattr(self, name) is not None
+
+
+def at_leak(rule: LearningRule, leak: float) -> LearningRule:
+    """The rule for students of a leak: a decay tied to it is 1 - leak; the name stays."""
+    return dataclasses.replace(rule, decay=1.0 - leak) if rule.decay == LEAK else rule
 
 
 def rule_table(rule: LearningRule) -> dict[str, Any]:

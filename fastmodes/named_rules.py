@@ -1,8 +1,9 @@
 """The rules that have names, with who published them, who else implements them, and what to mind there."""
 
 import dataclasses
+from typing import Literal
 
-from .learning_rule import LearningRule
+from .learning_rule import LEAK, LearningRule
 from .validation import check_number
 
 #: RFLO's decay where none is given, the paper's w_hat.
@@ -42,7 +43,7 @@ def tbptt(horizon: int = 1, *, name: str | None = None) -> LearningRule:
     return LearningRule(f"tBPTT({horizon})" if name is None else name, horizon=horizon)
 
 
-def rflo(decay: float = _DEFAULT_DECAY, *, name: str | None = None) -> LearningRule:
+def rflo(decay: float | Literal["leak"] = _DEFAULT_DECAY, *, name: str | None = None) -> LearningRule:
     """Random feedback local online learning (Murray 2019; Eqs. 5, 10, 43-50): F = R, P = ``decay`` times I.
 
     Among public codes github.com/omarschall/vanilla-rtrl has it. There the decay is not free: a network of leak alpha
@@ -51,8 +52,8 @@ def rflo(decay: float = _DEFAULT_DECAY, *, name: str | None = None) -> LearningR
 
     Parameters
     ----------
-    decay : float
-        w_hat of Eq. 10.
+    decay : float or "leak"
+        w_hat of Eq. 10; "leak": Murray's own, 1 - alpha of the student's leak, wherever a leak is given.
     name : str, optional
         Label of the rule in results; default: "RFLO", or "RFLO(0.9)" after a decay other than 0.5.
 
@@ -61,6 +62,8 @@ def rflo(decay: float = _DEFAULT_DECAY, *, name: str | None = None) -> LearningR
     TypeError, ValueError
         For a parameter outside its range.
     """
+    if name is None and decay == LEAK:
+        name = "RFLO(leak)"
     if name is None:
         decay = check_number("decay", decay)
         name = "RFLO" if decay == _DEFAULT_DECAY else f"RFLO({repr(decay).removesuffix('.0')})"

@@ -10,6 +10,7 @@ import xarray as xr
 
 from .kernels import rule as codes
 from .kernels.updates.credit import Carrier
+from .learning_rule import LEAK
 from .modes.grid import by_point, check_product
 
 if TYPE_CHECKING:
@@ -70,14 +71,22 @@ def learning_feedback(rule: LearningRule, feedback: Any, readout: Any) -> Any:
     return feedback - readout if rule.feedback == "kolen_pollack" else given_feedback(rule, feedback)
 
 
+def _refuse_tied(rule: LearningRule) -> None:
+    if rule.decay == LEAK:
+        raise ValueError(
+            f"decay must be a number where no leak is known; got 'leak' for {rule.name!r}: give one, fm.rflo(1 - leak)"
+        )
+
+
 def unit_decay(rule: LearningRule, n_hidden: int) -> FloatArray:
     """The fixed diagonal of P: a number or one for each hidden unit, 0 where the rule has none.
 
     Raises
     ------
     ValueError
-        If the rule's decay does not have n_hidden numbers.
+        If the rule's decay does not have n_hidden numbers, or is tied to a leak that is not known here.
     """
+    _refuse_tied(rule)
     decay = np.asarray(0.0 if rule.decay is None else rule.decay, dtype=float)
     if decay.ndim and decay.shape != (n_hidden,):
         raise ValueError(f"decay must hold n_hidden={n_hidden} numbers for the rule {rule.name}; got {len(decay)}")
@@ -123,7 +132,13 @@ def mode_decay(rule: LearningRule, grid_values: Iterable[GridValue]) -> GridValu
 
     Several numbers (propagator "diagonal") belong to the dimension "mode" of DataArrays, or to the last axis of plain
     arrays. A propagator that moves with w has no decay of its own: 0.
+
+    Raises
+    ------
+    ValueError
+        If the decay is tied to a leak that is not known here.
     """
+    _refuse_tied(rule)
     own: Any = rule.decay
     if rule.propagator == "scalar":
         return own

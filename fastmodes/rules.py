@@ -5,8 +5,10 @@ import re
 from typing import Any
 
 from .learning_rule import FEEDBACKS as FEEDBACKS
+from .learning_rule import LEAK
 from .learning_rule import PROPAGATORS as PROPAGATORS
 from .learning_rule import LearningRule as LearningRule
+from .learning_rule import at_leak as at_leak
 from .learning_rule import rule_table as rule_table
 from .named_rules import bptt as bptt
 from .named_rules import dfa as dfa
@@ -70,7 +72,7 @@ _CALL = re.compile(r"([A-Za-z0-9-]+)(?:\(([^()]*)\))?")
 _NAMED: dict[str, tuple[Any, Any]] = {
     "bptt": (bptt, None),
     "tbptt": (tbptt, int),
-    "rflo": (rflo, float),
+    "rflo": (rflo, lambda text: text if text == LEAK else float(text)),
     "eprop": (eprop, int),
     "snap1": (snap1, int),
     "dfa": (dfa, None),
@@ -79,9 +81,10 @@ _FIELDS = tuple(field.name for field in dataclasses.fields(LearningRule))
 
 
 def parse_rule(text: str) -> LearningRule:
-    """A rule from text: "bptt", "tbptt(3)", "rflo(0.9)", "eprop", "eprop(3)", "snap1", "dfa"; one of them with other
-    fields, "rflo(0.9, feedback=mixed, mix=0.3)"; or fields alone, "name=mine,feedback=readout,propagator=scalar,
-    decay=0.5,horizon=3". A diagonal is "decay=0.9:0.5:0.2". Without a name the text is the name.
+    """A rule from text: "bptt", "tbptt(3)", "rflo(0.9)", "rflo(leak)", "eprop", "eprop(3)", "snap1", "dfa"; one of
+    them with other fields, "rflo(0.9, feedback=mixed, mix=0.3)"; or fields alone,
+    "name=mine,feedback=readout,propagator=scalar,decay=0.5,horizon=3". A diagonal is "decay=0.9:0.5:0.2". Without a
+    name the text is the name.
 
     Parameters
     ----------
@@ -143,8 +146,10 @@ def _fields(listed: str, text: str) -> dict[str, Any]:
     return fields
 
 
-def _decay_from_text(text: str) -> float | tuple[float, ...]:
-    """A number, or the numbers of a diagonal, separated by colons."""
+def _decay_from_text(text: str) -> float | tuple[float, ...] | str:
+    """A number, the numbers of a diagonal, separated by colons, or "leak"."""
+    if text == LEAK:
+        return text
     numbers = tuple(float(part) for part in text.split(":"))
     return numbers if len(numbers) > 1 else numbers[0]
 

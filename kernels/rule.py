@@ -58,14 +58,14 @@ def reach(horizon, steps):
 reach_within = inlined(reach)
 
 
-def is_sign(rule):
-    """Whether F is s sign(A): the flow of modes has a kernel of its own for it."""
-    return rule.feedback == SIGN
-
-
 def is_rated(rule):
     """Whether the matrices learn at rates other than 1: the flow of modes has kernels of its own for it."""
     return tuple(rule.rates) != (1.0, 1.0, 1.0)
+
+
+def is_sign(rule):
+    """Whether F is s sign(A): the flow of modes has a kernel of its own for it."""
+    return rule.feedback == SIGN
 
 
 #: The same inside kernels.

@@ -10,14 +10,14 @@ from fastmodes.kernels.modes.stability import KINDS
 
 from fastmodes.files.large_grids import SLAB_POINTS, write_slabs
 from fastmodes.files.schema import annotate, flag_attributes
-from fastmodes.modes.update import rule_grid
-from fastmodes.rule_codes import moves
-from fastmodes.rules import check_rules
+from fastmodes.networks.leaky import check_leak, flow_rates
+from fastmodes.rules import at_leak, check_rules
 
-from .horizon_sums import horizon_sums
-from .stability_grids import RESULTS, entries_of, evaluate, limit_rate, recorded, shaped, stability_grid, stable_rate
+from .rated_stability import evaluate_rated
+from .stability_grids import entries_of, evaluate, limit_rate, recorded, shaped, stability_grid, stable_rate
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from typing import Any
 
@@ -36,6 +36,8 @@ def stability(
     feedback: GridValue = 1.0,
     decay: GridValue | None = None,
     horizon: GridValue | None = None,
+    leak: float = 1.0,
+    rates: float | Mapping[str, float] | None = None,
     threads: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
@@ -54,6 +56,13 @@ def stability(
         trajectory without decay s - c, with its constant c = a - r. The mirror rests at r = kappa s / lambda.
     decay, horizon : number, array or DataArray, optional
         Replace the decay of scalar propagators, and the horizon of rules that have a finite one.
+    leak : float
+        0 < leak <= 1, of the students' units (theory section 10); the teacher's w* is what w_e = 1 - leak + leak w
+        comes to.
+    rates : number or mapping, optional
+        Rates of "readout", "recurrent" and "input": the eigenvalues are those of diag(rates) J, and learning rates
+        are factors of them. A frozen readout (0) makes the manifold a point; other frozen matrices leave a rate of 0,
+        kind marginal. With a leak or rates a plain path computes, slower than the kernel.
     threads : int, optional
         Default: all cores granted to the process. Results do not depend on it.
     progress : bool
@@ -71,7 +80,9 @@ def stability(
     TypeError, ValueError
         For a parameter outside its range.
     """
-    rules = check_rules(rules)
+    leak = check_leak(leak)
+    speeds = flow_rates(rates, leak)
+    rules = tuple(at_leak(rule, leak) for rule in check_rules(rules))
     grid = stability_grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
     grid.check_memory(7 * len(rules), _SLAB_BY_SLAB)
     count = (len(rules), grid.size)
@@ -90,7 +101,10 @@ def stability(
         stable_rate(low, high, imaginary, limit[place])
         limit_rate(rules[i], limit[place], 2.0)
 
-    evaluate(rules, grid, values[:, :3], kinds, derive, threads, progress)
+    if speeds == (1.0, 1.0, 1.0):
+        evaluate(rules, grid, values[:, :3], kinds, derive, threads, progress)
+    else:
+        evaluate_rated(rules, grid, speeds, values[:, :3], kinds, derive, progress)
     dataset = xr.Dataset(
         {
             "stability_real": shaped(grid, values[:, :2], ("rule", "eigenvalue")),
@@ -216,6 +230,8 @@ def largest_learning_rate(
     feedback: GridValue = 1.0,
     decay: GridValue | None = None,
     horizon: GridValue | None = None,
+    leak: float = 1.0,
+    rates: float | Mapping[str, float] | None = None,
     threads: int | None = None,
     progress: bool = True,
 ) -> xr.DataArray:
@@ -223,7 +239,7 @@ def largest_learning_rate(
 
     Parameters
     ----------
-    rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon, threads, progress
+    rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon, leak, rates, threads, progress
         As for :func:`stability`.
 
     Returns
@@ -240,70 +256,9 @@ def largest_learning_rate(
         "feedback": feedback,
         "decay": decay,
         "horizon": horizon,
+        "leak": leak,
+        "rates": rates,
         "threads": threads,
         "progress": progress,
     }
     return stability(rules, teacher_recurrent, teacher_product, position, **options)["largest_learning_rate"]
-
-
-def saddle_stability(
-    rules: Rules,
-    teacher_recurrent: GridValue,
-    teacher_product: GridValue,
-    recurrent: GridValue,
-    *,
-    decay: GridValue | None = None,
-    horizon: GridValue | None = None,
-) -> xr.Dataset:
-    """The two non-zero eigenvalues on the non-optimal manifold a = b = 0, w free: real, of opposite sign.
-
-    ``+- p sqrt(alpha beta)`` with alpha = 1/(1 - w w*), beta = g_tau(pi w*): +-p/(1 - w w*) for BPTT and
-    +-p/sqrt(1 - w w*) for tBPTT(1).
-
-    Parameters
-    ----------
-    rules : LearningRule or str, or sequence of them
-        With readout feedback: under random feedback, the manifold holds no fixed points.
-    teacher_recurrent, teacher_product, recurrent : number, array or DataArray
-        w*, p and w, with |w|, |w*| < 1.
-    decay, horizon
-        As for :func:`stability`.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``stability_real``, ``stability_imag`` (rule, eigenvalue, grid) and ``kind`` (rule, grid).
-
-    Raises
-    ------
-    TypeError, ValueError
-        For a parameter outside its range, or a rule with random feedback.
-    """
-    rules = check_rules(rules)
-    for rule in rules:
-        if rule.feedback != "readout":
-            raise ValueError(f"rules must have readout feedback to rest on a = b = 0; got {rule.name!r}")
-    entries = {"teacher_recurrent": teacher_recurrent, "teacher_product": teacher_product, "recurrent": recurrent}
-    grid = rule_grid(rules, entries, decay, horizon, RESULTS)
-    goal, product, w = (grid.values[name] for name in entries)
-    sizes = np.empty((len(rules), grid.size))
-    for i, rule in enumerate(rules):
-        y = (w if moves(rule) else grid.values[f"decay {i}"]) * goal
-        beta = horizon_sums(y, grid.values[f"horizon {i}"])[0]
-        with np.errstate(over="ignore"):
-            sizes[i] = np.abs(product * np.sqrt(beta / (1 - w * goal))).ravel()
-    real = np.stack([-sizes, sizes], axis=1)
-    dataset = xr.Dataset(
-        {
-            "stability_real": shaped(grid, real, ("rule", "eigenvalue")),
-            "stability_imag": shaped(grid, np.zeros_like(real), ("rule", "eigenvalue")),
-            "kind": shaped(grid, np.where(sizes > 0, 2, 5).astype(np.int8), ("rule",)),
-        },
-        coords={"rule": [rule.name for rule in rules], "eigenvalue": [0, 1]},
-    )
-    dataset["kind"].attrs = flag_attributes(KINDS)
-    return annotate(
-        dataset,
-        title="Linear stability on the non-optimal manifold",
-        configuration={"rules": [repr(rule) for rule in rules]} | recorded(locals()),
-    )

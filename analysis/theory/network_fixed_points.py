@@ -16,6 +16,7 @@ and at the student's own eigenvalues only. e-prop has as many conditions as para
 
 from __future__ import annotations
 
+import json
 import numbers
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -191,6 +192,16 @@ def _extreme(jacobian: scipy.sparse.linalg.LinearOperator, which: Literal["LM", 
     return found
 
 
+def _refuse_leak(flow: xr.Dataset) -> None:
+    """What follows looks at weights as those of plain networks, at a rate of 1."""
+    try:
+        configuration = json.loads(flow.attrs.get("configuration", "{}"))
+    except (TypeError, ValueError):
+        return
+    if found := [name for name in ("leak", "rates") if isinstance(configuration, dict) and name in configuration]:
+        raise ValueError(f"flow must be of students without leak or rates of their own; got {found[0]}")
+
+
 def end_points(flow: xr.Dataset, rules: Rules, teacher: LinearRNN, *, at_rest: float = 1e-4) -> xr.Dataset:
     """Where a flow of whole networks has ended: at rest, optimal, stable?
 
@@ -216,6 +227,7 @@ def end_points(flow: xr.Dataset, rules: Rules, teacher: LinearRNN, *, at_rest: f
         For a parameter outside its range.
     """
     check_dataset(flow, _FINAL, ("rule", "seed"), source="fastmodes.matrix_flow", name="flow")
+    _refuse_leak(flow)
     rules = check_rules(rules)
     for rule in rules:
         _check_known(rule)

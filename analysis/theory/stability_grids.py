@@ -9,6 +9,7 @@ import xarray as xr
 from fastmodes.kernels.modes.stability import optimal_stability
 
 from fastmodes.modes.grid import check_non_zero
+from fastmodes.modes.rated import recorded_rates
 from fastmodes.modes.update import rule_grid
 from fastmodes.parallel import check_threads, run_blocks
 from fastmodes.progress import progress_bar
@@ -43,7 +44,7 @@ RESULTS = (
     "rule", "eigenvalue", "stability_real", "stability_imag", "kind", "stable", "oscillatory", "convergence_rate",
     "largest_learning_rate",
 )  # fmt: skip
-_PARAMETERS = ("teacher_recurrent", "teacher_product", "position")
+PARAMETERS = ("teacher_recurrent", "teacher_product", "position")
 
 
 def evaluate(
@@ -62,7 +63,7 @@ def evaluate(
     threads = check_threads(threads)
     with progress_bar(len(rules) * grid.size, "points", check_flag("progress", progress)) as bar:
         for i, rule in enumerate(rules):
-            layout = grid.layout((*_PARAMETERS, f"r {i}", f"decay {i}", f"horizon {i}"))
+            layout = grid.layout((*PARAMETERS, f"r {i}", f"decay {i}", f"horizon {i}"))
             in_kernel = learning_rule(rule)
 
             def work(block: tuple[int, int], i: int = i, layout: Any = layout, in_kernel: Any = in_kernel) -> None:
@@ -102,8 +103,9 @@ _RECORDED = ("teacher_recurrent", "teacher_product", "position", "feedback", "de
 
 
 def recorded(values: dict[str, Any]) -> dict[str, Any]:
-    """The parameters that are single numbers; grids are in the coordinates."""
-    return {k: values[k] for k in _RECORDED if k in values and values[k] is not None and np.ndim(values[k]) == 0}
+    """The parameters that are single numbers, leak and rates where given; grids are in the coordinates."""
+    single = {k: values[k] for k in _RECORDED if k in values and values[k] is not None and np.ndim(values[k]) == 0}
+    return single | recorded_rates(values.get("rates"), values.get("leak", 1.0))
 
 
 def stable_rate(low: FloatArray, high: FloatArray, imaginary: FloatArray, limit: FloatArray) -> None:

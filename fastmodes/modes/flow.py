@@ -17,15 +17,16 @@ from ..kernels.flow.kinds import FLOW_LANES, kernel_place
 from ..kernels.flow.trajectories import Ends
 from ..kernels.modes.velocity import FINITE, FIXED, MOVING, ZERO
 from ..kernels.rule import SCALAR
+from ..networks.leaky import check_leak, flow_rates
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
 from ..rule_codes import learning_rule, moves
-from ..rules import check_rules
+from ..rules import at_leak, check_rules
 from ..validation import check_array, check_flag, check_integer, check_number
-from . import learned
+from . import learned, rated
 from .grid import check_range
 from .results import BLOCK, flow_configuration, per_point, trajectories
-from .update import STATE, TEACHER, mode_entries, rule_grid
+from .update import STATE, TEACHER, effective_entries, mode_entries, rule_grid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +52,8 @@ def flow(
     feedback: GridValue | None = 1.0,
     decay: GridValue | None = None,
     horizon: GridValue | None = None,
+    leak: float = 1.0,
+    rates: float | Mapping[str, float] | None = None,
     rtol: float = 1e-8,
     atol: float = 1e-10,
     step_limit: int = 100_000,
@@ -75,8 +78,12 @@ def flow(
         r, read by rules with random feedback; of feedback that learns, r at the start.
     decay, horizon : number, array or DataArray, optional
         Replace the decay of scalar propagators, and the horizon of rules that have a finite one.
+    leak : float
+        0 < leak <= 1, of the students' units (theory section 10); the teacher does not leak.
+    rates : number or mapping, optional
+        Rates of "readout" (a), "recurrent" (w) and "input" (b), which multiply the three velocities; 0 freezes.
     rtol, atol : float
-        Tolerances on the local error.
+        Tolerances on the local error, with a leak on that of w_e = 1 - leak + leak w and b_e = leak b.
     step_limit : int
         Largest number of steps of a trajectory.
     threads : int, optional
@@ -105,7 +112,11 @@ def flow(
     >>> round(float(end.w.squeeze()), 6), end.status.attrs["flag_meanings"].split()[end.status.item()]
     (0.6, 'optimal')
     """
-    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon)
+    leak = check_leak(leak)
+    rules = tuple(at_leak(rule, leak) for rule in check_rules(rules))
+    speeds = flow_rates(rates, leak)
+    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, leak=leak)
+    rated.check_followed(rules, speeds)
     threads, progress = check_threads(threads), check_flag("progress", progress)
     times = ascending("times", times)
     if times[-1] <= 0:
@@ -113,14 +124,18 @@ def flow(
     options = step_options(rtol, atol, step_limit)
     learns = any(rule.learns_feedback for rule in rules)
     grid.check_memory(len(rules) * ((4 + learns) * len(times) + 2), _SLAB_BY_SLAB, times=len(times))
-    states, ends = integrate(rules, grid, times, options, entries=learns, threads=threads, progress=progress)
+    states, ends = integrate(
+        rules, grid, times, options, rates=speeds, entries=learns, threads=threads, progress=progress
+    )
+    rated.correct_statuses(grid, states, ends, speeds)
     configuration = {"rtol": float(rtol), "atol": float(atol), "step_limit": int(step_limit)}
-    dataset = trajectories(rules, grid, states, ("time", times), threads)
+    dataset = rated.own_coordinates(trajectories(rules, grid, states, ("time", times), threads), leak)
     dataset["status"] = per_point(rules, grid, ends.status)
     dataset["status"].attrs = flag_attributes(STATUSES)
     dataset["time_reached"] = per_point(rules, grid, ends.time)
     dataset["evaluations"] = per_point(rules, grid, ends.evaluations)
-    return annotate(dataset, title="Flow of modes", configuration=flow_configuration(rules, grid) | configuration)
+    configuration = rated.recorded(modes, rates, leak, flow_configuration(rules, grid) | configuration)
+    return annotate(dataset, title="Flow of modes", configuration=configuration)
 
 
 def write_flow(
@@ -172,6 +187,7 @@ def integrate(
     times: FloatArray,
     options: FloatArray,
     *,
+    rates: tuple[float, float, float] = rated.EQUAL,
     observe: bool = False,
     entries: bool = False,
     threads: int | None = None,
@@ -188,6 +204,8 @@ def integrate(
     times : float64 array (time,)
     options : float64 array
         See :func:`fastmodes.kernels.flow.driver.flow_lanes`.
+    rates : tuple of float
+        Of w, a, b.
     observe : bool
         Measure path length and learning time.
     entries : bool
@@ -217,7 +235,7 @@ def integrate(
             if learned.is_apart(rules[i]):
                 learned.follow(rules[i], points, times, options, outputs, own)
                 return
-            for kind, rule, todo in _kinds(rules[i], points):
+            for kind, rule, todo in _kinds(rules[i], points, rates):
                 FLOW_LANES[kernel_place(rule, kind)](points, todo, times, rule, options, outputs[:3], own)
         if entries:
             outputs[3][:] = learned.feedback_entries(rules[i], outputs[1], points[:, 5])
@@ -233,9 +251,11 @@ def full_kind(rule: LearningRule) -> int:
     return MOVING if moves(rule) else FIXED
 
 
-def _kinds(rule: LearningRule, points: FloatArray) -> list[tuple[int, KernelRule, IntArray]]:
+def _kinds(
+    rule: LearningRule, points: FloatArray, rates: tuple[float, float, float]
+) -> list[tuple[int, KernelRule, IntArray]]:
     """Which points are of which kind of propagator: (kind, kernel's rule, which); they are changed where it is 0."""
-    horizon, in_kernel = points[:, 7].copy(), learning_rule(rule)
+    horizon, in_kernel = points[:, 7].copy(), learning_rule(rule)._replace(rates=rates)
     if not horizon.any():
         return [(full_kind(rule), in_kernel, np.arange(len(points)))]
     # One step of horizon sums to 1, as the full sum does where a fixed propagator is 0.
@@ -257,12 +277,13 @@ def flow_grid(
     horizon: GridValue | None,
     more: Mapping[str, GridValue] | tuple[()] = (),
     results: Sequence[str] = (*RESULTS, "time"),
+    leak: float = 1.0,
 ) -> tuple[tuple[LearningRule, ...], Grid]:
     """Rules, and the grid of everything a flow or a vector field depends on, all in range."""
     rules = check_rules(rules)
-    entries = mode_entries(rules, modes, teacher_modes, feedback)
-    grid = rule_grid(rules, entries | dict(more), decay, horizon, results)
-    check_range(grid, "recurrent", -1 + DOMAIN_MARGIN, 1 - DOMAIN_MARGIN)
+    entries = effective_entries(mode_entries(rules, modes, teacher_modes, feedback), leak)
+    grid = rule_grid(rules, entries | dict(more), decay, horizon, results, leak)
+    check_range(grid, "recurrent", -1 + DOMAIN_MARGIN, 1 - DOMAIN_MARGIN, leak)
     return rules, grid
 
 

@@ -231,8 +231,10 @@ def own_values(view: AnyArray) -> AnyArray:
     return view[tuple(slice(None) if step != 0 else slice(0, 1) for step in view.strides)]
 
 
-def check_range(grid: Grid, name: str, low: float, high: float) -> None:
+def check_range(grid: Grid, name: str, low: float, high: float, leak: float = 1.0) -> None:
     """Check that a parameter of the grid lies strictly between ``low`` and ``high`` everywhere.
+
+    With a leak the grid holds w_e = 1 - leak + leak w, and the message speaks of w.
 
     Raises
     ------
@@ -243,8 +245,9 @@ def check_range(grid: Grid, name: str, low: float, high: float) -> None:
     if not (values.min() > low and values.max() < high):
         place = tuple(int(i) for i in np.argwhere(~((values > low) & (values < high)))[0])
         where = ", ".join(f"{dim}={i}" for dim, i in zip(grid.dims, place, strict=True))
+        own = [x if leak == 1.0 else (x - (1.0 - leak)) / leak for x in (low, high, values[place])]
         raise ValueError(
-            f"{name} must be > {low} and < {high} everywhere; got {values[place]}{f' at {where}' if where else ''}"
+            f"{name} must be > {own[0]} and < {own[1]} everywhere; got {own[2]}{f' at {where}' if where else ''}"
         )
 
 

@@ -72,6 +72,7 @@ def feedback_update(
     *,
     feedback: GridValue = 1.0,
     loss: LossName = "final",
+    leak: float = 1.0,
     threads: int | None = None,
 ) -> GridValue:
     """Expected update Delta r of feedback that learns: Delta a + lambda r, or lambda r - kappa a of the mirror.
@@ -88,6 +89,8 @@ def feedback_update(
     feedback : number, array or DataArray
         r as it is now.
     loss : {"final", "sequence"}
+    leak : float
+        0 < leak <= 1, of the students' units.
     threads : int, optional
         Default: all cores granted to the process.
 
@@ -111,7 +114,8 @@ def feedback_update(
     rule = check_rule(rule)
     if not rule.learns_feedback:
         raise ValueError(f"rule must have feedback that learns, kolen_pollack or mirror; got {rule.name!r}")
-    update = mode_update(rule, modes, teacher_modes, steps, feedback=feedback, loss=loss, threads=threads)
+    given: dict[str, Any] = {"feedback": feedback, "loss": loss, "leak": leak, "threads": threads}
+    update = mode_update(rule, modes, teacher_modes, steps, **given)
     entries = mode_entries((rule,), modes, teacher_modes, feedback)
     check_product("feedback", entries["feedback"], entries["readout"])
     r, a = by_point(feedback=entries["feedback"], readout=entries["readout"])

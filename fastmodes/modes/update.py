@@ -10,10 +10,11 @@ import numpy as np
 
 from ..kernels.modes.update import mode_updates
 from ..networks.aligned import modes_of
+from ..networks.leaky import check_leak
 from ..networks.network import LinearRNN, Modes
 from ..parallel import check_threads, run_blocks
 from ..rule_codes import kernel_rule, mode_decay, mode_feedback, moves, resting_feedback, start_feedback
-from ..rules import check_rule
+from ..rules import at_leak, check_rule
 from ..validation import check_array, check_choice, check_steps
 from .grid import Grid, broadcast, by_point, check_product, check_range, own_values
 
@@ -67,6 +68,14 @@ def mode_entries(
     return entries | {"feedback": feedback}
 
 
+def effective_entries(entries: Mapping[str, Any], leak: float) -> dict[str, Any]:
+    """The same with w_e = 1 - leak + leak w and b_e = leak b for w and b, as the kernels know modes."""
+    if leak == 1.0:
+        return dict(entries)
+    w, b = (by_point(**{name: entries[name]})[0] for name in ("recurrent", "input"))
+    return dict(entries) | {"recurrent": (1.0 - leak) + leak * w, "input": leak * b}
+
+
 def _evaluate(
     rule: Rule,
     modes: ModesLike,
@@ -74,18 +83,21 @@ def _evaluate(
     steps: float,
     feedback: GridValue | None,
     loss: LossName,
+    leak: float,
     threads: int | None,
     with_jacobian: bool,
 ) -> tuple[Grid, FloatArray, FloatArray]:
     rule, threads = check_rule(rule), check_threads(threads)
     steps = check_steps("steps", steps, infinite=True)
     sequence = check_choice("loss", loss, ("final", "sequence")) == "sequence"
-    entries = mode_entries((rule,), modes, teacher_modes, feedback)
+    leak = check_leak(leak)
+    rule = at_leak(rule, leak)
+    entries = effective_entries(mode_entries((rule,), modes, teacher_modes, feedback), leak)
     own = {"r": mode_feedback(rule, entries["feedback"]), "decay": mode_decay(rule, entries.values())}
     grid = broadcast(entries | own, ("update", "variable") if with_jacobian else ())
     if steps == math.inf:
         for name in ("recurrent", "teacher_recurrent"):
-            check_range(grid, name, -1, 1)
+            check_range(grid, name, -1, 1, leak if name == "recurrent" else 1.0)
             _check_convergence(grid, name, rule)
     choices = kernel_rule(rule), 0 if steps == math.inf else steps, 2 if sequence else 1
     grid.check_memory(12 if with_jacobian else 3, "cut the grid into pieces")
@@ -99,6 +111,11 @@ def _evaluate(
         mode_updates(read_state(*block), read_parameters(*block), *choices, updates[piece], jacobians[piece])
 
     run_blocks(work, grid.blocks(_BLOCK, threads), threads, quick=grid.size <= _BLOCK)
+    if leak != 1.0:
+        # The chain rule: w_e and b_e move by leak times what w and b do.
+        gain = np.array([leak, 1.0, leak])
+        updates *= gain
+        jacobians *= np.outer(gain, gain) if with_jacobian else 1.0
     return grid, updates, jacobians
 
 
@@ -110,6 +127,7 @@ def mode_update(
     *,
     feedback: GridValue | None = 1.0,
     loss: LossName = "final",
+    leak: float = 1.0,
     threads: int | None = None,
 ) -> Modes:
     """Expected update (Delta w, Delta a, Delta b) of modes under any rule (Eqs. 19-22, 74-86, 105, 128).
@@ -127,6 +145,9 @@ def mode_update(
         r, read by rules with random feedback; 1 unless given, here as for every function of modes.
     loss : {"final", "sequence"}
         The error of the last step, or the mean over all steps.
+    leak : float
+        0 < leak <= 1, of the students' units: modes run as w_e = 1 - leak + leak w, b_e = leak b, and Delta w and
+        Delta b are leak times those of w_e and b_e (theory section 10). The teacher does not leak.
     threads : int, optional
         Default: all cores granted to the process. Results do not depend on it.
 
@@ -139,7 +160,7 @@ def mode_update(
     Raises
     ------
     TypeError, ValueError
-        For a parameter outside its range; with T = infinity also for |w| >= 1, where the sums diverge.
+        For a parameter outside its range; with T = infinity also for |w_e| >= 1, where the sums diverge.
 
     Examples
     --------
@@ -147,7 +168,7 @@ def mode_update(
     >>> fm.mode_update(fm.bptt(), fm.Modes(0.5, 1.0, 1.0), fm.Modes(0.5, 1.0, 2.0), 2)
     Modes(recurrent=-0.5, readout=-1.25, input=-1.25)
     """
-    grid, updates, _ = _evaluate(rule, modes, teacher_modes, steps, feedback, loss, threads, False)
+    grid, updates, _ = _evaluate(rule, modes, teacher_modes, steps, feedback, loss, leak, threads, False)
     return Modes(*(_like_input(grid, updates[:, i]) for i in range(3)))
 
 
@@ -159,13 +180,14 @@ def mode_jacobian(
     *,
     feedback: GridValue | None = 1.0,
     loss: LossName = "final",
+    leak: float = 1.0,
     threads: int | None = None,
 ) -> FloatArray | xr.DataArray:
     """Derivatives of :func:`mode_update` by (w, a, b), hand-derived (Eqs. 107-116 and their finite-T relatives).
 
     Parameters
     ----------
-    rule, modes, teacher_modes, steps, feedback, loss, threads
+    rule, modes, teacher_modes, steps, feedback, loss, leak, threads
         As for :func:`mode_update`.
 
     Returns
@@ -179,7 +201,7 @@ def mode_jacobian(
     TypeError, ValueError
         As for :func:`mode_update`.
     """
-    grid, _, jacobians = _evaluate(rule, modes, teacher_modes, steps, feedback, loss, threads, True)
+    grid, _, jacobians = _evaluate(rule, modes, teacher_modes, steps, feedback, loss, leak, threads, True)
     if grid.labelled:
         names = list(STATE)
         return grid.wrap(jacobians, ("update", "variable"), {"update": names, "variable": names})
@@ -198,6 +220,7 @@ def rule_grid(
     decay: GridValue | None = None,
     horizon: GridValue | None = None,
     results: Sequence[str] = (),
+    leak: float = 1.0,
 ) -> Grid:
     """One grid for several rules: ``entries``, and for rule i its "r i", "decay i" and "horizon i" (0: the full one).
 
@@ -211,6 +234,8 @@ def rule_grid(
         Replaces the decay of every rule with a scalar propagator.
     horizon : number, array or DataArray, optional
         Replaces the horizon of every rule that has one.
+    leak : float
+        Of the students whose w_e the entries hold.
 
     Raises
     ------
@@ -236,7 +261,7 @@ def rule_grid(
     grid = broadcast(entries, results)
     for name in ("recurrent", "teacher_recurrent"):
         if name in grid.values:
-            check_range(grid, name, -1, 1)
+            check_range(grid, name, -1, 1, leak if name == "recurrent" else 1.0)
             for i, rule in enumerate(rules):
                 _check_convergence(grid, name, rule, f"decay {i}")
     return grid

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from ..files.schema import annotate, flag_attributes
-from ..interrupts import halting
 from ..kernels.flow import networks as kernels
-from ..kernels.updates.doubling import FEEDBACK, INPUT, READOUT, RECURRENT
-from ..modes.learned import is_apart
+from ..modes.rated import check_followed, recorded_rates
+from ..networks.leaky import check_leak, flow_rates
 from ..networks.network import LinearRNN, check_network
 from ..networks.teacher_modes import mode_coordinates, teacher_modes
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
 from ..renamed import renamed
-from ..rule_codes import learning_rule, unit_decay
-from ..rules import LearningRule, check_rules, rule_table
-from ..updates import infinite
-from ..updates.feedback import seed_feedback
-from ..updates.loss import error_loss, power_loss
+from ..rule_codes import unit_decay
+from ..rules import LearningRule, at_leak, check_rules, rule_table
 from ..validation import check_array, check_integer, check_memory, check_number
 from . import settings as jobs
-from .estimates import ALIGNMENTS, MODE_VARIABLES, explain_missing, history_estimates
+from .estimates import ALIGNMENTS, MODE_VARIABLES, explain_missing
+from .network_flow_runs import Task
 from .parameters import check_parameters
 from .results import OWN_FEEDBACK
 
@@ -56,6 +52,8 @@ def matrix_flow(
     feedbacks: ArrayLike | Sequence[ArrayLike] | None = None,
     init_scale: float = 0.1,
     feedback_scale: float = 1.0,
+    leak: float = 1.0,
+    rates: float | Mapping[str, float] | None = None,
     rtol: float = 1e-8,
     atol: float = 1e-10,
     settled: float = 1e-7,
@@ -90,6 +88,11 @@ def matrix_flow(
         R of all seeds, or of each, instead of random ones; left unread by rules without random feedback.
     init_scale, feedback_scale : float
         Standard deviations times ``sqrt(hidden)`` of the initial weights and of R.
+    leak : float
+        0 < leak <= 1, of the students' units (theory section 10): integrated are A, W_e = (1 - leak) I + leak W and
+        B_e = leak B, of which tolerances, losses, estimates and the spectral radius are; weights are the students' own.
+    rates : number or mapping, optional
+        Rates of "readout", "recurrent" and "input", which multiply the three updates; 0 freezes.
     rtol, atol : float
         Tolerances of a step, relative and absolute, root mean square over a network's weights.
     settled : float
@@ -136,6 +139,10 @@ def matrix_flow(
         check_number("settled", settled, 0.0), check_integer("step_limit", step_limit),
     )  # fmt: skip
     given = ["random" if students is None else "given", "random" if feedbacks is None else "given"]
+    leak = check_leak(leak)
+    rules = tuple(at_leak(rule, leak) for rule in rules)
+    speeds = flow_rates(rates, leak)
+    check_followed(rules, speeds)
     students = jobs.check_students(students, teacher, hidden, seeds, scales["init_scale"])
     feedbacks = jobs.check_feedbacks(feedbacks, rules, students, seeds, scales["feedback_scale"])
     check_parameters({"keep_weights": keep_weights, "progress": progress})
@@ -145,7 +152,7 @@ def matrix_flow(
 
     runs = [(rule, seed) for rule in range(len(rules)) for seed in range(len(seeds))]
     with progress_bar(len(runs), "flows", progress) as bar:
-        task = _Task(rules, teacher, students, feedbacks, times, control)
+        task = Task(rules, teacher, students, feedbacks, times, control, leak, speeds)
         found = run_blocks(task, runs, threads, on_done=lambda _: bar.update(1))
     configuration = {
         "command": "matrix_flow", "rules": [rule_table(rule) for rule in rules],
@@ -153,6 +160,7 @@ def matrix_flow(
         "hidden": hidden, "seeds": seeds, "times": times, "students": given[0], "feedbacks": given[1],
         **scales, "rtol": rtol, "atol": atol, "settled": settled, "step_limit": step_limit,
     }  # fmt: skip
+    configuration |= recorded_rates(rates, leak)
     return _dataset(rules, teacher, seeds, times, students, feedbacks, found, keep_weights, configuration)
 
 
@@ -161,93 +169,6 @@ def _check_times(times: ArrayLike) -> NDArray[np.float64]:
     if checked[0] < 0 or (np.diff(checked) <= 0).any():
         raise ValueError(f"times must be >= 0 and increasing; got {checked[:8]}")
     return checked
-
-
-@dataclasses.dataclass(frozen=True)
-class _Task:
-    """Integrates one (rule, seed) and reads its history."""
-
-    rules: tuple[LearningRule, ...]
-    teacher: LinearRNN
-    students: Sequence[LinearRNN]
-    feedbacks: Sequence[NDArray[np.float64]]
-    times: NDArray[np.float64]
-    control: kernels.Control
-
-    def __call__(self, run: tuple[int, int]) -> dict[str, Any]:
-        rule, student = self.rules[run[0]], self.students[run[1]]
-        feedback = seed_feedback(rule, student, self.feedbacks[run[1]])
-        m = infinite.work_space(rule, student, self.teacher, feedback)
-        infinite.put_feedback(m, rule, student, feedback)
-        count = int(m.places[[READOUT, RECURRENT, INPUT], 1:].prod(axis=1).sum())
-        count += int(m.places[FEEDBACK, 1:].prod()) * is_apart(rule)
-        outcome = kernels.Outcome(np.full((len(self.times), count), np.nan), np.full(len(self.times), np.nan))
-        with halting(m.places):
-            status, reached, steps = kernels.matrix_flow(m, learning_rule(rule), self.control, self.times, outcome)
-        history = self._history(m, student, outcome.states)
-        final = _network(m, student)
-        learned = self._feedback(rule, m, outcome.states, history[0], feedback)
-        return {
-            "status": status, "time_reached": reached, "integration_steps": steps,
-            "loss": self._losses(outcome.losses, history),
-            "spectral_radius": infinite.spectral_radius(final.recurrent),
-            "history": history, "final": final,
-            "estimates": history_estimates(
-                history[0], history[1], history[2], teacher_modes(self.teacher), learned
-            ),
-            "learned": learned,
-            "final_feedback": self._feedback(rule, m, None, final.readout, feedback),
-        }  # fmt: skip
-
-    def _history(self, m: Any, student: LinearRNN, states: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        """(A, W, B) at all times, without padding."""
-        parts = []
-        for code, shape in zip((READOUT, RECURRENT, INPUT), _shapes(student), strict=True):
-            offset, rows, columns = (int(number) for number in m.places[code])
-            whole = states[:, offset : offset + rows * columns].reshape(len(states), rows, columns)
-            parts.append(np.ascontiguousarray(whole[:, : shape[0], : shape[1]]))
-        return parts
-
-    def _feedback(
-        self,
-        rule: LearningRule,
-        m: Any,
-        states: NDArray[np.float64] | None,
-        readout: NDArray[np.float64],
-        feedback: NDArray[np.float64] | None,
-    ) -> NDArray[np.float64] | None:
-        """R along a history of states and of A, or now (None) and of the last A; the given one where it stays."""
-        if not rule.learns_feedback:
-            return feedback
-        offset, rows, columns = (int(number) for number in m.places[FEEDBACK])
-        given = m.flat[offset : offset + rows * columns]
-        if states is not None and is_apart(rule):
-            given = states[:, -rows * columns :]
-        given = given.reshape(-1, rows, columns)[..., : readout.shape[-2], : readout.shape[-1]]
-        learned = given + readout if rule.feedback == "kolen_pollack" else given + 0.0 * readout
-        return learned.reshape(readout.shape)
-
-    def _losses(self, losses: NDArray[np.float64], history: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Losses with the teacher's part; where they cancel, computed again by a factor of the covariance."""
-        whole = power_loss(self.teacher, math.inf)
-        losses = losses + whole
-        last, last_loss = None, math.nan
-        for i in np.flatnonzero(losses <= infinite.CANCELLED * whole):
-            network = LinearRNN(*(part[i] for part in history))
-            if network != last:
-                last, last_loss = network, error_loss(network, self.teacher, math.inf)
-            losses[i] = last_loss
-        return losses
-
-
-def _shapes(student: LinearRNN) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    return student.readout.shape, student.recurrent.shape, student.input.shape
-
-
-def _network(m: Any, student: LinearRNN) -> LinearRNN:
-    return LinearRNN(
-        *(infinite.get(m, c, s) for c, s in zip((READOUT, RECURRENT, INPUT), _shapes(student), strict=True))
-    )
 
 
 def _dataset(

@@ -16,16 +16,14 @@ import xarray as xr
 
 from ..kernels.arrays.layout import Layout
 from ..kernels.training import optimizers as kernels
-from ..networks.leaky import effective, effective_matrices
+from ..networks.leaky import MATRICES as MATRICES
+from ..networks.leaky import check_per_matrix, effective, effective_matrices, own_matrices
 from ..networks.network import LinearRNN
 from ..networks.units import PLAIN, Units
-from ..validation import check_array, check_memory, check_number, shown
+from ..validation import check_array, check_memory, check_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-#: The three matrices that learn, in the order of :class:`fastmodes.LinearRNN`.
-MATRICES = ("readout", "recurrent", "input")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,10 +70,7 @@ class Plasticity:
     def own(self, weights: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """The students' own A, W, B from trained ones (epoch, ...)."""
         readout, recurrent, input_ = weights
-        if self.leak == 1.0:
-            return [readout, recurrent, input_]
-        kept = (1.0 - self.leak) * np.eye(recurrent.shape[-1])
-        return [readout, (recurrent - kept) / self.leak, input_ / self.leak]
+        return [readout, *own_matrices(recurrent, input_, self.leak)]
 
     def trained_history(self, weights: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """Trained A, W, B from the students' own (epoch, ...), as :meth:`trained` makes them of one."""
@@ -112,23 +107,6 @@ class Plasticity:
             place.put(decay, position, [d / k * on for d, k, on in zip(self.decay, leaks, learns, strict=True)])
             place.put(anchor, position, kept)
         return kernels.Plasticity(*flats)
-
-
-def check_per_matrix(name: str, value: Any, check: Any) -> tuple[float, float, float]:
-    """A number for all three matrices, or a mapping with one for each.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a matrix is missing or unknown, or a number is out of range.
-    """
-    if not isinstance(value, Mapping):
-        number = check(name, value)
-        return number, number, number
-    if set(value) != set(MATRICES):
-        raise ValueError(f"{name} must name readout, recurrent and input, each once; got {shown(dict(value))}")
-    readout, recurrent, input_ = (check(f"{name}[{key!r}]", value[key]) for key in MATRICES)
-    return readout, recurrent, input_
 
 
 def check_weight_decay(weight_decay: Any) -> tuple[float, float, float]:

@@ -18,7 +18,7 @@ from ..networks.network import LinearRNN, check_network, check_pair
 from ..networks.random import random_feedback, random_student
 from ..networks.units import Units, refuse_nonlinear
 from ..rule_codes import unit_decay
-from ..rules import LearningRule, check_rules
+from ..rules import LearningRule, at_leak, check_rules
 from ..updates.feedback import MOST_SEEDS, check_each_feedback, seed_feedback
 from ..updates.infinite import spectral_radius
 from ..updates.one import LOSSES
@@ -234,6 +234,7 @@ def check_job(given: dict[str, Any]) -> Job:
     given = given | {"hidden": check_hidden(given["hidden"], given["students"]), "seeds": check_seeds(given["seeds"])}
     labelled = given.pop("labelled")
     values = SimpleNamespace(**check_parameters(given), labelled=labelled)
+    rules = tuple(at_leak(rule, values.leak) for rule in rules)
     rate, rates = check_rates(values.learning_rate, [rule.name for rule in rules], values.seeds)
     optimizer = complete_optimizer(values.optimizer, vars(values) | {"learning_rate": rate})
     units, mask = Units(values.nonlinearity, values.leak), check_mask(values.mask, values.hidden)

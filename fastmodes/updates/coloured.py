@@ -26,14 +26,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..networks.leaky import check_leak, effective
 from ..networks.network import LinearRNN, check_pair
 from ..rule_codes import unit_decay
-from ..rules import check_rule
+from ..rules import at_leak, check_rule
 from ..validation import check_array, check_choice, check_integer, check_memory, check_number, check_steps
 from .feedback import check_feedback
 from .infinite import spectral_radius
 from .loss import covariance_factors
-from .one import LOSSES, Update, diverged_loss, expected_update
+from .one import LOSSES, Update, diverged_loss, expected_update, leaky_update
 
 if TYPE_CHECKING:
     from ..rules import LearningRule
@@ -156,6 +157,7 @@ def coloured_update(
     *,
     feedback: ArrayLike | None = None,
     loss: LossName = "final",
+    leak: float = 1.0,
 ) -> Update:
     """Expected update under Gaussian input correlated in time, exact; :func:`expected_update` for white input.
 
@@ -170,6 +172,8 @@ def coloured_update(
     feedback : array (n_out, n_hidden), optional
         R, for rules with random feedback; the others leave it unread.
     loss : {"final", "sequence"}
+    leak : float
+        0 < leak <= 1, of the student's hidden units.
 
     Returns
     -------
@@ -188,7 +192,10 @@ def coloured_update(
     if colour.n_in != student.n_in:
         raise ValueError(f"colour must write the students' n_in={student.n_in} channels; got {colour.n_in}")
     check_choice("loss", loss, LOSSES)
+    leak = check_leak(leak)
+    rule = at_leak(rule, leak)
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
+    student = effective(student, leak)
     rule = _for_larger_network(rule, student.n_hidden, colour.n_state)
     if feedback is not None:
         feedback = np.pad(feedback, ((0, 0), (0, colour.n_state)))
@@ -202,7 +209,7 @@ def coloured_update(
     update = of(steps, colour.direct, colour.drive, loss)
     root = colour.start_root
     if steps == math.inf or not root.any():
-        return update
+        return leaky_update(update, leak)
     silent = np.zeros((colour.n_in, root.shape[1]))
     within = of(steps + 1, silent, root, "final")
     with np.errstate(all="ignore"):
@@ -211,7 +218,7 @@ def coloured_update(
         else:
             before = of(steps, silent, root, "final")
             parts = [a + b - c for a, b, c in zip(update, within, before, strict=True)]
-    return Update(diverged_loss(parts[0]), *parts[1:])
+    return leaky_update(Update(diverged_loss(parts[0]), *parts[1:]), leak)
 
 
 def _larger_network(network: LinearRNN, colour: InputFilter, noise: FloatArray, start: FloatArray) -> LinearRNN:

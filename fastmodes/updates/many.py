@@ -11,15 +11,16 @@ import numpy as np
 from ..interrupts import halting
 from ..kernels.updates import finite, many
 from ..kernels.updates.doubling import MOST_DOUBLINGS
+from ..networks.leaky import check_leak, effective
 from ..networks.network import check_pair
 from ..parallel import check_threads, run_blocks
 from ..rule_codes import given_feedback, kernel_rule
-from ..rules import check_rule
+from ..rules import at_leak, check_rule
 from ..validation import check_choice, check_sequence, check_steps
 from . import infinite
 from .feedback import MOST_SEEDS, check_each_feedback
 from .loss import error_loss, power_loss
-from .one import LOSSES, Update, expected_update
+from .one import LOSSES, Update, expected_update, leaky_update
 
 if TYPE_CHECKING:
     from ..networks.network import LinearRNN
@@ -41,6 +42,7 @@ def expected_updates(
     *,
     feedbacks: Feedbacks | None = None,
     loss: LossName = "final",
+    leak: float = 1.0,
     threads: int | None = None,
 ) -> Update:
     """Expected updates of many students under one rule: :func:`expected_update` of each, always by doubling.
@@ -55,6 +57,8 @@ def expected_updates(
     feedbacks : array (n_out, n_hidden) or sequence of them, optional
         R, one for all students or one for each, for rules with random feedback; the others leave it unread.
     loss : {"final", "sequence"}
+    leak : float
+        0 < leak <= 1, of all students' hidden units.
     threads : int, optional
         Default: all cores granted to the process.
 
@@ -78,7 +82,8 @@ def expected_updates(
             )
     steps = check_steps("steps", steps, infinite=True)
     check_choice("loss", loss, LOSSES)
-    threads = check_threads(threads)
+    leak, threads = check_leak(leak), check_threads(threads)
+    rule, students = at_leak(rule, leak), [effective(student, leak) for student in students]
     first = students[0]
     if feedbacks is None and rule.reads_feedback:
         raise ValueError(f"feedbacks must hold one array for each of the {len(students)} students for {rule.name}")
@@ -96,7 +101,7 @@ def expected_updates(
             lambda start: _run_finite(rule, first, teacher, steps, loss, _part(batch, start)),
             starts, threads, quick=quick,
         )  # fmt: skip
-    return _finished(rule, students, teacher, steps, each, loss, batch)
+    return leaky_update(_finished(rule, students, teacher, steps, each, loss, batch), leak)
 
 
 def _stacked(students: Sequence[LinearRNN], feedbacks: Sequence[FloatArray]) -> many.Batch:

@@ -11,12 +11,13 @@ import numpy as np
 
 from ..kernels.arrays import layout
 from ..kernels.updates import recursion
+from ..networks.leaky import check_leak, effective
 from ..networks.network import LinearRNN, check_pair
 from ..networks.running import impulse_response, run_batch, run_units
 from ..networks.units import PLAIN, Units
 from ..parallel import interruptibly, serial_linear_algebra
 from ..rule_codes import carrier, kernel_rule
-from ..rules import check_rule
+from ..rules import at_leak, check_rule
 from ..validation import check_choice, check_memory, check_steps
 from . import infinite
 from .feedback import check_feedback
@@ -44,6 +45,13 @@ class Update(NamedTuple):
     input: FloatArray
 
 
+def leaky_update(update: Update, leak: float) -> Update:
+    """Update of a leaky network from its effective one's: Delta W = alpha Delta W_e, Delta B = alpha Delta B_e."""
+    if leak == 1.0:
+        return update
+    return update._replace(recurrent=leak * update.recurrent, input=leak * update.input)
+
+
 def loss_weights(loss: LossName, steps: int) -> FloatArray:
     """Weights c_k of the errors M_k: 1 for the final loss, (T-k)/T for the sequence loss."""
     return np.ones(steps) if loss == "final" else (steps - np.arange(steps)) / steps
@@ -58,6 +66,7 @@ def expected_update(
     feedback: ArrayLike | None = None,
     loss: LossName = "final",
     input_covariance: ArrayLike | None = None,
+    leak: float = 1.0,
 ) -> Update:
     """Expected update under white Gaussian input, exact (Eqs. 6-9, App. C; theory section 3).
 
@@ -66,6 +75,9 @@ def expected_update(
         Delta A = sum_k M_k B^T (W^T)^k
         Delta W = sum_{j < horizon} (P^T)^j F^T G_j
         Delta B = sum_{j < horizon} (P^T)^j F^T M_j
+
+    A leaky student is the plain one with W_e = (1 - leak) I + leak W and B_e = leak B in place of W and B, and its
+    Delta W, Delta B are leak times that one's (theory section 10).
 
     Parameters
     ----------
@@ -83,6 +95,9 @@ def expected_update(
         same for infinitely many steps.
     input_covariance : array (n_in, n_in), optional
         Spatial covariance of the input; default identity.
+    leak : float
+        0 < leak <= 1, of the student's hidden units, as for :func:`sampled_update`; the teacher's do not leak. The
+        spectral radius that matters is that of W_e.
 
     Returns
     -------
@@ -101,15 +116,18 @@ def expected_update(
     check_pair(student, teacher)
     steps = check_steps("steps", steps, infinite=True)
     check_choice("loss", loss, LOSSES)
+    leak = check_leak(leak)
+    rule = at_leak(rule, leak)
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
+    student = effective(student, leak)
     root = None if input_covariance is None else covariance_root(input_covariance, student.n_in)
     size = max(student.n_hidden, teacher.n_hidden, student.n_in, student.n_out)
     seldom = size > 100 or (steps < math.inf and size**2 * steps > 1e6)
     arguments = (rule, student, teacher, steps, feedback, loss, root)
     if seldom or "expected_update" not in compiled:
-        return call_away("expected_update", _expected_update, *arguments)
+        return leaky_update(call_away("expected_update", _expected_update, *arguments), leak)
     with _one_thread(student, teacher):
-        return _expected_update(*arguments)
+        return leaky_update(_expected_update(*arguments), leak)
 
 
 #: Functions whose kernels have been used already.

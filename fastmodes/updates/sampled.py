@@ -11,7 +11,7 @@ from ..networks.network import LinearRNN, check_pair
 from ..networks.running import batch_first_to_last
 from ..networks.units import NONLINEARITIES, Units
 from ..rule_codes import carrier, kernel_rule
-from ..rules import check_rule
+from ..rules import at_leak, check_rule
 from ..validation import check_array, check_choice, check_flag, check_memory
 from .feedback import check_feedback
 from .one import LOSSES, Update, call_away, call_here, compiled, diverged_loss, student_matrices, teacher_outputs
@@ -86,6 +86,7 @@ def sampled_update(
     rule = check_rule(rule)
     check_pair(student, teacher)
     units, teacher_units = Units(nonlinearity, leak), _teacher_units(teacher_nonlinearity)
+    rule = at_leak(rule, units.leak)
     inputs = check_array("inputs", inputs, (None, None, student.n_in), dims=("sample", "time", "input"))
     check_choice("loss", loss, LOSSES)
     check_choice("form", form, ("backward", "online"))
