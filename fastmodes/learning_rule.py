@@ -118,7 +118,7 @@ class LearningRule:
         if self.propagator == "scalar":
             if self.decay is None:
                 raise ValueError("decay must be a finite real number for propagator 'scalar'; got None")
-            return "leak" if self.decay == LEAK else check_number("decay", self.decay)
+            return "leak" if isinstance(self.decay, str) and self.decay == LEAK else check_number("decay", self.decay)
         if self.propagator == "diagonal":
             if self.decay is None or np.isscalar(self.decay):
                 raise ValueError(f"decay must be n_hidden numbers for propagator 'diagonal'; got {shown(self.decay)}")

@@ -62,7 +62,7 @@ def rflo(decay: float | Literal["leak"] = _DEFAULT_DECAY, *, name: str | None = 
     TypeError, ValueError
         For a parameter outside its range.
     """
-    if name is None and decay == LEAK:
+    if name is None and isinstance(decay, str) and decay == LEAK:
         name = "RFLO(leak)"
     if name is None:
         decay = check_number("decay", decay)

@@ -85,6 +85,10 @@ def calls():
     )
     found = fm.flow(signs, *modes, [0.5], rtol=1e-3, atol=1e-5)
     results["flow sign"] = [found[name].values for name in ("w", "a", "b", "loss", "status")]
+    rated = fm.flow(
+        (*rules, *signs), *modes, [0.5], rtol=1e-3, atol=1e-5, rates={"readout": 0.5, "recurrent": 2.0, "input": 1.0}
+    )
+    results["flow rated"] = [rated[name].values for name in ("w", "a", "b", "loss", "status")]
     learning = (
         fm.LearningRule("kp", feedback="kolen_pollack", feedback_decay=0.2),
         fm.LearningRule("mirror", feedback="mirror", mirror_rate=0.5, feedback_decay=0.1),
