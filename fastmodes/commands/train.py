@@ -87,10 +87,11 @@ def _keep(stop: TrainingInterrupt, path: Path) -> None:
     """Write what was recorded before training was stopped."""
     from .. import write_netcdf
 
+    say("stopped: keeping what was recorded; Ctrl-C again leaves at once")
     if (dataset := stop.partial()) is None:
         say("stopped before anything was recorded: no file is written")
         return
     # A whole dataset is not given up for a part of one.
     path = path.with_stem(f"{path.stem}-partial") if path.exists() else path
-    say(f"stopped: writing the partial results to {path}; Ctrl-C again leaves at once")
+    say(f"writing the partial results to {path}")
     click.echo(write_netcdf(dataset, path))
