@@ -41,12 +41,7 @@ def task_losses(dataset: xr.Dataset) -> Figure:
     TypeError, ValueError
         If it is no such dataset, or lacks a dimension.
     """
-    check_dataset(dataset, ("task_loss",), _DIMS, source="fastmodes.train_tasks")
-    figure, panels = _panels(dataset, _rows(dataset))
-    _each_rule(dataset, panels.ravel(), _losses)
-    figure_legend(figure, panels.flat[0])
-    figure.suptitle(title_of(dataset, "Tasks in a row"))
-    return shown(figure)
+    return _panel_a_rule(dataset, "task_loss", _losses)
 
 
 def task_spectra(dataset: xr.Dataset) -> Figure:
@@ -66,9 +61,14 @@ def task_spectra(dataset: xr.Dataset) -> Figure:
     TypeError, ValueError
         If it is no such dataset, or lacks a dimension.
     """
-    check_dataset(dataset, ("whole_change_singular_value",), _DIMS, source="fastmodes.train_tasks")
+    return _panel_a_rule(dataset, "whole_change_singular_value", _spectra)
+
+
+def _panel_a_rule(dataset: xr.Dataset, variable: str, draw: Any) -> Figure:
+    """One variable of a task dataset, a panel for each rule."""
+    check_dataset(dataset, (variable,), _DIMS, source="fastmodes.train_tasks")
     figure, panels = _panels(dataset, _rows(dataset))
-    _each_rule(dataset, panels.ravel(), _spectra)
+    _each_rule(dataset, panels.ravel(), draw)
     figure_legend(figure, panels.flat[0])
     figure.suptitle(title_of(dataset, "Tasks in a row"))
     return shown(figure)

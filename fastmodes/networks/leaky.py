@@ -43,6 +43,8 @@ def effective_matrices(
     recurrent: NDArray[Any], input_: NDArray[Any], leak: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(W_e, B_e) from W and B, or a history of them."""
+    if leak == 1.0:
+        return recurrent, input_
     return (1.0 - leak) * np.eye(recurrent.shape[-1]) + leak * recurrent, leak * input_
 
 

@@ -68,8 +68,13 @@ class Networks:
         weights = self.layout.get(self.weights, position)
         if not self.learned_rule.learns_feedback:
             return tuple(weights)
-        given = self.layout.get(self.weights._replace(readout=self.given), position).readout
+        given = self._given_of(position, self.given)
         return (*weights, given + weights.readout if self.learned_rule.feedback == "kolen_pollack" else given)
+
+    def _given_of(self, position: int, given: NDArray[Any]) -> NDArray[np.float64]:
+        """What one network of the block adds to its share of A, or its R."""
+        matrix: NDArray[np.float64] = self.layout.get(self.weights._replace(readout=given), position).readout
+        return matrix
 
     def save(self, epoch: int, stream: NDArray[np.uint64]) -> None:
         """Note everything that the runs go on from."""
@@ -85,7 +90,7 @@ class Networks:
             flats, given = [self.learner.parameters.values, *flats[1:]], self.given
         matrices = [part for flat in flats for part in self.layout.get(self.layout.views(flat), position)]
         if self.learned_rule.learns_feedback:
-            matrices.append(self.layout.get(self.weights._replace(readout=given), position).readout)
+            matrices.append(self._given_of(position, given))
         return epoch, np.concatenate([matrix.ravel() for matrix in matrices]), stream
 
     def restore(self, left: Resumed) -> None:

@@ -75,17 +75,12 @@ class Plasticity:
     def trained_history(self, weights: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """Trained A, W, B from the students' own (epoch, ...), as :meth:`trained` makes them of one."""
         readout, recurrent, input_ = weights
-        if self.leak == 1.0:
-            return [readout, recurrent, input_]
         return [readout, *effective_matrices(recurrent, input_, self.leak)]
 
     def effective(self, weights: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """A, W_e, B_e from trained ones (epoch, ...); of nonlinear units those of small signals."""
         readout, recurrent, input_ = weights
-        leak = self.units.leak
-        if self.units.linear or leak == 1.0:
-            return [readout, recurrent, input_]
-        return [readout, *effective_matrices(recurrent, input_, leak)]
+        return [readout, *effective_matrices(recurrent, input_, 1.0 if self.units.linear else self.units.leak)]
 
     def in_kernel(self, place: Layout, rule: int, seed_places: Sequence[int]) -> kernels.Plasticity:
         """As the kernels read it, for the networks of a block."""

@@ -91,8 +91,7 @@ def _given(stored: dict[str, Any]) -> dict[str, Any]:
     """What ``train`` was given, from the configuration that it stored."""
     given = {name: stored.get(name, parameter.default) for name, parameter in TRAIN.items() if parameter.stored}
     given |= {"threads": None, "progress": False}
-    tables: list[dict[str, Any]] = stored["rules"]
-    given["rules"] = [LearningRule(**{**table, "decay": _pair(table["decay"])}) for table in tables]
+    given["rules"] = [LearningRule(**table) for table in stored["rules"]]
     given["teacher"] = None if stored["teacher"] is None else LinearRNN(**stored["teacher"])
     given["steps"] = math.inf if stored["steps"] == "inf" else stored["steps"]
     given["adam_betas"] = tuple(stored["adam_betas"])
@@ -102,10 +101,6 @@ def _given(stored: dict[str, Any]) -> dict[str, Any]:
         rates = {name: xr.DataArray(stored["learning_rate"][name], dims=("rule", "seed")) for name in MATRICES}
         given["learning_rate"] = rates
     return given
-
-
-def _pair(decay: Any) -> Any:
-    return tuple(decay) if isinstance(decay, list) else decay
 
 
 def _left(job: Job, runs: xr.Dataset, rule: int, seed: int) -> Resumed | None:
