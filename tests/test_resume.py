@@ -113,26 +113,6 @@ def test_other_sequences_and_schedules_are_refused():
         fm.resume(runs, epochs=20)
 
 
-INTERRUPTED = """
-import os, signal, sys, threading, fastmodes as fm
-teacher = fm.aligned_teacher(fm.Modes([0.8, 0.5, 0.3], 1.0, 1.0))
-given = dict(hidden=5, seeds=[4, 0, 9], steps=6, learning_rate=1e-4, keep_weights=True, progress=False,
-             record_every=1000, updates=sys.argv[1])
-fm.train(["bptt", "rflo(0.5)"], teacher, epochs=10, **given)
-threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT)).start()
-try:
-    fm.train(["bptt", "rflo(0.5)"], teacher, epochs=400_000, **given)
-except KeyboardInterrupt as stop:
-    fm.write_netcdf(stop.partial(), "partial.nc")
-"""
-
-
-@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-@pytest.mark.parametrize("updates", ["sampled", "expected"])
-def test_a_stopped_training_goes_on(updates, tmp_path):
-    subprocess.run([sys.executable, "-c", INTERRUPTED, updates], cwd=tmp_path, check=True, timeout=120)
-    left = fm.read_netcdf(tmp_path / "partial.nc")
-    epochs = int(left["resume_epoch"].max()) + 2500
-    given = COMMON | {"learning_rate": 1e-4, "record_every": 1000, "updates": updates}
-    whole = fm.train(RULES[:2], TEACHER, epochs=epochs, **given)
-    same(fm.resume(left, epochs=epochs, progress=False), whole)
+def test_a_stopped_training_is_refused():
+    with pytest.raises(ValueError, match="runs must be a whole training"):
+        fm.resume(RUNS.assign_attrs(partial="stopped"), epochs=20)

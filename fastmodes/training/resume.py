@@ -67,8 +67,9 @@ def resumed_job(runs: xr.Dataset, epochs: int, data: TrainingData | None) -> Job
     stored = json.loads(runs.attrs.get("configuration", "{}"))
     if stored.get("command") != "train" or "resume_state" not in runs:
         raise ValueError("runs must be a dataset of fastmodes.train(..., keep_weights=True); it has no resume_state")
-    reached = runs["epoch"] if "partial" not in runs.attrs else runs["resume_epoch"].where(runs["status"] == 0, 0)
-    check_integer("epochs", epochs, int(reached.max()) + 1)
+    if "partial" in runs.attrs:
+        raise ValueError("runs must be a whole training: one that was stopped in between cannot go on")
+    check_integer("epochs", epochs, int(runs["epoch"][-1]) + 1)
     if stored["schedule"] != "constant":
         raise ValueError("runs must have a constant schedule to go on with; others end at the last epoch")
     if isinstance(stored["data"], dict) and data is None:

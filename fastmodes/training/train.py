@@ -193,7 +193,7 @@ def resume(
     Parameters
     ----------
     runs : xarray.Dataset
-        From :func:`train` with ``keep_weights=True``, fresh or read from a file, whole or stopped in between.
+        From :func:`train` with ``keep_weights=True``, fresh or read from a file; whole, not stopped in between.
     epochs : int
         Parameter updates from the beginning on, more than those of ``runs``.
     data : (inputs, targets), optional
