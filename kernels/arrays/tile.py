@@ -5,15 +5,15 @@ single networks (:mod:`~fastmodes.kernels.arrays.products`) and of many matrices
 (:mod:`~fastmodes.kernels.arrays.workspace`) are this one.
 """
 
-from ..compile import apart
+from ..compile import always_inlined, apart
 from ..simd.lanes import WIDTH, fma, load, splat, spread, store
 
 #: Inner indices handled before an output tile goes back to memory: both factors' pieces stay in the first cache.
 CHUNK = 64
 
 
-@apart
-def multiply_tiles(c, a, b, places, sizes, strides, fresh):
+@always_inlined
+def tiles(c, a, b, places, sizes, strides, fresh):
     """c = a b if ``fresh``, else c += a b, in tiles of four rows times eight columns.
 
     Sums run over the inner index in order: pieces of it change no digit.
@@ -45,16 +45,25 @@ def multiply_tiles(c, a, b, places, sizes, strides, fresh):
                 if not (fresh and first == 0):
                     c0, c1, c2, c3 = load(c, (p0,)), load(c, (p1,)), load(c, (p2,)), load(c, (p3,))
                 r = b_place + j - c_place
-                for k in range(first, last):
-                    right = load(b, (r + k * columns,))
-                    c0 = fma(spread(a, (q0 + k * across,)), right, c0)
-                    c1 = fma(spread(a, (q1 + k * across,)), right, c1)
-                    c2 = fma(spread(a, (q2 + k * across,)), right, c2)
-                    c3 = fma(spread(a, (q3 + k * across,)), right, c3)
+                u0, u1, u2, u3 = q0 + first * across, q1 + first * across, q2 + first * across, q3 + first * across
+                r += first * columns
+                for _ in range(first, last):
+                    right = load(b, (r,))
+                    c0 = fma(spread(a, (u0,)), right, c0)
+                    c1 = fma(spread(a, (u1,)), right, c1)
+                    c2 = fma(spread(a, (u2,)), right, c2)
+                    c3 = fma(spread(a, (u3,)), right, c3)
+                    u0, u1, u2, u3, r = u0 + across, u1 + across, u2 + across, u3 + across, r + columns
                 store(c, (p0,), c0)
                 store(c, (p1,), c1)
                 store(c, (p2,), c2)
                 store(c, (p3,), c3)
+
+
+@apart
+def multiply_tiles(c, a, b, places, sizes, strides, fresh):
+    """:func:`tiles` once for all callers."""
+    tiles(c, a, b, places, sizes, strides, fresh)
 
 
 @apart

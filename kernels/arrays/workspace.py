@@ -16,7 +16,7 @@ from ..compile import apart, halted, inlined
 from ..simd.lanes import WIDTH, fma, load, splat, store, total
 from ..simd.views import numbers
 from .layout import carve
-from .tile import clear_lanes, copy_lanes, multiply_tiles
+from .tile import clear_lanes, copy_lanes, tiles
 
 #: Largest size of a product in registers; measured, see benchmarks/peers_stationary.py.
 LARGEST_IN_REGISTERS = 64
@@ -89,7 +89,7 @@ def multiply(m, c, a, b, fresh):
     if inner <= LARGEST_IN_REGISTERS and columns <= LARGEST_IN_REGISTERS:
         places, sizes = (m.places[c, 0], m.places[a, 0], m.places[b, 0]), (m.places[c, 1], inner, columns)
         flat = numbers(m.flat)
-        multiply_tiles(flat, flat, flat, places, sizes, (inner, 1), fresh)
+        tiles(flat, flat, flat, places, sizes, (inner, 1), fresh)
     else:
         _multiply_by_blas(m, c, a, b, fresh)
 
