@@ -11,6 +11,7 @@ the teacher's output power; ||Ab L||^2 cancels before it is squared, down to 1e-
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -126,10 +127,20 @@ def error_loss(
 def power_loss(network: LinearRNN, steps: float, *, loss: LossName = "final", root: FloatArray | None = None) -> float:
     """1/2 sum_k c_k ||A W^k B||^2, the loss of a student without any output; infinite where that is.
 
-    Nothing cancels here: the covariance itself is doubled, which is faster than its factor.
+    Nothing cancels here: the covariance itself is doubled, which is faster than its factor. Updates of many students
+    ask for one teacher's again and again: the last few are remembered.
     """
+    if root is None:
+        return _remembered_power(network, steps, loss)
     with np.errstate(all="ignore"):
         value = _output_power(network, steps, loss, root)
+    return math.inf if math.isnan(value) else value
+
+
+@functools.lru_cache(maxsize=8)
+def _remembered_power(network: LinearRNN, steps: float, loss: LossName) -> float:
+    with np.errstate(all="ignore"):
+        value = _output_power(network, steps, loss, None)
     return math.inf if math.isnan(value) else value
 
 
