@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .trained.letters import letters as letters
     from .trained.prediction import predict_from_epoch as predict_from_epoch
     from .trained.prediction import theory_error as theory_error
+    from .trained.quality import gradient_quality as gradient_quality
     from .trained.sweep_statistics import convergence_fraction as convergence_fraction
     from .trained.sweep_statistics import most_frequent as most_frequent
     from .trained.sweep_statistics import outcome_fractions as outcome_fractions
@@ -55,6 +56,7 @@ _HOME = {
     "write_stability": "theory.linear_stability",
     "predict_from_epoch": "trained.prediction",
     "theory_error": "trained.prediction",
+    "gradient_quality": "trained.quality",
     "rank": "trained.learned_rank",
     "spectrum": "trained.learned_rank",
     "principal_angles": "trained.learned_rank",

@@ -95,13 +95,19 @@ def check_training(
         If it is not.
     """
     check_dataset(dataset, variables, dims)
+    configuration = stored_configuration(dataset)
+    if configuration.get("command") != "train":
+        raise ValueError("dataset must be one of fastmodes.train; its configuration says otherwise")
+    return configuration
+
+
+def stored_configuration(dataset: xr.Dataset) -> dict[str, Any]:
+    """The configuration that a dataset stores; empty where it has none that can be read."""
     try:
         configuration = json.loads(dataset.attrs.get("configuration", "{}"))
     except (TypeError, ValueError):
-        configuration = None
-    if not isinstance(configuration, dict) or configuration.get("command") != "train":
-        raise ValueError("dataset must be one of fastmodes.train; its configuration says otherwise")
-    return configuration
+        return {}
+    return configuration if isinstance(configuration, dict) else {}
 
 
 def training_rules(dataset: xr.Dataset) -> tuple[LearningRule, ...]:
@@ -112,7 +118,18 @@ def training_rules(dataset: xr.Dataset) -> tuple[LearningRule, ...]:
     TypeError, ValueError
         If it is no training dataset, or a name on the axis is none of those trained.
     """
-    listed = [dict(rule) for rule in check_training(dataset, dims=("rule",))["rules"]]
+    return rules_of(dataset, check_training(dataset, dims=("rule",)))
+
+
+def rules_of(dataset: xr.Dataset, configuration: dict[str, Any]) -> tuple[LearningRule, ...]:
+    """The same of any dataset whose configuration stores its rules.
+
+    Raises
+    ------
+    ValueError
+        If a name on the axis is none of those stored.
+    """
+    listed = [dict(rule) for rule in configuration["rules"]]
     for rule in listed:
         if isinstance(rule["decay"], list):
             rule["decay"] = tuple(rule["decay"])

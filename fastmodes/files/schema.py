@@ -165,12 +165,18 @@ VARIABLES = {
     "convergence_low": ("lower end of the interval of the fraction that converged", "1"),
     "convergence_high": ("upper end of the interval of the fraction that converged", "1"),
     "gradient_cosine": ("cosine between the update and the exact gradient", "1"),
+    "gradient_bias": ("norm of update minus exact gradient, over the gradient's", "1"),
+    "gradient_norm": ("norm of the exact gradient", "1"),
+    "update_norm": ("norm of the expected update", "1"),
+    "matrix_gradient_cosine": ("cosine between the update and the exact gradient, of A, W and B apart", "1"),
+    "quality_status": ("whether update and gradient can be compared", "1"),
 }
 
 #: Data variables of whole numbers: flags and counts. All others hold floating-point numbers.
 _WHOLE = (
     "status epochs_made resume_epoch resume_stream mode_is_complex mode_match prediction_status evaluations basin "
-    "fixed_point_exists stable oscillatory kind window_exists end_stable end_kind integration_steps horizon start_epoch"
+    "fixed_point_exists stable oscillatory kind window_exists end_stable end_kind integration_steps horizon "
+    "start_epoch quality_status"
 )
 WHOLE_NUMBERS = frozenset(_WHOLE.split())
 #: Dims that data variables have besides those of the user's grid.
@@ -188,7 +194,7 @@ DIMS = {
         "rank_place": "change_input_singular_value",
         "angle": "principal_angle",
         "matrix": "numeric_rank participation_ratio stable_rank effective_rank share_in_feedback_rows "
-        "share_in_readout_rows outside_factors",
+        "share_in_readout_rows outside_factors matrix_gradient_cosine",
     }.items()
     for name in names.split()
 }
