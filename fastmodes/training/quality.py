@@ -18,6 +18,7 @@ needs its direction is NaN: cosine and bias where that is the gradient, the cosi
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -27,11 +28,12 @@ import numpy as np
 import xarray as xr
 
 from ..files.schema import flag_attributes
-from ..networks.leaky import MATRICES
+from ..learning_rule import at_leak
+from ..networks.leaky import MATRICES, effective
 from ..networks.network import LinearRNN
 from ..networks.units import refuse_nonlinear
 from ..rules import bptt
-from ..updates.many import expected_updates
+from ..updates.many import changes
 from .sequences import Sequences
 
 if TYPE_CHECKING:
@@ -213,24 +215,22 @@ def _updates(
     threads: int | None,
 ) -> list[FloatArray]:
     """Delta A, Delta W, Delta B of every student; NaN where infinitely many steps have no limit."""
-    options: dict[str, Any] = {"loss": problem.loss, "leak": problem.leak, "threads": threads}
+    rule, running = at_leak(rule, problem.leak), [effective(student, problem.leak) for student in students]
     feedbacks = feedbacks if rule.reads_feedback else None
-    teacher, steps = problem.teacher, problem.steps
+    teacher, steps, loss = problem.teacher, problem.steps, problem.loss
     try:
-        return list(expected_updates(rule, students, teacher, steps, feedbacks=feedbacks, **options)[1:])
+        found = changes(rule, running, teacher, steps, feedbacks, loss, threads)
     except ValueError:
         if steps != math.inf:
             raise
-    # One network without a limit is refused together with all others.
-    found = [[np.full(getattr(student, name).shape, np.nan) for name in MATRICES] for student in students]
-    for place, student in enumerate(students):
-        own = None if feedbacks is None else [feedbacks[place]]
-        try:
-            alone = expected_updates(rule, [student], teacher, steps, feedbacks=own, **options)
-        except ValueError:
-            continue
-        found[place] = [part[0] for part in alone[1:]]
-    return [np.stack(parts) for parts in zip(*found, strict=True)]
+        # One network without a limit is refused together with all others.
+        found = tuple(np.full((len(students), *getattr(students[0], name).shape), np.nan) for name in MATRICES)
+        for place, student in enumerate(running):
+            own = None if feedbacks is None else [feedbacks[place]]
+            with contextlib.suppress(ValueError):
+                for whole, part in zip(found, changes(rule, [student], teacher, steps, own, loss, 1), strict=True):
+                    whole[place] = part[0]
+    return [found[0], problem.leak * found[1], problem.leak * found[2]]
 
 
 def check_quality(values: SimpleNamespace, data: Sequences | int | None) -> None:
