@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .trained.prediction import predict_from_epoch as predict_from_epoch
     from .trained.prediction import theory_error as theory_error
     from .trained.quality import gradient_quality as gradient_quality
+    from .trained.rule_comparison import compare_rules as compare_rules
     from .trained.sweep_statistics import convergence_fraction as convergence_fraction
     from .trained.sweep_statistics import most_frequent as most_frequent
     from .trained.sweep_statistics import outcome_fractions as outcome_fractions
@@ -57,6 +58,7 @@ _HOME = {
     "predict_from_epoch": "trained.prediction",
     "theory_error": "trained.prediction",
     "gradient_quality": "trained.quality",
+    "compare_rules": "trained.rule_comparison",
     "rank": "trained.learned_rank",
     "spectrum": "trained.learned_rank",
     "principal_angles": "trained.learned_rank",

@@ -161,6 +161,7 @@ def calls(folder, data, flowed):
         "rank": {"dataset": data, "tolerance": 1e-6}, "spectrum": {"dataset": data, "epoch": 2},
         "principal_angles": {"dataset": data, "dimensions": 1},
         "gradient_quality": {"runs": data, "threads": 1},
+        "compare_rules": {"runs": data, "quantity": "alignment_recurrent", "at": "loss", "levels": [1.0, 0.1]},
         "learning_rate_limits": {"rules": fm.bptt(), "eigenvalues": [], "networks": False, "threads": 1},
         "unit_rate": {"rule": fm.rflo(), "w": 0.5, "epochs": 3},
         "claims": {"datasets": {}},

@@ -30,6 +30,7 @@ FIGURES = {
     "what-limits-rank": ("", "trained", "rank_by_feedback_and_propagator"),
     "alignment-flow": ("", "matrix_flow", "alignment_without_noise"),
     "task-switches": ("", "tasks", "task_switches"),
+    "gradient-quality": ("", "quality", "gradient_quality"),
     "hopf-map": ("", "maps", "stable_window"),
     "basins": ("", "maps", "basins_side_by_side"),
     "convergence-ratio": ("", "maps", "convergence_rate_ratio"),

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from fastmodes.rules import LearningRule
+from fastmodes.training.quality import QUALITY
 from fastmodes.validation import shown
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def _how(dataset: xr.Dataset, variable: str) -> str:
     """What makes training write a variable that is missing, as far as it can be said."""
     if variable.endswith("_weights"):
         return ", with keep_weights=True"
+    if variable in QUALITY:
+        return ", with gradient_quality=True, or fastmodes.analysis.gradient_quality measures it from kept weights"
     if variable == "training_loss":
         return " where it learns from data"
     if variable.startswith(_OF_A_TEACHER) and '"teacher": null' in str(dataset.attrs.get("configuration")):

@@ -16,6 +16,8 @@ import numba
 import numpy as np
 import xarray as xr
 
+from .compared_names import COMPARED
+
 #: name: (long_name, units)
 VARIABLES = {
     # coordinates
@@ -165,18 +167,14 @@ VARIABLES = {
     "convergence_low": ("lower end of the interval of the fraction that converged", "1"),
     "convergence_high": ("upper end of the interval of the fraction that converged", "1"),
     "gradient_cosine": ("cosine between the update and the exact gradient", "1"),
-    "gradient_bias": ("norm of update minus exact gradient, over the gradient's", "1"),
-    "gradient_norm": ("norm of the exact gradient", "1"),
-    "update_norm": ("norm of the expected update", "1"),
-    "matrix_gradient_cosine": ("cosine between the update and the exact gradient, of A, W and B apart", "1"),
-    "quality_status": ("whether update and gradient can be compared", "1"),
+    **COMPARED,
 }
 
 #: Data variables of whole numbers: flags and counts. All others hold floating-point numbers.
 _WHOLE = (
     "status epochs_made resume_epoch resume_stream mode_is_complex mode_match prediction_status evaluations basin "
     "fixed_point_exists stable oscillatory kind window_exists end_stable end_kind integration_steps horizon "
-    "start_epoch quality_status"
+    "start_epoch quality_status passage_status runs_used pairs_used"
 )
 WHOLE_NUMBERS = frozenset(_WHOLE.split())
 #: Dims that data variables have besides those of the user's grid.
