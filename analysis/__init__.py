@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .theory.network_fixed_points import stability_at as stability_at
     from .theory.saddles import saddle_stability as saddle_stability
     from .theory.stable_window import wrong_branch_window as wrong_branch_window
+    from .trained.geometry import change_geometry as change_geometry
+    from .trained.horizons import required_horizon as required_horizon
     from .trained.learned_rank import principal_angles as principal_angles
     from .trained.learned_rank import rank as rank
     from .trained.learned_rank import spectrum as spectrum
@@ -58,6 +60,8 @@ _HOME = {
     "predict_from_epoch": "trained.prediction",
     "theory_error": "trained.prediction",
     "gradient_quality": "trained.quality",
+    "change_geometry": "trained.geometry",
+    "required_horizon": "trained.horizons",
     "compare_rules": "trained.rule_comparison",
     "rank": "trained.learned_rank",
     "spectrum": "trained.learned_rank",

@@ -161,6 +161,8 @@ def calls(folder, data, flowed):
         "rank": {"dataset": data, "tolerance": 1e-6}, "spectrum": {"dataset": data, "epoch": 2},
         "principal_angles": {"dataset": data, "dimensions": 1},
         "gradient_quality": {"runs": data, "threads": 1},
+        "change_geometry": {"runs": data, "dimensions": 1, "epoch": 3, "draws": 20, "seed": 1},
+        "required_horizon": network | {"steps": 5, "cosine": 0.9, "longest": 10, "loss": "sequence", "leak": 0.5},
         "compare_rules": {"runs": data, "quantity": "alignment_recurrent", "at": "loss", "levels": [1.0, 0.1]},
         "learning_rate_limits": {"rules": fm.bptt(), "eigenvalues": [], "networks": False, "threads": 1},
         "unit_rate": {"rule": fm.rflo(), "w": 0.5, "epochs": 3},

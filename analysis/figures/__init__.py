@@ -31,6 +31,8 @@ FIGURES = {
     "alignment-flow": ("", "matrix_flow", "alignment_without_noise"),
     "task-switches": ("", "tasks", "task_switches"),
     "gradient-quality": ("", "quality", "gradient_quality"),
+    "required-horizon": ("", "horizons", "horizons_over_training"),
+    "shared-directions": ("", "geometry", "directions_by_feedback"),
     "hopf-map": ("", "maps", "stable_window"),
     "basins": ("", "maps", "basins_side_by_side"),
     "convergence-ratio": ("", "maps", "convergence_rate_ratio"),

@@ -27,12 +27,12 @@ _ALONG = ("rule", "seed", "epoch")
 
 
 def quality_over_training(dataset: xr.Dataset, ax: Axes | None = None, *, variable: str = "gradient_cosine") -> Axes:
-    """A measure of quality against epoch, one curve per rule: median over seeds, band from the 10th to the 90th percentile.
+    """A measure of quality against epoch, one curve per rule: median and 10-90 % over seeds.
 
     Parameters
     ----------
     dataset : xarray.Dataset
-        From :func:`fastmodes.train` with ``gradient_quality=True``, or from :func:`fastmodes.analysis.gradient_quality`.
+        From ``fastmodes.train(.., gradient_quality=True)``, or :func:`fastmodes.analysis.gradient_quality`.
     ax : matplotlib Axes, optional
     variable : str
         Any variable on (rule, seed, epoch).
@@ -63,7 +63,7 @@ def quality_over_training(dataset: xr.Dataset, ax: Axes | None = None, *, variab
 def quality_against_loss(
     dataset: xr.Dataset, ax: Axes | None = None, *, variable: str = "gradient_cosine", loss: str = "loss"
 ) -> Axes:
-    """A measure of quality where each run's loss first falls to a level, one curve per rule; learning goes to the right.
+    """A measure of quality where each run's loss first falls to a level, one curve per rule; learning goes right.
 
     Parameters
     ----------

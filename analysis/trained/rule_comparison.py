@@ -42,8 +42,9 @@ def compare_rules(
         f = log(L_{k-1} / level) / log(L_{k-1} / L_k),    value = (1 - f) q_{k-1} + f q_k.
 
     Runs that never come to a level, or begin below it, are counted and left out. At equal epoch it is linear between
-    records. Rules share seeds, so that differences are paired: ``p_value`` is that of the mean difference under flips of
-    signs, all 2^n of them up to 13 pairs; ``p_value_holm`` corrects it for all pairs of rules at one level (Holm 1979).
+    records. Rules share seeds, so that differences are paired: ``p_value`` is that of the mean difference under flips
+    of signs, all 2^n of them up to 13 pairs; ``p_value_holm`` corrects it for all pairs of rules at one level (Holm
+    1979).
 
     Parameters
     ----------
@@ -62,8 +63,8 @@ def compare_rules(
     -------
     xarray.Dataset
         On ``level``: ``value``, ``passage_epoch``, ``passage_status`` (rule, seed), whether each run has come there;
-        ``median_value`` with ``median_low``, ``median_high`` (95 %, bootstrap over seeds) of ``runs_used`` (rule); of the
-        differences rule - other_rule in ``pairs_used`` seeds that have both, ``median_difference`` with
+        ``median_value`` with ``median_low``, ``median_high`` (95 %, bootstrap over seeds) of ``runs_used`` (rule); of
+        the differences rule - other_rule in ``pairs_used`` seeds that have both, ``median_difference`` with
         ``difference_low``, ``difference_high``, ``p_value`` and ``p_value_holm`` (rule, other_rule).
 
     Raises
@@ -79,7 +80,7 @@ def compare_rules(
     ...                 updates="expected", init_scale=0.5, gradient_quality=True, progress=False)
     >>> compared = fm.analysis.compare_rules(runs, levels=[0.5])
     >>> compared.p_value.sel(rule="RFLO", other_rule="tBPTT(1)").values.tolist()
-    [0.03125]
+    [0.21875]
     """
     check_dataset(runs, (quantity, *_ALONG), _ALONG, name="runs")
     values = _ordered(runs, quantity)

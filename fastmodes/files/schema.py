@@ -174,7 +174,8 @@ VARIABLES = {
 _WHOLE = (
     "status epochs_made resume_epoch resume_stream mode_is_complex mode_match prediction_status evaluations basin "
     "fixed_point_exists stable oscillatory kind window_exists end_stable end_kind integration_steps horizon "
-    "start_epoch quality_status passage_status runs_used pairs_used"
+    "start_epoch quality_status horizon_status passage_status runs_used pairs_used "
+    "geometry_status shared_feedback"
 )
 WHOLE_NUMBERS = frozenset(_WHOLE.split())
 #: Dims that data variables have besides those of the user's grid.

@@ -38,7 +38,7 @@ from .sequences import Sequences
 
 if TYPE_CHECKING:
     from ..rules import LearningRule
-    from ..typing import BoolArray, FloatArray, IntArray, LossName
+    from ..typing import AnyArray, BoolArray, FloatArray, IntArray, LossName
     from .settings import Job
 
 #: What is measured, with its dims besides those of the records.
@@ -174,6 +174,35 @@ def _measured(
     return found | {"quality_status": np.where(finite, status, lost).astype(np.int8)}
 
 
+def exact_gradient(
+    weights: Sequence[FloatArray], problem: Problem, learns: Sequence[Any], threads: int | None = None
+) -> tuple[list[FloatArray], AnyArray]:
+    """Delta A, W, B of BPTT for students stacked along a first axis, and codes of ``quality_status``."""
+    there = np.all([np.isfinite(part).all((1, 2)) for part in weights], axis=0)
+    status = np.full(len(there), NOT_FINITE, np.int8)
+    found = [np.full(part.shape, np.nan) for part in weights]
+    if not there.any():
+        return found, status
+    students = [LinearRNN(*matrices) for matrices in zip(*(part[there] for part in weights), strict=True)]
+    with np.errstate(all="ignore"):
+        gradient, silent = (
+            _updates(bptt(), students, None, problem._replace(teacher=teacher), threads)
+            for teacher in (problem.teacher, _silent(problem.teacher))
+        )
+        whole, scale = (_flat(parts, learns) for parts in (gradient, silent))
+        lost = NO_LIMIT if problem.steps == math.inf else NOT_FINITE
+        codes = [np.where(at_rest(whole, scale), GRADIENT_AT_REST, MEASURED)]
+    status[there] = np.where(np.isfinite(whole).all(1), codes[0], lost)
+    for array, part in zip(found, gradient, strict=True):
+        array[there] = part
+    return found, status
+
+
+def _flat(parts: Sequence[FloatArray], learns: Sequence[Any]) -> FloatArray:
+    """All weights that learn of every student as one vector."""
+    return np.concatenate([(part * on).reshape(len(part), -1) for part, on in zip(parts, learns, strict=True)], axis=1)
+
+
 def is_gradient(rule: LearningRule, steps: float) -> bool:
     """Whether a rule is the exact gradient: feedback A, propagator W, to the first step."""
     full = rule.horizon is None or rule.horizon >= steps
@@ -219,12 +248,12 @@ def _updates(
     feedbacks = feedbacks if rule.reads_feedback else None
     teacher, steps, loss = problem.teacher, problem.steps, problem.loss
     try:
-        found = changes(rule, running, teacher, steps, feedbacks, loss, threads)
+        found = list(changes(rule, running, teacher, steps, feedbacks, loss, threads))
     except ValueError:
         if steps != math.inf:
             raise
         # One network without a limit is refused together with all others.
-        found = tuple(np.full((len(students), *getattr(students[0], name).shape), np.nan) for name in MATRICES)
+        found = [np.full((len(students), *getattr(students[0], name).shape), np.nan) for name in MATRICES]
         for place, student in enumerate(running):
             own = None if feedbacks is None else [feedbacks[place]]
             with contextlib.suppress(ValueError):
