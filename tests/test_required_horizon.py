@@ -132,7 +132,8 @@ def test_where_there_is_no_horizon_it_is_said():
     [
         ((TEACHER, TEACHER, None), "steps must be"), ((TEACHER, None, 5), "teacher must be"),
         ((TEACHER, TEACHER, 5, 1.0), "cosine must be"), ((TEACHER, TEACHER, 0), "steps must be"),
-        ((fm.Modes(1.5, 1.0, 1.0), fm.Modes(0.5, 1.0, 1.0)), "recurrent must be > -1"), (("x", TEACHER, 5), "student must be"),
+        ((fm.Modes(1.5, 1.0, 1.0), fm.Modes(0.5, 1.0, 1.0)), "recurrent must be > -1"),
+        (("x", TEACHER, 5), "student must be"),
         ((xr.Dataset(), TEACHER), "teacher must be left out"), ((xr.Dataset(),), "student must hold|runs must hold"),
     ],
 )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from fastmodes.files.schema import annotate, flag_attributes
-from fastmodes.validation import check_array, check_choice
+from fastmodes.validation import check_array, check_choice, shown
 
 from .checks import check_dataset, stored_configuration
 from .intervals import median_interval
@@ -82,6 +82,9 @@ def compare_rules(
     >>> compared.p_value.sel(rule="RFLO", other_rule="tBPTT(1)").values.tolist()
     [0.21875]
     """
+    for name, value in (("quantity", quantity), ("loss", loss)):
+        if not isinstance(value, str):
+            raise TypeError(f"{name} must be the name of a variable of runs; got {shown(value)}")
     check_dataset(runs, (quantity, *_ALONG), _ALONG, name="runs")
     values = _ordered(runs, quantity)
     epochs = runs["epoch"].values
