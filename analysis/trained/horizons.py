@@ -19,7 +19,7 @@ from fastmodes.training.quality import AT_REST, GRADIENT_AT_REST, MEASURED, Prob
 from fastmodes.updates.one import LOSSES
 from fastmodes.validation import check_choice, check_integer, check_memory, check_number, check_steps, shown
 
-from .checks import check_dataset, stored_configuration
+from .checks import stored_configuration
 from .recorded import recorded
 
 if TYPE_CHECKING:
@@ -110,10 +110,13 @@ def required_horizon(
 
 def _check_own(teacher: Any, steps: Any, loss: str, leak: float) -> None:
     """Refuse what a dataset says itself."""
-    for name, value, default in (
-        ("teacher", teacher, None), ("steps", steps, None), ("loss", loss, "final"), ("leak", leak, 1.0),
-    ):  # fmt: skip
-        if not (value is default or value == default):
+    untouched = {
+        "teacher": (teacher, teacher is None), "steps": (steps, steps is None),
+        "loss": (loss, isinstance(loss, str) and loss == "final"),
+        "leak": (leak, isinstance(leak, int | float) and leak == 1),
+    }  # fmt: skip
+    for name, (value, left_out) in untouched.items():
+        if not left_out:
             raise ValueError(f"{name} must be left out where student is a dataset, which tells it; got {shown(value)}")
 
 
@@ -127,8 +130,7 @@ def _of_network(student: Any, teacher: Any, steps: Any, longest: int, loss: Loss
 
 
 def _of_dataset(runs: xr.Dataset, longest: int) -> xr.Dataset:
-    check_dataset(runs, name="student")
-    found = recorded(runs)
+    found = recorded(runs, "student")
     shape = found.weights[0].shape[:3]
     horizons = int(min(longest, found.problem.steps))
     check_memory(8.0 * math.prod(shape) * horizons, "choose a smaller one, or fewer records", longest=longest)
@@ -159,6 +161,8 @@ def _cosines(
 
 def _of_modes(modes: Modes, teacher: Any, steps: Any, longest: int, loss: LossName, leak: float) -> xr.Dataset:
     """Every mode alone: three numbers."""
+    if not isinstance(teacher, Modes):
+        raise TypeError(f"teacher must be fastmodes.Modes where the student is; got {shown(teacher)}")
     steps = math.inf if steps is None else check_steps("steps", steps, infinite=True)
     horizons = int(min(longest, steps))
     options: dict[str, Any] = {"loss": loss, "leak": leak}
@@ -172,7 +176,7 @@ def _of_modes(modes: Modes, teacher: Any, steps: Any, longest: int, loss: LossNa
 
 
 def _silent(teacher: Any) -> Any:
-    return teacher._replace(readout=0.0) if isinstance(teacher, Modes) else teacher
+    return teacher._replace(readout=0.0)
 
 
 def _stacked(update: Modes) -> xr.DataArray:

@@ -56,7 +56,7 @@ class Recorded(NamedTuple):
         return [readout, recurrent if self.mask is None else recurrent * self.mask, input_]
 
 
-def recorded(runs: xr.Dataset) -> Recorded:
+def recorded(runs: xr.Dataset, name: str = "runs") -> Recorded:
     """Read the students of a dataset.
 
     Parameters
@@ -64,16 +64,18 @@ def recorded(runs: xr.Dataset) -> Recorded:
     runs : xarray.Dataset
         From :func:`fastmodes.train` or :func:`fastmodes.matrix_flow` with ``keep_weights=True``, or one phase of
         :func:`fastmodes.train_tasks`; any part of it, in any order.
+    name : str
+        What errors call it.
 
     Raises
     ------
     TypeError, ValueError
         If it holds no weights, or its students have no exact gradient: nonlinear units, sequences of the user's own.
     """
-    check_dataset(runs, name="runs")
+    check_dataset(runs, name=name)
     along = "time" if "time" in runs.dims and "epoch" not in runs.dims else "epoch"
-    check_dataset(runs, (*WEIGHTS, "feedback_weights", "rule", "seed"), ("rule", "seed", along), name="runs")
-    configuration = _configuration(runs)
+    check_dataset(runs, (*WEIGHTS, "feedback_weights", "rule", "seed"), ("rule", "seed", along), name=name)
+    configuration = _configuration(runs, name)
     order = ("rule", "seed", along)
     return Recorded(
         rules=rules_of(runs, configuration),
@@ -86,15 +88,15 @@ def recorded(runs: xr.Dataset) -> Recorded:
     )
 
 
-def _configuration(runs: xr.Dataset) -> dict[str, Any]:
+def _configuration(runs: xr.Dataset, name: str) -> dict[str, Any]:
     """The configuration, of students that have an exact gradient."""
     configuration = stored_configuration(runs)
     if configuration.get("command") not in _COMMANDS:
-        raise ValueError("runs must be of train, train_tasks or matrix_flow; its configuration says otherwise")
-    refuse_nonlinear(configuration.get("nonlinearity", "identity"), "the exact gradient of runs")
+        raise ValueError(f"{name} must be of train, train_tasks or matrix_flow; its configuration says otherwise")
+    refuse_nonlinear(configuration.get("nonlinearity", "identity"), f"the exact gradient of {name}")
     if isinstance(configuration.get("data"), dict):
         raise ValueError(
-            "runs must have learned from a teacher: of sequences of your own, data=(inputs, targets), the distribution "
+            f"{name} must have learned from a teacher: of sequences of your own, data=(inputs, targets), the law "
             "is not known, and so no exact gradient"
         )
     return configuration

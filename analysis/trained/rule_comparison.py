@@ -131,7 +131,7 @@ def _ordered(runs: xr.Dataset, name: str) -> FloatArray:
 def _epochs(levels: ArrayLike | None, epochs: Any) -> FloatArray:
     if levels is None:
         return np.unique(epochs[np.linspace(0, len(epochs) - 1, _LEVELS).round().astype(int)]).astype(float)
-    places = np.unique(check_array("levels", np.atleast_1d(levels), (None,)))
+    places = _sorted(levels)
     if places[0] < epochs[0] or places[-1] > epochs[-1]:
         raise ValueError(
             f"levels must lie from {epochs[0]} to {epochs[-1]}, the recorded epochs; got {places.tolist()}"
@@ -139,8 +139,15 @@ def _epochs(levels: ArrayLike | None, epochs: Any) -> FloatArray:
     return places
 
 
+def _sorted(levels: ArrayLike) -> FloatArray:
+    numbers = check_array("levels", levels)
+    if numbers.ndim > 1 or not numbers.size:
+        raise ValueError(f"levels must be a number or several along one axis; got shape {numbers.shape}")
+    return np.unique(numbers)
+
+
 def _losses(levels: ArrayLike) -> FloatArray:
-    places = np.unique(check_array("levels", np.atleast_1d(levels), (None,)))[::-1]
+    places = _sorted(levels)[::-1]
     if places[-1] < 0:
         raise ValueError(f"levels must be losses >= 0; got {places[-1]:.17g}")
     return np.ascontiguousarray(places)
