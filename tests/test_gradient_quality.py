@@ -7,11 +7,13 @@ import naive_quality
 import numpy as np
 import pytest
 import xarray as xr
+from fastmodes.analysis.figures.learning import learning_summary
 from problems import matrices, random_network
 
 import fastmodes as fm
 from fastmodes import cli
 from fastmodes.sweeps import PlanError, open_sweep, sweep
+from fastmodes.training import quality as module
 from fastmodes.training.quality import QUALITY, STATUS, Problem, update_quality
 
 TEACHER = fm.aligned_teacher(fm.Modes([0.9, 0.5], 1.0, 1.0))
@@ -232,6 +234,36 @@ def test_a_phase_has_its_own_teacher():
         wanted = naive_quality.cosine(naive_quality.flat(u), naive_quality.flat(g))
         found = measured.gradient_cosine.sel(rule="e-prop", seed=8, phase=phase, epoch=20)
         np.testing.assert_allclose(found, wanted, atol=1e-12)
+
+
+def test_tasks_in_a_row_are_measured_as_they_are_trained():
+    teachers = [fm.random_teacher(3, n_out=2, n_in=2, seed=seed) for seed in range(3)]
+    given = {name: value for name, value in GIVEN.items() if name != "epochs"} | {"feedback_scale": 8.0}
+    runs = fm.train_tasks(["bptt", "rflo(0.9)"], teachers, epochs=20, gradient_quality=True, **given)
+    measured = fm.analysis.gradient_quality(runs)
+    assert measured.gradient_cosine.isnull().any()
+    for name in QUALITY:
+        xr.testing.assert_equal(runs[name], measured[name].transpose(*runs[name].dims))
+    assert runs.quality_status.attrs["flag_meanings"] == " ".join(STATUS)
+
+
+def test_measured_runs_are_read_by_everything_else(tmp_path):
+    runs = train(["bptt", "rflo(0.5)"], updates="expected")
+    fm.write_netcdf(runs, tmp_path / "runs.nc")
+    again = fm.read_netcdf(tmp_path / "runs.nc")
+    assert again.identical(runs)
+    for measure in (fm.analysis.rank, fm.analysis.spectrum, fm.analysis.principal_angles, fm.analysis.over_seeds):
+        assert measure(again).sizes["rule"] == 2
+    learning_summary(again).canvas.draw()
+    assert fm.analysis.compare_rules(again.sel(matrix="recurrent"), "matrix_gradient_cosine").runs_used.sum() > 0
+
+
+def test_many_large_students_are_measured_in_pieces(monkeypatch):
+    runs = train(["eprop", "bptt"])
+    monkeypatch.setattr(module, "_NUMBERS_AT_ONCE", 70)
+    pieces = train(["eprop", "bptt"])
+    for name in QUALITY:
+        assert runs[name].equals(pieces[name]), name
 
 
 def test_flows_of_whole_networks_are_measured_too():

@@ -13,7 +13,8 @@ Where the network is at an optimum both vectors are rounding errors and have no 
 cancel there; a vector smaller than ``AT_REST`` times what it would be with a silent teacher counts as at rest, and what
 needs its direction is NaN: cosine and bias where that is the gradient, the cosine where it is the update.
 
-:func:`update_quality` is the one place that is asked: stacked students in, arrays by name out.
+:func:`update_quality` is the one place that is asked: stacked students in, arrays by name out. A further measure is a
+name in :data:`QUALITY`, one for the schema, and its array there.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ MEASURED, GRADIENT_AT_REST, UPDATE_AT_REST, NO_LIMIT, NOT_FINITE = range(5)
 STATUS = ("measured", "gradient_at_rest", "update_at_rest", "no_limit", "not_finite")
 #: Share of an update's size with a silent teacher below which it is rounding: errors are about 1e-15 of it.
 AT_REST = 1e-12
+#: Weights of students that are measured at a time, so that their updates fit into memory beside a history.
+_NUMBERS_AT_ONCE = 1 << 21
 _COMMENT = (
     "NaN where quality_status says that the gradient or the update is at rest (rounding errors have no direction), "
     "that infinitely many steps have no limit, or that there are no finite weights or updates"
@@ -109,14 +112,19 @@ def update_quality(
     read = [*weights, given] if given is not None and rule.reads_feedback else list(weights)
     first, places = _distinct(read)
     there = np.all([np.isfinite(array[first]).all((1, 2)) for array in read], axis=0)
-    students = [LinearRNN(*matrices) for matrices in zip(*(part[first][there] for part in weights), strict=True)]
-    feedbacks = None if given is None else list(given[first][there])
     found = _blank(len(first))
-    if students:
+    together = max(1, _NUMBERS_AT_ONCE // sum(part[0].size for part in weights))
+    for start in range(0, len(first), together):
+        chosen = np.arange(start, min(start + together, len(first)))
+        chosen = chosen[there[chosen]]
+        if not chosen.size:
+            continue
+        students = [LinearRNN(*matrices) for matrices in zip(*(part[first[chosen]] for part in weights), strict=True)]
+        feedbacks = None if given is None else list(given[first[chosen]])
         with np.errstate(all="ignore"):
             measured = _measured(rule, students, feedbacks, problem, learns, threads)
         for name, values in measured.items():
-            found[name][there] = values
+            found[name][chosen] = values
     return {name: values[places] for name, values in found.items()}
 
 
