@@ -13,6 +13,7 @@ from fastmodes.files.schema import annotate, flag_attributes
 from fastmodes.modes.update import mode_update
 from fastmodes.networks.leaky import check_leak
 from fastmodes.networks.network import LinearRNN, Modes, check_network, check_pair
+from fastmodes.parallel import interruptibly
 from fastmodes.rules import bptt, tbptt
 from fastmodes.training.horizon_quality import horizon_cosines, truncated_updates
 from fastmodes.training.quality import AT_REST, GRADIENT_AT_REST, MEASURED, Problem, exact_gradient
@@ -146,7 +147,14 @@ def _of_dataset(runs: xr.Dataset, longest: int) -> xr.Dataset:
 def _cosines(
     weights: Sequence[FloatArray], problem: Problem, learns: Sequence[Any], longest: int
 ) -> tuple[FloatArray, FloatArray]:
-    """Cosines (student, horizon) and whether there is a gradient to follow, as codes of ``quality_status``."""
+    """Cosines (student, horizon) and codes of ``quality_status``; linear algebra keeps to one thread."""
+    return interruptibly(_followed, weights, problem, learns, longest)
+
+
+def _followed(
+    weights: Sequence[FloatArray], problem: Problem, learns: Sequence[Any], longest: int
+) -> tuple[FloatArray, FloatArray]:
+    """The same in the calling thread."""
     horizons = int(min(longest, problem.steps))
     sizes = weights[1].shape[-1], weights[0].shape[-2] + weights[2].shape[-1]
     check_memory(8.0 * len(weights[0]) * horizons * sizes[0] * sum(sizes), "choose a smaller one", longest=longest)

@@ -15,7 +15,7 @@ from ..kernels.updates.doubling import MOST_DOUBLINGS
 from ..networks.leaky import check_leak, effective
 from ..networks.network import check_pair
 from ..networks.running import impulse_response
-from ..parallel import check_threads, run_blocks
+from ..parallel import check_threads, run_blocks, serial_linear_algebra
 from ..rule_codes import carrier, given_feedback, kernel_rule
 from ..rules import at_leak, check_rule
 from ..validation import check_choice, check_sequence, check_steps
@@ -117,11 +117,12 @@ def changes(
     """
     first = students[0]
     together = layout.layout_for(first.n_out, first.n_hidden, first.n_in).networks
-    if steps < math.inf and not infinite.doubling_is_faster(first, teacher, steps / together, loss):
-        return _side_by_side(rule, students, teacher, int(steps), feedbacks, loss, threads)[1:]
-    each = [student.readout for student in students] if feedbacks is None else feedbacks
-    batch = _by_doubling(rule, students, teacher, steps, each, loss, threads)
-    return _finished(rule, students, teacher, steps, each, loss, batch, exact_loss=False)[1:]
+    with serial_linear_algebra:
+        if steps < math.inf and not infinite.doubling_is_faster(first, teacher, steps / together, loss):
+            return _side_by_side(rule, students, teacher, int(steps), feedbacks, loss, threads)[1:]
+        each = [student.readout for student in students] if feedbacks is None else feedbacks
+        batch = _by_doubling(rule, students, teacher, steps, each, loss, threads)
+        return _finished(rule, students, teacher, steps, each, loss, batch, exact_loss=False)[1:]
 
 
 def _by_doubling(
