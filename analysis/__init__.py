@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .theory.network_fixed_points import stability_at as stability_at
     from .theory.saddles import saddle_stability as saddle_stability
     from .theory.stable_window import wrong_branch_window as wrong_branch_window
+    from .trained.geometry import change_geometry as change_geometry
+    from .trained.horizons import required_horizon as required_horizon
     from .trained.learned_rank import principal_angles as principal_angles
     from .trained.learned_rank import rank as rank
     from .trained.learned_rank import spectrum as spectrum
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from .trained.letters import letters as letters
     from .trained.prediction import predict_from_epoch as predict_from_epoch
     from .trained.prediction import theory_error as theory_error
+    from .trained.quality import gradient_quality as gradient_quality
+    from .trained.rule_comparison import compare_rules as compare_rules
     from .trained.sweep_statistics import convergence_fraction as convergence_fraction
     from .trained.sweep_statistics import most_frequent as most_frequent
     from .trained.sweep_statistics import outcome_fractions as outcome_fractions
@@ -55,6 +59,10 @@ _HOME = {
     "write_stability": "theory.linear_stability",
     "predict_from_epoch": "trained.prediction",
     "theory_error": "trained.prediction",
+    "gradient_quality": "trained.quality",
+    "change_geometry": "trained.geometry",
+    "required_horizon": "trained.horizons",
+    "compare_rules": "trained.rule_comparison",
     "rank": "trained.learned_rank",
     "spectrum": "trained.learned_rank",
     "principal_angles": "trained.learned_rank",

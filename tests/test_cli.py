@@ -68,7 +68,9 @@ def test_train_with_every_option(capsys):
         "adam-betas": "0.8,0.99", "adam-epsilon": 1e-7, "threads": 1, "figure": "curves.svg", "out": "mine.nc",
     }  # fmt: skip
     options = {name for option in cli.train.params for name in option.opts if name.startswith("--")}
-    assert options == {f"--{name}" for name in arguments} | {"--keep-weights", "--progress", "--help-all"}
+    assert options == {f"--{name}" for name in arguments} | {
+        "--keep-weights", "--gradient-quality", "--progress", "--help-all",
+    }  # fmt: skip
     given = list(itertools.chain.from_iterable((f"--{name}", value) for name, value in arguments.items()))
     code, out, err = run(capsys, "train", *given, "--keep-weights", "--no-progress")
     assert (code, out.split()) == (0, ["mine.nc", "curves.svg"]), err

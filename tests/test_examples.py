@@ -76,8 +76,26 @@ def check_tanh(lines):
         assert value < 2e-3 if scale == 0.01 else value > 100 * apart[rule, 0.01]
 
 
+def check_quality(lines):
+    cosines = {(float(level), rule): float(c) for level, rule, c in found(
+        r"loss (\S+), (.+): cosine (\S+), \d+ of 10 come there", lines
+    )}  # fmt: skip
+    assert len(cosines) == 8
+    assert cosines[0.5, "BPTT"] == cosines[0.05, "BPTT"] == 1
+    assert all(0 < cosines[level, rule] < 0.9 for level, rule in cosines if rule != "BPTT")
+    assert all(0 < float(p) <= 1 for (p,) in found(r"loss \S+: tBPTT\(1\) and RFLO differ with p = (\S+)", lines))
+    needed = found(r"(.+): tBPTT needs (\d+) steps back at first, (\d+) where it ends", lines)
+    assert all(int(first) < int(last) for _, first, last in needed)
+    shares = {name: (float(share), float(chance)) for name, share, chance in found(
+        r"RFLO, (.+): seeds share (\S+) of their directions, by chance (\S+)", lines
+    )}  # fmt: skip
+    assert shares["one R"][0] == 1
+    assert abs(shares["own R"][0] - shares["own R"][1]) < 0.2
+
+
 SHOWN = {
     "networks.py": check_networks,
+    "quality.py": check_quality,
     "leaky.py": check_leaky,
     "feedback.py": check_feedback,
     "data.py": check_data,

@@ -165,7 +165,7 @@ def public_functions():
 PARALLEL = {
     "flow", "discrete_map", "mode_update", "mode_jacobian", "matrix_flow", "expected_updates", "train", "resume",
     "stability", "write_stability", "convergence_rate", "largest_learning_rate", "learning_map", "learning_rate_limits",
-    "sweep", "feedback_update", "predict_from_epoch", "theory_error",
+    "sweep", "feedback_update", "predict_from_epoch", "theory_error", "gradient_quality",
 }  # fmt: skip
 
 
@@ -201,6 +201,7 @@ THREADED = {
     "expected_updates": lambda **t: fm.expected_updates("rflo", [STUDENT] * 40, TEACHER, 5, feedbacks=R, **t).recurrent,
     "train": lambda **t: fm.train(["bptt", "rflo"], TEACHER, hidden=2, **TRAINING, **t).loss,
     "resume": lambda **t: fm.resume(LEFT, epochs=9, progress=False, **t).loss,
+    "gradient_quality": lambda **t: fm.analysis.gradient_quality(LEFT, **t).gradient_norm,
     "feedback_update": lambda **t: fm.feedback_update(LEARNING, *MANY, 7, feedback=0.3, **t),
     "matrix_flow": lambda **t: fm.matrix_flow("bptt", TEACHER, hidden=2, seeds=3, times=[0.2], **QUIET, **t).loss,
 }

@@ -8,7 +8,7 @@ import numpy as np
 
 from .bands import note_missing
 from .palette import rule_looks
-from .style import few_log_ticks, figure_legend, new_figure, plain, rule_labels
+from .style import few_log_ticks, figure_legend, new_figure, plain, rule_labels, rule_ticks
 
 if TYPE_CHECKING:
     from typing import Any
@@ -91,21 +91,12 @@ def convergence(dataset: xr.Dataset, ax: Axes | None = None) -> Axes:
             place, 0.04, f"{count} of {total}", ha="center", va="bottom", bbox=box, fontsize=7 if crowded else 9,
             rotation=90 if crowded else 0,
         )  # fmt: skip
-    _name_ticks(ax, list(rule_labels(looks, 20).values()))
+    rule_ticks(ax, list(rule_labels(looks, 20).values()))
     ax.set_ylim(0, 1.05)
     ax.set_xlabel("learning rule")
     ax.set_ylabel("share of runs that do not diverge")
     ax.set_title("Convergence at a high learning rate")
     return ax
-
-
-def _name_ticks(ax: Axes, labels: list[str]) -> None:
-    """Names of rules along the horizontal axis, slanted where they would run into each other."""
-    crowded = len(labels) > 6 or max(map(len, labels)) > 12
-    slanted: dict[str, Any] = (
-        {"rotation": 40, "ha": "right", "rotation_mode": "anchor", "fontsize": 8} if crowded else {}
-    )
-    ax.set_xticks(range(len(labels)), labels, **slanted)
 
 
 def choices(sweep: xr.Dataset, panels: dict[str, xr.DataArray]) -> Figure:

@@ -67,6 +67,15 @@ def rule_labels(names: Iterable[str], width: int = _LONGEST) -> dict[str, str]:
     return labels
 
 
+def rule_ticks(ax: Axes, labels: list[str]) -> None:
+    """Names of rules along the horizontal axis, slanted where they would run into each other."""
+    crowded = len(labels) > 6 or max(map(len, labels)) > 12
+    slanted: dict[str, Any] = (
+        {"rotation": 40, "ha": "right", "rotation_mode": "anchor", "fontsize": 8} if crowded else {}
+    )
+    ax.set_xticks(range(len(labels)), labels, **slanted)
+
+
 def axis_label(variable: xr.DataArray) -> str:
     """Axis label from a DataArray's ``long_name`` and ``units``; the unit "1" is left out."""
     label = plain(variable.attrs.get("long_name", variable.name), 80)

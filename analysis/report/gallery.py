@@ -182,6 +182,20 @@ PICTURES = (
         "C6",
         _drawn("performance", "rank_over_choices", "rank_sweep"),
     ),
+    _of_modes(
+        "C6",
+        "shared-directions",
+        "Directions that seeds share",
+        "Overlaps of the changes of W of every pair of seeds, by rule: with one R for all seeds RFLO's are 1 and "
+        "e-prop's near 1 among receiving units; the others lie where those of random subspaces do.",
+    ),
+    _of_modes(
+        "C6",
+        "gradient-quality",
+        "Updates beside the exact gradient",
+        "Cosine between each rule's expected update and the exact gradient, against epoch and against loss: 1 for "
+        "BPTT, near 1 at first for tBPTT, falling for all others as the loss falls.",
+    ),
     Picture(
         "convergence",
         "Runs that converge",

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from fastmodes.rules import LearningRule
+from fastmodes.training.quality import QUALITY
 from fastmodes.validation import shown
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def _how(dataset: xr.Dataset, variable: str) -> str:
     """What makes training write a variable that is missing, as far as it can be said."""
     if variable.endswith("_weights"):
         return ", with keep_weights=True"
+    if variable in QUALITY:
+        return ", with gradient_quality=True, or fastmodes.analysis.gradient_quality measures it from kept weights"
     if variable == "training_loss":
         return " where it learns from data"
     if variable.startswith(_OF_A_TEACHER) and '"teacher": null' in str(dataset.attrs.get("configuration")):
@@ -95,13 +98,19 @@ def check_training(
         If it is not.
     """
     check_dataset(dataset, variables, dims)
+    configuration = stored_configuration(dataset)
+    if configuration.get("command") != "train":
+        raise ValueError("dataset must be one of fastmodes.train; its configuration says otherwise")
+    return configuration
+
+
+def stored_configuration(dataset: xr.Dataset) -> dict[str, Any]:
+    """The configuration that a dataset stores; empty where it has none that can be read."""
     try:
         configuration = json.loads(dataset.attrs.get("configuration", "{}"))
     except (TypeError, ValueError):
-        configuration = None
-    if not isinstance(configuration, dict) or configuration.get("command") != "train":
-        raise ValueError("dataset must be one of fastmodes.train; its configuration says otherwise")
-    return configuration
+        return {}
+    return configuration if isinstance(configuration, dict) else {}
 
 
 def training_rules(dataset: xr.Dataset) -> tuple[LearningRule, ...]:
@@ -112,7 +121,18 @@ def training_rules(dataset: xr.Dataset) -> tuple[LearningRule, ...]:
     TypeError, ValueError
         If it is no training dataset, or a name on the axis is none of those trained.
     """
-    listed = [dict(rule) for rule in check_training(dataset, dims=("rule",))["rules"]]
+    return rules_of(dataset, check_training(dataset, dims=("rule",)))
+
+
+def rules_of(dataset: xr.Dataset, configuration: dict[str, Any]) -> tuple[LearningRule, ...]:
+    """The same of any dataset whose configuration stores its rules.
+
+    Raises
+    ------
+    ValueError
+        If a name on the axis is none of those stored.
+    """
+    listed = [dict(rule) for rule in configuration["rules"]]
     for rule in listed:
         if isinstance(rule["decay"], list):
             rule["decay"] = tuple(rule["decay"])

@@ -127,7 +127,7 @@ def option_of(*names: str) -> Callable[[_Command], _Command]:
         kind: Any = parameter.kind
         default, flag = parameter.elsewhere, f"--{name.replace('_', '-')}"
         if isinstance(kind, settings.Flag):
-            return click.option(flag, is_flag=True, default=default, help=parameter.help)
+            return click.option(flag, is_flag=True, default=default, help=parameter.help, hidden=parameter.seldom)
         words = isinstance(kind, settings.Choice | settings.OptimizerName | settings.Schedule)
         text = str(default) if isinstance(kind, settings.Steps) else default
         return click.option(

@@ -16,6 +16,8 @@ import numba
 import numpy as np
 import xarray as xr
 
+from .compared_names import COMPARED
+
 #: name: (long_name, units)
 VARIABLES = {
     # coordinates
@@ -165,12 +167,15 @@ VARIABLES = {
     "convergence_low": ("lower end of the interval of the fraction that converged", "1"),
     "convergence_high": ("upper end of the interval of the fraction that converged", "1"),
     "gradient_cosine": ("cosine between the update and the exact gradient", "1"),
+    **COMPARED,
 }
 
 #: Data variables of whole numbers: flags and counts. All others hold floating-point numbers.
 _WHOLE = (
     "status epochs_made resume_epoch resume_stream mode_is_complex mode_match prediction_status evaluations basin "
-    "fixed_point_exists stable oscillatory kind window_exists end_stable end_kind integration_steps horizon start_epoch"
+    "fixed_point_exists stable oscillatory kind window_exists end_stable end_kind integration_steps horizon "
+    "start_epoch quality_status horizon_status passage_status runs_used pairs_used "
+    "geometry_status shared_feedback"
 )
 WHOLE_NUMBERS = frozenset(_WHOLE.split())
 #: Dims that data variables have besides those of the user's grid.
@@ -188,7 +193,7 @@ DIMS = {
         "rank_place": "change_input_singular_value",
         "angle": "principal_angle",
         "matrix": "numeric_rank participation_ratio stable_rank effective_rank share_in_feedback_rows "
-        "share_in_readout_rows outside_factors",
+        "share_in_readout_rows outside_factors matrix_gradient_cosine",
     }.items()
     for name in names.split()
 }

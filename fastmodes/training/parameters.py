@@ -268,6 +268,7 @@ TRAIN: dict[str, Parameter] = {
     "students": Parameter(Given(), "Initial students.", option=False),
     "feedbacks": Parameter(Given(), "Feedback matrices R.", option=False),
     "keep_weights": Parameter(Flag(), "Keep all recorded weights.", False),
+    "gradient_quality": Parameter(Flag(), "Record how well updates follow the exact gradient.", False, seldom=True),
     "threads": Parameter(Whole(1, 4096), "Threads to use.", absent="all cores", stored=False),
     "progress": Parameter(Flag(), "Show progress on stderr.", True, stored=False),
 }

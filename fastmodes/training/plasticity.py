@@ -82,6 +82,12 @@ class Plasticity:
         readout, recurrent, input_ = weights
         return [readout, *effective_matrices(recurrent, input_, 1.0 if self.units.linear else self.units.leak)]
 
+    def learns(self, rule: int, seed_place: int) -> list[Any]:
+        """1 where a weight of A, W, B learns, 0 where it stays; numbers, or an array for W with a mask."""
+        rates = np.ones(3) if self.rates is None else self.rates[rule, seed_place]
+        learns: list[Any] = [float(eta > 0) for eta in rates]
+        return learns if self.mask is None else [learns[0], learns[1] * self.mask, learns[2]]
+
     def in_kernel(self, place: Layout, rule: int, seed_places: Sequence[int]) -> kernels.Plasticity:
         """As the kernels read it, for the networks of a block."""
         if self.leak == 1.0 and self.rates is None and self.mask is None and not any(self.decay):

@@ -23,6 +23,8 @@ from .estimates import (
     put_flags,
     spectra,
 )
+from .plasticity import MATRICES
+from .quality import NOT_FINITE, QUALITY, explain_quality, job_quality
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -86,13 +88,14 @@ class Results:
         self._lengths = {
             "rule": len(job.rules), "seed": len(job.seeds), "epoch": len(job.records),
             "mode": len(self._teacher.recurrent), "unit": n_hidden, "unit_to": n_hidden, "unit_from": n_hidden,
-            "output": n_out, "channel": n_in,
+            "output": n_out, "channel": n_in, "matrix": len(MATRICES),
         }  # fmt: skip
         extra: dict[str, tuple[str, ...]] = {name: () for name in ("loss", "validation_loss")}
         extra |= {"training_loss": ()} if job.data is not None else {}
         extra |= {name: ("unit",) for name in (*_SPECTRA, *_CHANGES)}
         if job.labelled:
             extra |= {name: ("mode",) for name in _MODES} | {name: () for name in ALIGNMENTS}
+        extra |= QUALITY if job.gradient_quality else {}
         own = any(rule.feedback in OWN_FEEDBACK for rule in job.rules)
         self._learned = {"learned_feedback_weights": ("output", "unit")} if own and job.keep_weights else {}
         extra |= _WEIGHTS | self._learned if job.keep_weights else {}
@@ -104,7 +107,7 @@ class Results:
             self._dims |= {f"resume_{name}": ("rule", "seed", *dims) for name, dims in _STATE.items()}
         self._dims |= {"status": ("rule", "seed"), "epochs_made": ("rule", "seed")}
         kinds: dict[str, Any] = {"status": np.int8, "epochs_made": np.int64} | dict.fromkeys(MODE_FLAGS, np.int8)
-        kinds |= {"resume_epoch": np.int64, "resume_stream": np.int64}
+        kinds |= {"resume_epoch": np.int64, "resume_stream": np.int64, "quality_status": np.int8}
         self._arrays: dict[str, NDArray[Any]] = {
             name: np.zeros([self._lengths[dim] for dim in dims], dtype=kinds.get(name, float))
             for name, dims in self._dims.items()
@@ -139,8 +142,12 @@ class Results:
             estimates |= change_spectra(recurrent)
         for name, values in estimates.items():
             arrays[name][where] = values
+        own = self._job.plasticity.own(weights[:3])
+        if self._job.gradient_quality:
+            for name, values in job_quality(self._job, rule, seed, own, feedback).items():
+                arrays[name][where] = values
         if self._job.keep_weights:
-            for name, values in zip(_WEIGHTS, self._job.plasticity.own(weights[:3]), strict=True):
+            for name, values in zip(_WEIGHTS, own, strict=True):
                 arrays[name][where] = values
             for name in self._learned:
                 arrays[name][where] = np.nan if feedback is None else feedback
@@ -168,7 +175,7 @@ class Results:
         if not self._known.any():
             return None
         for name, array in self._arrays.items():
-            blanks = {"mode_match": MATCHES.index("missing"), "resume_epoch": -1}
+            blanks = {"mode_match": MATCHES.index("missing"), "resume_epoch": -1, "quality_status": NOT_FINITE}
             blank = blanks.get(name, np.nan if array.dtype.kind == "f" else 0)
             array[~self._known] = blank
         dataset = self.dataset()
@@ -184,6 +191,7 @@ class Results:
             "epoch": ("epoch", job.records.astype(np.int64)),
             **(mode_coordinates(self._teacher) if job.labelled else {}),
             "unit": ("unit", np.arange(self._lengths["unit"])),
+            **({"matrix": ("matrix", list(MATRICES))} if job.gradient_quality else {}),
         }
         variables: dict[str, Any] = {name: (self._dims[name], values) for name, values in self._arrays.items()}
         if job.keep_weights:
@@ -193,6 +201,8 @@ class Results:
         if job.labelled:
             put_flags(dataset)
             explain_missing(dataset, self._teacher)
+        if job.gradient_quality:
+            explain_quality(dataset)
         units = job.plasticity.units
         kind = "linear" if units.linear else f"{units.nonlinearity} (sampled only)"
         annotate(

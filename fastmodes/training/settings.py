@@ -28,6 +28,7 @@ from .given_data import around, check_data, parts
 from .optimizers import complete_optimizer, in_kernel
 from .parameters import TRAIN, check_parameters
 from .plasticity import Plasticity, check_mask, check_rates, check_schedule, check_weight_decay
+from .quality import check_quality
 from .sequences import Sequences
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Job:
     students: tuple[LinearRNN, ...]
     feedbacks: tuple[NDArray[np.float64], ...]
     keep_weights: bool
+    gradient_quality: bool
     plasticity: Plasticity
     schedule: NDArray[np.float64]
     configuration: dict[str, Any]
@@ -241,6 +243,7 @@ def check_job(given: dict[str, Any]) -> Job:
     plasticity = Plasticity(units, rates, check_weight_decay(values.weight_decay), mask)
     schedule = check_schedule(values.schedule, values.epochs)
     _check_updates(values, data)
+    check_quality(values, data)
     data, held_out = parts(values, data)
     if values.record_every is None:
         values.record_every = max(1, values.epochs // 100)
@@ -265,7 +268,8 @@ def check_job(given: dict[str, Any]) -> Job:
         records=records, limits=training.Limits(stop_loss=stop_loss, divergence_loss=values.divergence_loss),
         data=data, held_out=held_out, validation_size=values.validation_size, labelled=values.labelled,
         students=tuple(plasticity.trained(student) for student in students), feedbacks=tuple(feedbacks),
-        keep_weights=values.keep_weights, plasticity=plasticity, schedule=schedule, configuration=configuration,
+        keep_weights=values.keep_weights, gradient_quality=values.gradient_quality, plasticity=plasticity,
+        schedule=schedule, configuration=configuration,
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from ..updates.many import expected_updates
 from ..updates.sampled import sampled_update
 from ..validation import check_choice, check_flag, check_integer, check_sequence
 from .parameters import TRAIN
+from .quality import NOT_FINITE, QUALITY
 from .results import OWN_FEEDBACK, STATUS, divergence_sentence
 from .sequences import Sequences
 from .settings import Job, check_job
@@ -240,8 +241,8 @@ def _joined(parts: list[xr.Dataset], dim: str) -> xr.Dataset:
 
 def _phase(tasks: _Tasks, runs: xr.Dataset, networks: AnyArray, students: list[Any], alive: BoolArray) -> xr.Dataset:
     """What is kept of one phase of one rule; nothing of runs that have diverged before."""
-    phase = runs[[name for name in runs if name in _KEPT or str(name).startswith("alignment_")]]
-    phase = phase.drop_vars([name for name in phase.coords if name not in ("seed", "epoch", "unit")])
+    phase = runs[[name for name in runs if name in (*_KEPT, *QUALITY) or str(name).startswith("alignment_")]]
+    phase = phase.drop_vars([name for name in phase.coords if name not in ("seed", "epoch", "unit", "matrix")])
     start = np.stack([student.recurrent for student in students])
     change = runs["recurrent_weights"].transpose("seed", "epoch", ...).values - start[:, np.newaxis]
     finite = np.isfinite(change).all((2, 3))[..., np.newaxis]
@@ -254,6 +255,9 @@ def _phase(tasks: _Tasks, runs: xr.Dataset, networks: AnyArray, students: list[A
             phase[name] = variable.where(here).transpose(*variable.dims)
     phase["status"] = phase["status"].where(here, np.int8(_DIVERGED)).assign_attrs(phase["status"].attrs)
     phase["epochs_made"] = phase["epochs_made"].where(here, 0)
+    if "quality_status" in phase:
+        said = phase["quality_status"]
+        phase["quality_status"] = said.where(here, np.int8(NOT_FINITE)).transpose(*said.dims).assign_attrs(said.attrs)
     return phase
 
 

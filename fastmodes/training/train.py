@@ -71,6 +71,7 @@ def train(
     students: LinearRNN | Sequence[LinearRNN] | None = None,
     feedbacks: ArrayLike | Sequence[ArrayLike] | None = None,
     keep_weights: bool = False,
+    gradient_quality: bool = False,
     threads: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
@@ -159,6 +160,12 @@ def train(
     keep_weights : bool
         Keep A, W, B at every recorded epoch, and R: ``feedback_weights`` of the seeds, and ``learned_feedback_weights``
         of the rules at every epoch where one of them turns R or lets it learn.
+    gradient_quality : bool
+        Record how well each rule's expected update u follows the exact gradient g, that of BPTT, at every recorded
+        epoch, also where learning is sampled: ``gradient_cosine`` = <u, g> / (|u| |g|), ``gradient_bias`` = |u - g| /
+        |g|, ``gradient_norm``, ``update_norm``, over all weights that learn, and ``matrix_gradient_cosine`` of A, W and
+        B apart. Expectations over white input: not for nonlinear units, nor for sequences of your own.
+        ``quality_status`` says why one is missing; :func:`fastmodes.analysis.gradient_quality` measures kept weights.
     threads : int, optional
         Default: all cores granted to the process.
     progress : bool

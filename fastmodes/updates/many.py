@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..interrupts import halting
-from ..kernels.updates import finite, many
+from ..kernels.arrays import layout
+from ..kernels.updates import finite, many, recursion
 from ..kernels.updates.doubling import MOST_DOUBLINGS
 from ..networks.leaky import check_leak, effective
 from ..networks.network import check_pair
-from ..parallel import check_threads, run_blocks
-from ..rule_codes import given_feedback, kernel_rule
+from ..networks.running import impulse_response
+from ..parallel import check_threads, run_blocks, serial_linear_algebra
+from ..rule_codes import carrier, given_feedback, kernel_rule
 from ..rules import at_leak, check_rule
 from ..validation import check_choice, check_sequence, check_steps
 from . import infinite
 from .feedback import MOST_SEEDS, check_each_feedback
 from .loss import error_loss, power_loss
-from .one import LOSSES, Update, expected_update, leaky_update
+from .one import LOSSES, Update, expected_update, leaky_update, loss_weights, student_matrices
 
 if TYPE_CHECKING:
     from ..networks.network import LinearRNN
@@ -91,7 +93,50 @@ def expected_updates(
     if feedbacks is not None:
         given = check_each_feedback(feedbacks, len(students), "students", first.n_out, first.n_hidden)
         each = given if rule.reads_feedback else each
-    batch = _stacked(students, [given_feedback(rule, feedback) for feedback in each])
+    batch = _by_doubling(rule, students, teacher, steps, each, loss, threads)
+    return leaky_update(_finished(rule, students, teacher, steps, each, loss, batch), leak)
+
+
+def changes(
+    rule: LearningRule,
+    students: Sequence[LinearRNN],
+    teacher: LinearRNN,
+    steps: float,
+    feedbacks: Sequence[FloatArray] | None,
+    loss: LossName,
+    threads: int | None = None,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Delta A, Delta W and Delta B of the same alone, by doubling or the recursion; arguments are checked already.
+
+    An exact loss of networks near an optimum is most of the work of :func:`expected_updates`.
+
+    Raises
+    ------
+    ValueError
+        If infinitely many steps have no limit for one of the students.
+    """
+    first = students[0]
+    together = layout.layout_for(first.n_out, first.n_hidden, first.n_in).networks
+    with serial_linear_algebra:
+        if steps < math.inf and not infinite.doubling_is_faster(first, teacher, steps / together, loss):
+            return _side_by_side(rule, students, teacher, int(steps), feedbacks, loss, threads)[1:]
+        each = [student.readout for student in students] if feedbacks is None else feedbacks
+        batch = _by_doubling(rule, students, teacher, steps, each, loss, threads)
+        return _finished(rule, students, teacher, steps, each, loss, batch, exact_loss=False)[1:]
+
+
+def _by_doubling(
+    rule: LearningRule,
+    students: Sequence[LinearRNN],
+    teacher: LinearRNN,
+    steps: float,
+    feedbacks: Sequence[FloatArray],
+    loss: LossName,
+    threads: int | None,
+) -> many.Batch:
+    """Losses without the teacher's part, and updates."""
+    first = students[0]
+    batch = _stacked(students, [given_feedback(rule, feedback) for feedback in feedbacks])
     starts = range(0, len(students), _TOGETHER)
     quick = len(students) <= _TOGETHER and max(first.n_in, first.n_out, first.n_hidden, teacher.n_hidden) <= _SMALL
     if steps == math.inf:
@@ -101,7 +146,44 @@ def expected_updates(
             lambda start: _run_finite(rule, first, teacher, steps, loss, _part(batch, start)),
             starts, threads, quick=quick,
         )  # fmt: skip
-    return leaky_update(_finished(rule, students, teacher, steps, each, loss, batch), leak)
+    return batch
+
+
+def _side_by_side(
+    rule: LearningRule,
+    students: Sequence[LinearRNN],
+    teacher: LinearRNN,
+    steps: int,
+    feedbacks: Sequence[FloatArray] | None,
+    loss: LossName,
+    threads: int | None = None,
+) -> Update:
+    """Over few steps by the recursion, as training does: up to eight networks side by side."""
+    first = students[0]
+    place = layout.layout_for(first.n_out, first.n_hidden, first.n_in)
+    with np.errstate(all="ignore"):
+        target = place.input_like(impulse_response(teacher, steps))
+    weights, count = loss_weights(loss, steps), len(students)
+    out = Update(np.zeros(count), *(np.zeros((count, *part.shape)) for part in student_matrices(first)))
+
+    def work(start: int) -> None:
+        group = range(start, min(start + place.networks, count))
+        _, network = place.zeros()
+        _, update = place.zeros()
+        for position, i in enumerate(group):
+            place.put(network, position, student_matrices(students[i]))
+        carried = carrier(rule, place, [None if feedbacks is None else feedbacks[i] for i in group])
+        value = np.zeros(place.networks)
+        room = recursion.work_space(network, carried, steps)
+        with np.errstate(all="ignore"):
+            recursion.expected_update(network, kernel_rule(rule), target, weights, room, update, value)
+        for position, i in enumerate(group):
+            out.loss[i] = value[position]
+            for whole, part in zip(out[1:], place.get(update, position), strict=True):
+                whole[i] = part
+
+    run_blocks(work, range(0, count, place.networks), threads)
+    return out
 
 
 def _stacked(students: Sequence[LinearRNN], feedbacks: Sequence[FloatArray]) -> many.Batch:
@@ -142,6 +224,8 @@ def _finished(
     feedbacks: Sequence[FloatArray],
     loss: LossName,
     batch: many.Batch,
+    *,
+    exact_loss: bool = True,
 ) -> Update:
     """Losses with the teacher's part; networks that need care go through :func:`expected_update` alone."""
     whole = power_loss(teacher, steps, loss=loss)
@@ -156,6 +240,6 @@ def _finished(
             update, expected_update(rule, students[i], teacher, steps, feedback=feedback, loss=loss), strict=True
         ):
             whole_array[i] = part
-    for i in np.flatnonzero(~careful & ~(losses > infinite.CANCELLED * whole)).tolist():
+    for i in np.flatnonzero(~careful & ~(losses > infinite.CANCELLED * whole)).tolist() if exact_loss else ():
         losses[i] = error_loss(students[i], teacher, steps, loss=loss)
     return update

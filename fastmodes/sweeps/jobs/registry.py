@@ -27,7 +27,7 @@ class Job:
     parameters : type
         Pydantic model of what it accepts.
     variables : tuple of str
-        What it can record.
+        What it records unless a plan says.
     compute : callable
         ``compute(points) -> Dataset`` with dim ``point``.
     seconds : callable
@@ -37,6 +37,8 @@ class Job:
     shorten : callable, optional
         ``shorten(fixed) -> (changes, factor)``: fixed values that make a point ``factor`` times quicker, with results
         of the same shape, for calibration.
+    seldom : tuple of str
+        What it records where a plan names it.
     """
 
     name: str
@@ -46,6 +48,12 @@ class Job:
     seconds: Callable[[Mapping[str, Any]], float]
     numbers: Callable[[Mapping[str, Any]], int]
     shorten: Callable[[Mapping[str, Any]], tuple[dict[str, Any], float]] = lambda parameters: ({}, 1.0)
+    seldom: tuple[str, ...] = ()
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """Everything it can record."""
+        return self.variables + self.seldom
 
 
 #: Every job by name; :func:`register` adds one.

@@ -10,6 +10,7 @@ from pydantic import create_model
 
 from ...rules import LearningRule
 from ...training.parameters import TRAIN
+from ...training.quality import QUALITY
 from ...training.train import train
 from ..plan.parameters import Seed, TeacherParameters, fields_of, rule_of, teacher_of, teacher_units
 from ..plan.points import Piece, Points
@@ -46,6 +47,7 @@ def compute(points: Points) -> xr.Dataset:
             passed = {name: values[name] for name in _TAKEN} | {
                 "record_every": values["record_every"] or values["epochs"],
                 "adam_betas": tuple(values["adam_betas"]),
+                "gradient_quality": not set(QUALITY).isdisjoint(points.plan.record),
             }
             rules = [rule_of(values | {"rule": rule}) for rule in rules]
             trained = train(rules, teacher_of(values), seeds=seeds, progress=False, **passed)
@@ -131,4 +133,4 @@ def _shorten(fixed: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
     return {}, 1.0
 
 
-register(Job("train", TrainParameters, VARIABLES, compute, _seconds, _numbers, _shorten))
+register(Job("train", TrainParameters, VARIABLES, compute, _seconds, _numbers, _shorten, tuple(QUALITY)))

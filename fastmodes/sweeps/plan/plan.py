@@ -119,8 +119,8 @@ class Plan:
 
     def _checked_record(self, record: list[str] | None) -> tuple[str, ...]:
         for name in record or ():
-            if name not in self.job.variables:
-                raise PlanError(f"record: job {self.job.name!r} has no {name!r}{suggestion(name, self.job.variables)}")
+            if name not in self.job.results:
+                raise PlanError(f"record: job {self.job.name!r} has no {name!r}{suggestion(name, self.job.results)}")
         return tuple(dict.fromkeys(record)) if record else self.job.variables
 
     def _check_names(self, checked: Document, written: list[tuple[str, dict[str, Any]]]) -> None:
@@ -130,16 +130,16 @@ class Plan:
             place = "axes" if dimension in checked.axes else f"zipped.{dimension}"
             if dimension in checked.zipped and (dimension in known or dimension in RESERVED):
                 raise PlanError(f"{place}: the name of a zipped dim must not be a parameter's or a result's")
-            if dimension in checked.zipped and dimension in self.job.variables:
+            if dimension in checked.zipped and dimension in self.job.results:
                 raise PlanError(f"{place}: {dimension!r} is also a result; give the dim another name")
             for name in columns:
                 where = "seeds" if name == "seed" and dimension == "seed" and "seed" not in checked.axes else place
                 if name not in known:
                     result = f" (a result is called so; parameters: {', '.join(known)})"
-                    hint = result if name in self.job.variables else suggestion(name, known)
+                    hint = result if name in self.job.results else suggestion(name, known)
                     path = where if where == "seeds" else f"{where}.{name}"
                     raise PlanError(f"{path}: job {self.job.name!r} has no parameter {name!r}{hint}")
-                if name in self.job.variables:
+                if name in self.job.results:
                     raise PlanError(f"{place}: {name!r} is also a result and cannot be an axis; set it under [fixed]")
                 if name in used:
                     raise PlanError(f"{where}.{name}: given twice, also under {used[name]}")
