@@ -38,6 +38,7 @@ from .training.train import resume, train
 from .updates.coloured import InputFilter, autoregressive_input, coloured_update
 from .updates.impulses import impulse_expectation
 from .updates.many import expected_updates
+from .updates.moments import update_moments
 from .updates.one import Update, expected_update
 from .updates.sampled import sampled_update
 
@@ -101,6 +102,7 @@ __all__ = [
     "tbptt",
     "train",
     "train_tasks",
+    "update_moments",
     "write_flow",
     "write_netcdf",
     "write_network",

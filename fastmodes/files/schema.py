@@ -16,6 +16,8 @@ import numba
 import numpy as np
 import xarray as xr
 
+from .moment_variables import MOMENTS
+
 #: name: (long_name, units)
 VARIABLES = {
     # coordinates
@@ -165,6 +167,7 @@ VARIABLES = {
     "convergence_low": ("lower end of the interval of the fraction that converged", "1"),
     "convergence_high": ("upper end of the interval of the fraction that converged", "1"),
     "gradient_cosine": ("cosine between the update and the exact gradient", "1"),
+    **MOMENTS,
 }
 
 #: Data variables of whole numbers: flags and counts. All others hold floating-point numbers.
