@@ -12,6 +12,7 @@ from ..interrupts import halting
 from ..kernels.arrays import layout
 from ..kernels.moments import directions, entries, many, responses
 from ..kernels.moments import sequence as pairs
+from ..kernels.updates.credit import Carrier
 from ..networks.leaky import check_leak, effective
 from ..networks.network import LinearRNN, check_pair
 from ..networks.running import impulse_response
@@ -19,8 +20,14 @@ from ..parallel import check_threads, run_blocks
 from ..rule_codes import given_feedback, kernel_rule, unit_decay
 from ..rules import at_leak, check_rule
 from ..validation import (
-    check_choice, check_flag, check_integer, check_memory, check_number, check_sequence, check_steps,
-)  # fmt: skip
+    check_choice,
+    check_flag,
+    check_integer,
+    check_memory,
+    check_number,
+    check_sequence,
+    check_steps,
+)
 from .feedback import MOST_SEEDS, check_each_feedback, check_feedback
 from .impulses import covariance_root
 from .moment_directions import check_directions
@@ -123,8 +130,8 @@ def update_moments(
 
         * ``signal_to_noise`` |E u|^2 / tr Cov[u], at the batch size given;
         * ``critical_batch_size`` S tr Cov[u] / |E u|^2, at which that is 1 (McCandlish et al. 2018);
-        * ``expected_cosine`` <E u, g> / (|g| sqrt(E|u|^2)), g the exact gradient. A ratio of moments: what the cosine of
-          a sampled update with the gradient concentrates on, not the expectation of the cosine itself.
+        * ``expected_cosine`` <E u, g> / (|g| sqrt(E|u|^2)), g the exact gradient. A ratio of moments: what the cosine
+          of a sampled update with the gradient concentrates on, not the expectation of the cosine itself.
 
         Norms run over all three matrices. A ratio of two zeros, at an optimum without noise, is not a number.
 
@@ -181,9 +188,7 @@ def _students(student: Students, teacher: LinearRNN) -> tuple[list[LinearRNN], b
     return students, False
 
 
-def _feedbacks(
-    rule: LearningRule, students: Sequence[LinearRNN], feedback: Any, single: bool
-) -> list[FloatArray]:
+def _feedbacks(rule: LearningRule, students: Sequence[LinearRNN], feedback: Any, single: bool) -> list[FloatArray]:
     """What kernels take for R, of each student; zeros where the rule reads none."""
     first = students[0]
     if single:
@@ -204,7 +209,7 @@ def _moments(problem: _Problem, threads: int) -> Raw:
     """Moments of all students, for a single sample, of the effective networks."""
     count, first = len(problem.students), problem.students[0]
     n_out, n, n_in = first.n_out, first.n_hidden, first.n_in
-    results = many.Moments(  # type: ignore[call-arg]
+    results = many.Moments(
         np.zeros(count), *(np.zeros((count, *shape)) for shape in [(n_out, n)] * 2 + [(n, n + n_in)] * 2),
         *(np.zeros((count, len(problem.along))) for _ in range(2)),
     )  # fmt: skip
@@ -249,7 +254,7 @@ def _run(problem: _Problem, rule: LearningRule, steps: int, kind: int, part: sli
     place = layout.single_layout(first.n_out, first.n_hidden, first.n_in)
     batch, network = _batch(problem, steps, part, place), place.views(place.zeros()[0])
     decay = np.broadcast_to(unit_decay(rule, first.n_hidden), first.n_hidden)
-    carrier = responses.Carrier(place.readout_like([]), place.readout_like([]), place.hidden_like(decay))
+    carrier = Carrier(place.readout_like([]), place.readout_like([]), place.hidden_like(decay))
     full = problem.entries and kind != many.STATIONARY
     lags = steps + 1 if full else 1
     halt, sizes = np.zeros(1, np.int64), (first.n_out, first.n_hidden, first.n_in)
@@ -286,8 +291,10 @@ def _batch(problem: _Problem, steps: int, part: slice, place: layout.Layout) -> 
         target = place.input_like(impulse_response(problem.teacher, steps) @ root)
     turned = np.zeros((inputs, inputs))
     turned[:n_in, :n_in] = root.T
-    return many.Batch(
+    fields: list[Any] = [
         stacked([s.readout for s in students], *shapes[0]), stacked([s.recurrent for s in students], *shapes[1]),
         stacked([s.input @ root for s in students], *shapes[2]), stacked(problem.feedbacks[part], *shapes[0]),
         *along, target, turned, np.ascontiguousarray(np.diagonal(root @ root.T)), problem.noise**2,
-    )  # fmt: skip
+    ]  # fmt: skip
+    batch: Any = many.Batch
+    return batch(*fields)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays.layout import padded
-from ..arrays.products import add_correlation, chain, copy_into, product
+from ..arrays.products import add_correlation, copy_into, product
 from ..compile import apart, halted
 from ..rule import RECURRENT, reach_within
 from ..simd.lanes import WIDTH, fma, load, splat, store, total

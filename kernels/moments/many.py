@@ -17,8 +17,8 @@ class Batch(NamedTuple):
     """Networks, padded, the network first on every axis; B and the directions of B times the input's root.
 
     ``feedback`` holds R or what is added to a share of A; the directions (network, direction, ..) belong to each
-    network. ``root_turned`` is the root's transpose, ``input_variances`` the diagonal of the input covariance, ``noise``
-    the variance of the target noise.
+    network. ``root_turned`` is the root's transpose, ``input_variances`` the diagonal of the input covariance,
+    ``noise`` the variance of the target noise.
     """
 
     readout: Any

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arrays.layout import padded
-from ..arrays.products import add_correlation, chain, clear, copy_into, product, product_turned
+from ..arrays.products import add_correlation, clear, product, product_turned
 from ..compile import apart, halted
 from ..rule import RECURRENT, reach_within
 from ..simd.lanes import WIDTH, fma, load, splat, store
