@@ -81,8 +81,8 @@ scaled up; its variances are off by up to {off:.0%} from so many samples.
 | fastmodes, exact: every entry, totals, one direction | {a:.2f} |
 | JAX, gradients of {SAMPLES:,} samples each | {b:.1f} |
 
-fastmodes takes 1/{b / a:.0f} of the time. {on["processor"]}, {on["cores"]} cores, {on["system"]}, Python {on["python"]},
-{", ".join(f"{name} {version}" for name, version in on["versions"].items())}, {on["day"]}.
+fastmodes takes 1/{b / a:.0f} of the time. {on["processor"]}, {on["cores"]} cores, {on["system"]},
+Python {on["python"]}, {", ".join(f"{name} {version}" for name, version in on["versions"].items())}, {on["day"]}.
 """
     print(text)
     (Path(__file__).parent / "results" / "peers_moments.md").write_text(text, encoding="utf-8")
