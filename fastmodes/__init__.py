@@ -36,6 +36,7 @@ from .training.optimizers import adam, sgd
 from .training.snapshots import feedback_at, network_at, networks_of
 from .training.tasks import train_tasks
 from .training.train import resume, train
+from .updates.after_step import loss_after_step
 from .updates.coloured import InputFilter, autoregressive_input, coloured_update
 from .updates.impulses import impulse_covariance, impulse_expectation
 from .updates.many import expected_updates
@@ -77,6 +78,7 @@ __all__ = [
     "impulse_covariance",
     "impulse_expectation",
     "impulse_response",
+    "loss_after_step",
     "matrix_flow",
     "mode_jacobian",
     "mode_moments",

@@ -19,6 +19,7 @@ MOMENTS = {
     "expected_cosine": ("cosine with the exact gradient, as a ratio of moments", "1"),
     "loss_slope": ("inner product of the exact gradient with the mean update", "1"),
     "loss_curvature": ("expected curvature of the loss along the update", "1"),
+    "loss_after_step": ("expected loss after one sampled step, to second order in the learning rate", "1"),
     "mean_w": ("mean of Delta w", "1"),
     "mean_a": ("mean of Delta a", "1"),
     "mean_b": ("mean of Delta b", "1"),

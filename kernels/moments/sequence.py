@@ -134,14 +134,21 @@ def _credit_row(rule, work, here, credit_errors, s):
 
 
 @apart
+def _copy_column(pairs, s):
+    """column_sources[t] = sources[t] of time s."""
+    wide = pairs.column.shape[2]
+    for t in range(len(pairs.column_sources)):
+        for o in range(pairs.column_sources.shape[1]):
+            for q in range(0, wide, WIDTH):
+                store(pairs.column_sources, (t, o, q), load(pairs.sources, (t, o, s * wide + q)))
+
+
+@apart
 def _add_pairs(rule, network, work, pairs, s, mean, variance):
     """Add E[c_s[a] q_t[b]] E[c_t[a] q_s[b]] for all t >= s, those t > s twice, to entries (a, b), q = (h, x)."""
     steps, wide = len(work.errors), pairs.column.shape[2]
     n, n_in = mean.shape[0], mean.shape[1] - mean.shape[0]
-    for t in range(steps):
-        for o in range(pairs.column_sources.shape[1]):
-            for q in range(0, wide, WIDTH):
-                store(pairs.column_sources, (t, o, q), load(pairs.sources, (t, o, s * wide + q)))
+    _copy_column(pairs, s)
     row, inputs = pairs.row[s % 2], network.recurrent.shape[0]
     for t in range(steps - 1, s - 1, -1):
         _carry(rule, network, work, pairs.column, t, pairs.column_sources)
