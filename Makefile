@@ -39,6 +39,7 @@ bench: .venv/ready-bench
 	$(BIN)/python -m benchmarks.peers
 	$(BIN)/python -m benchmarks.peers_flow
 	$(BIN)/python -m benchmarks.peers_stationary
+	$(BIN)/python -m benchmarks.peers_moments
 	$(BIN)/python -m benchmarks.bench_sweeps
 
 clean:

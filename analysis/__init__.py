@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .theory.network_fixed_points import flow_jacobian as flow_jacobian
     from .theory.network_fixed_points import stability_at as stability_at
     from .theory.saddles import saddle_stability as saddle_stability
+    from .theory.scatter import stationary_scatter as stationary_scatter
     from .theory.stable_window import wrong_branch_window as wrong_branch_window
     from .trained.geometry import change_geometry as change_geometry
     from .trained.horizons import required_horizon as required_horizon
@@ -55,6 +56,7 @@ _HOME = {
     "saddle_stability": "theory.saddles",
     "convergence_rate": "theory.linear_stability",
     "largest_learning_rate": "theory.linear_stability",
+    "stationary_scatter": "theory.scatter",
     "wrong_branch_window": "theory.stable_window",
     "write_stability": "theory.linear_stability",
     "predict_from_epoch": "trained.prediction",

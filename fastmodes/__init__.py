@@ -21,6 +21,7 @@ from .files.network_files import read_network, write_network
 from .modes.flow import flow, write_flow
 from .modes.iterated_map import discrete_map
 from .modes.learned import feedback_update
+from .modes.moments import mode_moments
 from .modes.update import mode_jacobian, mode_update
 from .networks.made import aligned_student, aligned_teacher
 from .networks.network import LinearRNN, Modes
@@ -35,9 +36,11 @@ from .training.optimizers import adam, sgd
 from .training.snapshots import feedback_at, network_at, networks_of
 from .training.tasks import train_tasks
 from .training.train import resume, train
+from .updates.after_step import loss_after_step
 from .updates.coloured import InputFilter, autoregressive_input, coloured_update
-from .updates.impulses import impulse_expectation
+from .updates.impulses import impulse_covariance, impulse_expectation
 from .updates.many import expected_updates
+from .updates.moments import update_moments
 from .updates.one import Update, expected_update
 from .updates.sampled import sampled_update
 
@@ -72,10 +75,13 @@ __all__ = [
     "feedback_at",
     "feedback_update",
     "flow",
+    "impulse_covariance",
     "impulse_expectation",
     "impulse_response",
+    "loss_after_step",
     "matrix_flow",
     "mode_jacobian",
+    "mode_moments",
     "mode_update",
     "network_at",
     "networks_of",
@@ -101,6 +107,7 @@ __all__ = [
     "tbptt",
     "train",
     "train_tasks",
+    "update_moments",
     "write_flow",
     "write_netcdf",
     "write_network",

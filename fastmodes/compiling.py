@@ -24,6 +24,7 @@ FAMILIES = {
     "fastmodes.kernels.modes.iterated_map": ("discrete maps", 4),
     "fastmodes.kernels.training.infinite": ("training at infinitely many steps", 20),
     "fastmodes.kernels.training": ("training", 10),
+    "fastmodes.kernels.moments": ("second moments of updates", 40),
     "fastmodes.kernels.updates.many": ("updates of many networks", 20),
     "fastmodes.kernels.updates.finite": ("updates by doubling", 15),
     "fastmodes.kernels.updates.infinite": ("updates at infinitely many steps", 15),

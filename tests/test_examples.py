@@ -46,6 +46,17 @@ def check_feedback(lines):
     assert after > 0.99
 
 
+def check_noise(lines):
+    pattern = r"(.+): critical batch size (\d+), cosine .* (\S+) of one sequence, (\S+) of 100,000; .* (\S+)"
+    rules = {name: (int(size), float(one), float(many)) for name, size, one, many, _ in found(pattern, lines)}
+    assert list(rules) == ["BPTT", "tBPTT(1)", "RFLO", "e-prop"]
+    # Averaging brings the gradient to light; where the mean itself is off, not much.
+    assert rules["BPTT"][2] > 0.99
+    assert all(size < 100 and one < many for size, one, many in rules.values())
+    assert rules["tBPTT(1)"][2] > 0.8 > max(rules["RFLO"][2], rules["e-prop"][2])
+    assert lines[-1].endswith("1.000000000000")
+
+
 def check_data(lines):
     gaps = {(int(n), rule): float(gap) for n, rule, gap in found(r"(\d+) sequences, (.+): training .*gap (\S+)", lines)}
     assert len(gaps) == 6
@@ -98,6 +109,7 @@ SHOWN = {
     "quality.py": check_quality,
     "leaky.py": check_leaky,
     "feedback.py": check_feedback,
+    "noise.py": check_noise,
     "data.py": check_data,
     "resume.py": check_resume,
     "tasks.py": check_tasks,

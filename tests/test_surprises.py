@@ -165,7 +165,8 @@ def public_functions():
 PARALLEL = {
     "flow", "discrete_map", "mode_update", "mode_jacobian", "matrix_flow", "expected_updates", "train", "resume",
     "stability", "write_stability", "convergence_rate", "largest_learning_rate", "learning_map", "learning_rate_limits",
-    "sweep", "feedback_update", "predict_from_epoch", "theory_error", "gradient_quality",
+    "sweep", "feedback_update", "predict_from_epoch", "theory_error", "gradient_quality", "update_moments",
+    "mode_moments",
 }  # fmt: skip
 
 

@@ -36,6 +36,7 @@ FIGURES = {
     "hopf-map": ("", "maps", "stable_window"),
     "basins": ("", "maps", "basins_side_by_side"),
     "convergence-ratio": ("", "maps", "convergence_rate_ratio"),
+    "noise-map": ("", "noise", "noise_map"),
 }
 
 

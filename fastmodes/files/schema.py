@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from .compared_names import COMPARED
+from .moment_variables import MOMENTS
 
 #: name: (long_name, units)
 VARIABLES = {
@@ -168,6 +169,7 @@ VARIABLES = {
     "convergence_high": ("upper end of the interval of the fraction that converged", "1"),
     "gradient_cosine": ("cosine between the update and the exact gradient", "1"),
     **COMPARED,
+    **MOMENTS,
 }
 
 #: Data variables of whole numbers: flags and counts. All others hold floating-point numbers.
@@ -175,7 +177,7 @@ _WHOLE = (
     "status epochs_made resume_epoch resume_stream mode_is_complex mode_match prediction_status evaluations basin "
     "fixed_point_exists stable oscillatory kind window_exists end_stable end_kind integration_steps horizon "
     "start_epoch quality_status horizon_status passage_status runs_used pairs_used "
-    "geometry_status shared_feedback"
+    "geometry_status shared_feedback flat_directions"
 )
 WHOLE_NUMBERS = frozenset(_WHOLE.split())
 #: Dims that data variables have besides those of the user's grid.

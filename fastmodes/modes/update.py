@@ -98,7 +98,7 @@ def _evaluate(
     if steps == math.inf:
         for name in ("recurrent", "teacher_recurrent"):
             check_range(grid, name, -1, 1, leak if name == "recurrent" else 1.0)
-            _check_convergence(grid, name, rule)
+            check_convergence(grid, name, rule)
     choices = kernel_rule(rule), 0 if steps == math.inf else steps, 2 if sequence else 1
     grid.check_memory(12 if with_jacobian else 3, "cut the grid into pieces")
     updates = np.empty((grid.size, 3))
@@ -263,7 +263,7 @@ def rule_grid(
         if name in grid.values:
             check_range(grid, name, -1, 1, leak if name == "recurrent" else 1.0)
             for i, rule in enumerate(rules):
-                _check_convergence(grid, name, rule, f"decay {i}")
+                check_convergence(grid, name, rule, f"decay {i}")
     return grid
 
 
@@ -275,7 +275,7 @@ def _entry(rule: LearningRule, entries: dict[str, GridValue]) -> GridValue:
     return start_feedback(rule, feedback, entries["readout"]) if "readout" in entries else 0.0
 
 
-def _check_convergence(grid: Grid, name: str, rule: LearningRule, decay: str = "decay") -> None:
+def check_convergence(grid: Grid, name: str, rule: LearningRule, decay: str = "decay") -> None:
     """The sum over the full horizon converges: |decay w| < 1."""
     if moves(rule) or rule.horizon is not None:
         return

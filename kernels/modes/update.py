@@ -63,7 +63,7 @@ def jacobian_formula(w, a, b, f, f_a, teacher, product, student_sums, teacher_su
 
 
 @inlined
-def _h(degree, ones, y, y_times, z, z_times):
+def h_sum(degree, ones, y, y_times, z, z_times):
     """h_degree of ``ones`` ones, ``y_times`` copies of y and ``z_times`` of z; y and z as (high, low)."""
     high, low = np.zeros(NODES), np.zeros(NODES)
     for i in range(ones):
@@ -79,7 +79,7 @@ def _h(degree, ones, y, y_times, z, z_times):
 def infinite_sums(horizon, y, z):
     """alpha, beta, kappa for T = infinity."""
     alpha = 1.0 / one_minus(z[0], z[1])
-    beta = 1.0 / one_minus(y[0], y[1]) if horizon == 0 else _h(horizon - 1, 1, y, 1, z, 0)
+    beta = 1.0 / one_minus(y[0], y[1]) if horizon == 0 else h_sum(horizon - 1, 1, y, 1, z, 0)
     return alpha, beta, beta * alpha
 
 
@@ -87,7 +87,7 @@ def infinite_sums(horizon, y, z):
 def _infinite_slopes(horizon, y, z):
     """d alpha/dZ, d beta/dY, d kappa/dY, d kappa/dZ for T = infinity."""
     alpha, beta, _ = infinite_sums(horizon, y, z)
-    beta_y = beta * beta if horizon == 0 else _h(horizon - 2, 1, y, 2, z, 0)
+    beta_y = beta * beta if horizon == 0 else h_sum(horizon - 2, 1, y, 2, z, 0)
     return alpha * alpha, beta_y, beta_y * alpha, beta * alpha * alpha
 
 
@@ -98,16 +98,16 @@ def _sums(steps, horizon, ones, y, z):
         return infinite_sums(horizon, y, z)
     norm = 1.0 / steps if ones == 2 else 1.0
     tau = reach_within(horizon, steps)
-    alpha = norm * _h(steps - 1, ones, y, 0, z, 1)
-    beta = _h(tau - 1, ones, y, 1, z, 0)
+    alpha = norm * h_sum(steps - 1, ones, y, 0, z, 1)
+    beta = h_sum(tau - 1, ones, y, 1, z, 0)
     tau_w = min(tau, steps - 1)
     beyond = steps - 1 - tau_w
-    kappa = _h(tau_w - 1, ones, y, 1, z, 1)
+    kappa = h_sum(tau_w - 1, ones, y, 1, z, 1)
     if ones == 2:
-        beta += (steps - tau) * _h(tau - 1, 1, y, 1, z, 0)
-        kappa += beyond * _h(tau_w - 1, 1, y, 1, z, 1)
+        beta += (steps - tau) * h_sum(tau - 1, 1, y, 1, z, 0)
+        kappa += beyond * h_sum(tau_w - 1, 1, y, 1, z, 1)
     if beyond > 0:
-        kappa += _h(tau_w - 1, 0, y, 1, z, 1) * z[0] * _h(beyond - 1, ones, y, 0, z, 1)
+        kappa += h_sum(tau_w - 1, 0, y, 1, z, 1) * z[0] * h_sum(beyond - 1, ones, y, 0, z, 1)
     return alpha, norm * beta, norm * kappa
 
 
@@ -118,21 +118,21 @@ def _slopes(steps, horizon, ones, y, z):
         return _infinite_slopes(horizon, y, z)
     norm = 1.0 / steps if ones == 2 else 1.0
     tau = reach_within(horizon, steps)
-    alpha_z = norm * _h(steps - 2, ones, y, 0, z, 2)
-    beta_y = _h(tau - 2, ones, y, 2, z, 0)
+    alpha_z = norm * h_sum(steps - 2, ones, y, 0, z, 2)
+    beta_y = h_sum(tau - 2, ones, y, 2, z, 0)
     tau_w = min(tau, steps - 1)
     beyond = steps - 1 - tau_w
-    kappa_y = _h(tau_w - 2, ones, y, 2, z, 1)
-    kappa_z = _h(tau_w - 2, ones, y, 1, z, 2)
+    kappa_y = h_sum(tau_w - 2, ones, y, 2, z, 1)
+    kappa_z = h_sum(tau_w - 2, ones, y, 1, z, 2)
     if ones == 2:
-        beta_y += (steps - tau) * _h(tau - 2, 1, y, 2, z, 0)
-        kappa_y += beyond * _h(tau_w - 2, 1, y, 2, z, 1)
-        kappa_z += beyond * _h(tau_w - 2, 1, y, 1, z, 2)
+        beta_y += (steps - tau) * h_sum(tau - 2, 1, y, 2, z, 0)
+        kappa_y += beyond * h_sum(tau_w - 2, 1, y, 2, z, 1)
+        kappa_z += beyond * h_sum(tau_w - 2, 1, y, 1, z, 2)
     if beyond > 0:
-        tail = _h(beyond - 1, ones, y, 0, z, 1)
-        tail_z = tail + z[0] * _h(beyond - 2, ones, y, 0, z, 2)
-        kappa_y += _h(tau_w - 2, 0, y, 2, z, 1) * z[0] * tail
-        kappa_z += _h(tau_w - 2, 0, y, 1, z, 2) * z[0] * tail + _h(tau_w - 1, 0, y, 1, z, 1) * tail_z
+        tail = h_sum(beyond - 1, ones, y, 0, z, 1)
+        tail_z = tail + z[0] * h_sum(beyond - 2, ones, y, 0, z, 2)
+        kappa_y += h_sum(tau_w - 2, 0, y, 2, z, 1) * z[0] * tail
+        kappa_z += h_sum(tau_w - 2, 0, y, 1, z, 2) * z[0] * tail + h_sum(tau_w - 1, 0, y, 1, z, 1) * tail_z
     return alpha_z, norm * beta_y, norm * kappa_y, norm * kappa_z
 
 

@@ -1,0 +1,1 @@
+"""Second moments of sampled updates: exact variances by entry and along directions."""
