@@ -1,4 +1,4 @@
-"""The larger networks that updates see under coloured input or noise, beside those that learn (theory section 16)."""
+"""The larger networks that updates see under coloured input or noise, beside those that learn (theory section 15)."""
 
 from __future__ import annotations
 

@@ -160,17 +160,8 @@ def matrix_flow(
 
     runs = [(rule, seed) for rule in range(len(rules)) for seed in range(len(seeds))]
     with progress_bar(len(runs), "flows", progress) as bar:
-        task = Task(
-            rules,
-            teacher,
-            students,
-            feedbacks,
-            times,
-            control,
-            leak,
-            speeds,
-            surroundings.expected(teacher.n_in, np.inf),
-        )
+        drive = surroundings.expected(teacher.n_in, np.inf)
+        task = Task(rules, teacher, students, feedbacks, times, control, leak, speeds, drive)
         found = run_blocks(task, runs, threads, on_done=lambda _: bar.update(1))
     configuration = {
         "command": "matrix_flow", "rules": [rule_table(rule) for rule in rules],

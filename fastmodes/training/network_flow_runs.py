@@ -76,10 +76,10 @@ class Task:
             m = infinite.work_space(rule, student, self.teacher, feedback)
             infinite.put_feedback(m, rule, student, feedback)
             return m, seen_in(m)
-        n = student.n_hidden
-        seen = seen_alone(
-            self.drive, student, None if feedback is None else learning_feedback(rule, feedback, student.readout)
-        )
+        n, given = student.n_hidden, None
+        if feedback is not None:
+            given = learning_feedback(rule, feedback, student.readout)
+        seen = seen_alone(self.drive, student, given)
         larger = self.drive.student(student), self.drive.teacher(self.teacher, n)
         return infinite.work_space(self.drive.rule(rule, n), *larger, None), seen
 

@@ -1,4 +1,4 @@
-"""Noise beside the sequences that sampled training reads: of hidden units, of R, and of targets (theory section 16).
+"""Noise beside the sequences that sampled training reads: of hidden units, of R, and of targets (theory section 15).
 
 Each has a random stream of its own for every seed: what is drawn for one never depends on whether others are drawn, and
 is the same for all rules.
@@ -72,8 +72,7 @@ class WithNoise:
                 wide[:, :, : self._n_in] = batches.inputs
                 noise = wide[:, :, self._n_in :]
                 noise[own] = stream.standard_normal(noise[own].shape)
-                targets = np.ascontiguousarray(np.broadcast_to(batches.targets, (count, *batches.targets.shape[1:])))
-                batches = batches._replace(inputs=wide, targets=targets)
+                batches = batches._replace(inputs=wide)
             elif kind == "feedback":
                 noise = self._around.feedback * stream.standard_normal((count, *self._feedback_shape))
                 batches = batches._replace(feedback_noise=noise)

@@ -46,7 +46,6 @@ class _LossOn:
     def __init__(self, job: Job, sequences: Sequences) -> None:
         self._job, self._samples = job, sequences.sizes[0]
         self._inputs, self._targets = sequences.in_kernel()
-        self._drive = job.surroundings.sampled(job.sizes[2]) if job.surroundings.private else None
 
     def losses(self, weights: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Mean loss on the sequences along a history of (A, W, B); NaN where the weights are."""
@@ -57,7 +56,7 @@ class _LossOn:
         errors = np.empty_like(self._targets)
         out = np.empty(len(weights[0]))
         for record, matrices in enumerate(zip(*weights, strict=True)):
-            place.put(network, 0, matrices if self._drive is None else self._noisy(matrices))
+            place.put(network, 0, self._noisy(matrices) if job.surroundings.private else matrices)
             batch = self._inputs, self._targets
             out[record] = sampled_kernels.batch_loss(
                 job.plasticity.units, network, batch, float(self._samples), hidden, errors
@@ -67,11 +66,8 @@ class _LossOn:
     def _noisy(self, matrices: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], ...]:
         """The network with a channel for every unit's noise."""
         readout, recurrent, input_ = matrices
-        return (
-            readout,
-            recurrent,
-            np.concatenate([input_, self._job.surroundings.private * np.eye(len(input_))], axis=1),
-        )
+        noise = self._job.surroundings.private * np.eye(len(input_))
+        return readout, recurrent, np.concatenate([input_, noise], axis=1)
 
 
 class Block:

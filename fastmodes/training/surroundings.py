@@ -1,4 +1,4 @@
-"""What surrounds a student while it learns: the statistics of its input, and noise (theory section 16)."""
+"""What surrounds a student while it learns: the statistics of its input, and noise (theory section 15)."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def recorded_surroundings(input_covariance: Any, colour: Any, private_noise: flo
     """Surroundings in a configuration, where they do something."""
     covariance = None if input_covariance is None else np.asarray(input_covariance).tolist()
     found = {"input_covariance": covariance, "colour": colour_table(colour), "private_noise": float(private_noise)}
-    return {name: value for name, value in found.items() if value not in (None, 0.0) or name == "colour" and value == 0}
+    return {name: value for name, value in found.items() if value is not None and (name == "colour" or value)}
 
 
 def checked_filter(name: str, colour: Any, n_in: int | None = None) -> InputFilter | None:

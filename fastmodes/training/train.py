@@ -153,7 +153,7 @@ def train(
         linear network with the same weights (theory section 12).
     input_covariance : array (n_in, n_in), optional
         Of the channels of white input, default the identity; like what follows at every update, exact in expected ones
-        (theory section 16). ``validation_loss`` is measured on input, and with noise, of the same statistics.
+        (theory section 15). ``validation_loss`` is measured on input, and with noise, of the same statistics.
     colour : InputFilter or float, optional
         Input correlated in time, stationary from the first step on, as for :func:`coloured_update`; a number is the
         coefficient of ``fm.autoregressive_input(colour, n_in)``, a mapping names a filter's four matrices.

@@ -1,4 +1,4 @@
-"""What drives a student and its teacher: the statistics of the input, and noise of the student's own (theory section 16).
+"""What drives student and teacher: the statistics of the input, and noise of the student's own (theory section 15).
 
 All of it is white noise into a larger network. With x_t = C z_t + D n_t of a filter z_{t+1} = F z_t + G n_t, whose
 stationary start has the covariance L L^T, and private noise of deviation sigma,

@@ -101,7 +101,7 @@ def expected_update(
         spectral radius that matters is that of W_e.
     private_noise : float
         sigma >= 0 of the student's own white noise n_t, one for each hidden unit: u_t = W h_t + B x_t + sigma n_t in
-        place of W h_t + B x_t, so that a leak scales it as it does all input (theory section 16). It adds
+        place of W h_t + B x_t, so that a leak scales it as it does all input (theory section 15). It adds
         sigma^2/2 sum_k c_k ||A W^k||^2 to the loss. The teacher has none.
 
     Returns
@@ -143,7 +143,7 @@ def expected_update(
 def with_private_channels(
     student: LinearRNN, teacher: LinearRNN, root: FloatArray | None, private: float
 ) -> tuple[LinearRNN, LinearRNN, FloatArray]:
-    """Student and teacher with an input channel for every unit's own noise, and the root of all channels' covariance."""
+    """Student and teacher with a channel for every unit's own noise, and the root of all channels' covariance."""
     n = student.n_hidden
     more = np.concatenate([student.input, np.eye(n)], axis=1)
     same = np.concatenate([teacher.input, np.zeros((teacher.n_hidden, n))], axis=1)

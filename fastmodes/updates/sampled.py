@@ -76,7 +76,7 @@ def sampled_update(
     teacher_nonlinearity : {"identity", "tanh", "relu"}
         phi of the teacher's hidden units, which do not leak.
     noise : array (sample, time, unit), optional
-        Noise of the student's own: u_t = W h_t + B x_t + noise_t (theory section 16). White noise of deviation sigma
+        Noise of the student's own: u_t = W h_t + B x_t + noise_t (theory section 15). White noise of deviation sigma
         in it has :func:`expected_update` with ``private_noise=sigma`` as its mean.
 
     Returns

@@ -17,7 +17,7 @@ from ..compile import apart, halted, kernel
 from ..simd.views import flattened
 from ..tableau import EXPLICIT, EXPLICIT_STAGES
 from ..training.infinite import show_in, take_from
-from ..updates.doubling import CHANGE_READOUT, FEEDBACK, READOUT, RECURRENT
+from ..updates.doubling import CHANGE_READOUT, FEEDBACK, RECURRENT
 from ..updates.infinite import infinite_update_of
 from .constants import (
     DOMAIN_MARGIN,

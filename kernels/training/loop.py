@@ -160,14 +160,12 @@ def train_sampled(epochs, learn, pupil, batches, samples, learner, seen):
     inputs, targets, noise = batches
     feedback = pupil.work.carrier.feedback
     for epoch in range(epochs):
-        batch = epoch % len(inputs)
+        x, y = inputs[epoch % len(inputs)], targets[epoch % len(targets)]
         if seen is not None:
             show(seen, pupil.network, feedback)
             if len(noise) > 0:
                 disturb(feedback, noise[epoch])
-        now[0] = sampled_update(
-            pupil.network, pupil.rule, inputs[batch], targets[batch], samples, pupil.work, pupil.update
-        )
+        now[0] = sampled_update(pupil.network, pupil.rule, x, y, samples, pupil.work, pupil.update)
         if seen is not None:
             take(seen, pupil.update)
         if epoch == 0:
@@ -184,14 +182,12 @@ def train_nonlinear(epochs, learn, pupil, batches, samples, learner, seen):
     inputs, targets, noise = batches
     feedback = pupil.work.carrier.feedback
     for epoch in range(epochs):
-        batch = epoch % len(inputs)
+        x, y = inputs[epoch % len(inputs)], targets[epoch % len(targets)]
         if seen is not None:
             show(seen, pupil.network, feedback)
             if len(noise) > 0:
                 disturb(feedback, noise[epoch])
-        now[0] = nonlinear_update(
-            pupil.network, pupil.rule, inputs[batch], targets[batch], samples, pupil.work, pupil.update
-        )
+        now[0] = nonlinear_update(pupil.network, pupil.rule, x, y, samples, pupil.work, pupil.update)
         if seen is not None:
             take(seen, pupil.update)
         if epoch == 0:

@@ -1,7 +1,7 @@
-"""Coloured input and private noise at every step of training: the larger network that updates see (theory section 16).
+"""Coloured input and private noise while training: the larger network that updates see (theory section 15).
 
-What is learned is A, W, B. With the input x_t = C z_t + D n_t of a filter z_{t+1} = F z_t + G n_t, and noise of deviation
-sigma in every hidden unit, updates are those of
+What is learned is A, W, B. With the input x_t = C z_t + D n_t of a filter z_{t+1} = F z_t + G n_t, and noise of
+deviation sigma in every hidden unit, updates are those of
 
     W' = [[W, B C], [0, F]],      B' = [[B D, sigma I, 0], [G, 0, L]],      A' = [A, 0],      feedback [R, 0],
 
