@@ -1,7 +1,7 @@
 """How do input with a past and noise in every unit change what is learned, and how fast?
 
-Exact expected updates. Against noise a linear student turns its input up and its readout down; input that changes slowly
-makes more of the loss, and of the update, than input that changes fast.
+Exact expected updates. Against noise a linear student turns its input up and its readout down; input that changes
+slowly makes more of the loss, and of the update, than input that changes fast.
 """
 
 from typing import Any
