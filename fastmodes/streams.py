@@ -1,6 +1,9 @@
 """Random streams: one for each seed and purpose."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from .validation import check_integer
 
@@ -24,3 +27,15 @@ def random_stream(seed: int, purpose: str) -> np.random.Generator:
     words = np.frombuffer(purpose.encode().ljust(-(-len(purpose) // 4) * 4), dtype="<u4")
     sequence = np.random.SeedSequence(entropy=seed, spawn_key=tuple(int(word) for word in words))
     return np.random.Generator(np.random.SFC64(sequence))
+
+
+def stream_state(stream: np.random.Generator) -> NDArray[np.uint64]:
+    """Where a stream stands, (4,)."""
+    return np.asarray(stream.bit_generator.state["state"]["state"], dtype=np.uint64).copy()
+
+
+def with_state(stream: np.random.Generator, state: NDArray[np.uint64]) -> None:
+    """Let a stream stand where one stood at ``state``."""
+    whole: Any = dict(stream.bit_generator.state)
+    whole["state"] = {"state": np.asarray(state, dtype=np.uint64)}
+    stream.bit_generator.state = whole

@@ -29,7 +29,6 @@ MANY_ARGUMENTS = {
     "kernels/modes/update.py jacobian_formula",
     "kernels/modes/update.py mode_formula",
     "kernels/training/loop.py train_expected",
-    "kernels/training/loop.py train_sampled",
     "fastmodes/commands/flow.py flow",
     "fastmodes/modes/flow.py flow_grid",
     "fastmodes/modes/update.py _evaluate",

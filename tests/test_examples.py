@@ -104,6 +104,21 @@ def check_quality(lines):
     assert abs(shares["own R"][0] - shares["own R"][1]) < 0.2
 
 
+def check_noise_and_colour(lines):
+    turned_up = {
+        (rule, float(sigma)): float(ratio)
+        for sigma, rule, ratio in found(r"noise (\S+), (\S+): loss \S+, B is (\S+) times as large as A", lines)
+    }
+    epochs = {
+        (rule, float(colour)): int(count)
+        for colour, rule, count in found(r"colour (\S+), (\S+): half of the loss \S+ is gone after (\d+) epochs", lines)
+    }
+    assert len(turned_up) == len(epochs) == 6
+    for rule in ("BPTT", "RFLO"):
+        assert turned_up[rule, 0.0] < turned_up[rule, 0.3] < turned_up[rule, 0.6]
+        assert epochs[rule, -0.5] > epochs[rule, 0.0] > epochs[rule, 0.5]
+
+
 SHOWN = {
     "networks.py": check_networks,
     "quality.py": check_quality,
@@ -114,6 +129,7 @@ SHOWN = {
     "resume.py": check_resume,
     "tasks.py": check_tasks,
     "tanh.py": check_tanh,
+    "noise_and_colour.py": check_noise_and_colour,
 }
 
 

@@ -31,7 +31,7 @@ STATUS = ("followed", "left_domain", "no_start")
 #: What the flow describes: values of the configuration (datasets of before have the first two alone).
 _PLAIN: dict[str, Any] = {
     "optimizer": "sgd", "clip_norm": None, "schedule": "constant", "momentum": 0.0, "leak": 1.0, "mask": None,
-    "nonlinearity": "identity", "data": None,
+    "nonlinearity": "identity", "data": None, "input_covariance": None, "colour": None, "private_noise": 0.0,
 }  # fmt: skip
 _READ = (
     *(f"{part}_{name}" for part in ("mode", "teacher") for name in ENTRIES), "mode_feedback",

@@ -12,7 +12,7 @@ import xarray as xr
 from fastmodes.networks.leaky import MATRICES
 from fastmodes.networks.network import LinearRNN
 from fastmodes.networks.units import refuse_nonlinear
-from fastmodes.training.quality import Problem
+from fastmodes.training.quality import Problem, refuse_surroundings
 
 from .checks import check_dataset, rules_of, stored_configuration
 
@@ -94,6 +94,7 @@ def _configuration(runs: xr.Dataset, name: str) -> dict[str, Any]:
     if configuration.get("command") not in _COMMANDS:
         raise ValueError(f"{name} must be of train, train_tasks or matrix_flow; its configuration says otherwise")
     refuse_nonlinear(configuration.get("nonlinearity", "identity"), f"the exact gradient of {name}")
+    refuse_surroundings(configuration, f"the exact gradient of {name}")
     if isinstance(configuration.get("data"), dict):
         raise ValueError(
             f"{name} must have learned from a teacher: of sequences of your own, data=(inputs, targets), the law "

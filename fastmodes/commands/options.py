@@ -85,6 +85,26 @@ def data_of(context: click.Context, parameter: click.Parameter, value: str | Non
         return stored.load()
 
 
+def matrix_of(context: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    """Option callback: rows of numbers, "1,0.5;0.5,1"."""
+    if value is None:
+        return None
+    rows = [numbers_of(context, parameter, row) for row in value.split(";")]
+    if len({len(row) for row in rows}) > 1:
+        raise click.BadParameter(f"must be rows of equal length, separated by semicolons; got {value!r}")
+    return rows
+
+
+def colour_of(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """Option callback: the coefficient of autoregressive input."""
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        raise click.BadParameter(f"must be a number between -1 and 1; got {value!r}") from None
+
+
 def axis_of(context: click.Context, parameter: Any, value: str | None) -> float | xr.DataArray | None:
     """Option callback: "0.5", "0.1,0.5" or "FROM:TO:COUNT"; several values are a dimension named as the option."""
     import numpy as np
@@ -119,6 +139,8 @@ def option_of(*names: str) -> Callable[[_Command], _Command]:
         settings.Betas: pair_of,
         settings.PerMatrix: per_matrix_of,
         settings.Data: data_of,
+        settings.Covariance: matrix_of,
+        settings.Colour: colour_of,
     }
     types = {settings.Whole: int, settings.Real: float}
 

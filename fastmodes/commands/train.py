@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @option_of("hidden", "epochs", "steps", "learning_rate", "updates", "batch_size", "optimizer", "clip_norm", "loss")
 @option_of("init_scale", "feedback_scale", "record_every", "stop_loss", "divergence_loss", "validation_size")
 @option_of("data", "schedule", "momentum", "weight_decay", "leak", "nonlinearity")
+@option_of("input_covariance", "colour", "private_noise", "feedback_noise", "target_noise")
 @option_of("adam_betas", "adam_epsilon", "keep_weights", "gradient_quality", "threads")
 @progress_option
 @click.option("--figure", type=click.Path(dir_okay=False), help="Also draw the learning curves.")

@@ -12,10 +12,12 @@ from ..kernels.arrays import layout
 from ..kernels.training import loop
 from ..rule_codes import carrier, learning_rule
 from ..updates.one import student_matrices
+from .driven import larger
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..updates.drive import Drive
     from .results import Results
     from .resume import Resumed
     from .settings import Job
@@ -36,6 +38,7 @@ class Networks:
         self.learned_rule, self.kernel_rule = job.rules[rule], learning_rule(job.rules[rule])
         self.carrier = carrier(job.rules[rule], place, feedbacks, readouts)
         self.given = self.carrier.feedback
+        self.larger = larger(None, self, ())
         self.losses = np.full((len(job.records), len(seed_places)), np.nan)
         self.history: list[list[Any]] = [[] for _ in seed_places]
 
@@ -47,6 +50,10 @@ class Networks:
         )  # fmt: skip
         learner.progress.status[len(self.seed_places) :] = loop.CONVERGED
         return learner
+
+    def see(self, drive: Drive | None, job: Job, offset: float = 0.0) -> None:
+        """Let updates be those of larger networks."""
+        self.larger = larger(drive, self, [job.students[place] for place in self.seed_places], offset)
 
     @property
     def progress(self) -> loop.Progress:

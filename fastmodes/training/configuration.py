@@ -16,11 +16,16 @@ from .optimizers import Optimizer
 from .parameters import TRAIN
 from .plasticity import MATRICES, Plasticity
 from .sequences import Sequences
+from .surroundings import colour_table
 
 
 def matrices_of(network: LinearRNN) -> dict[str, Any]:
     """A, W, B by name, as lists."""
     return {field.name: getattr(network, field.name).tolist() for field in dataclasses.fields(network)}
+
+
+def _listed(values: Any) -> Any:
+    return None if values is None else np.asarray(values).tolist()
 
 
 def configuration_of(
@@ -39,8 +44,10 @@ def configuration_of(
         "batch_size": values.batch_size if values.updates == "sampled" else None,
         "learning_rate": optimizer.learning_rate if plasticity.rates is None else plasticity.table(),
         "momentum": optimizer.momentum or 0.0,
-        "schedule": values.schedule if isinstance(values.schedule, str) else np.asarray(values.schedule).tolist(),
+        "schedule": values.schedule if isinstance(values.schedule, str) else _listed(values.schedule),
         "weight_decay": dict(zip(MATRICES, plasticity.decay, strict=True)),
+        "input_covariance": _listed(values.input_covariance),
+        "colour": colour_table(values.colour),
         "mask": None if plasticity.mask is None else plasticity.mask.tolist(),
         "optimizer": optimizer.name,
         "clip_norm": optimizer.clip_norm,

@@ -26,10 +26,12 @@ from .estimates import ALIGNMENTS, MODE_VARIABLES, explain_missing
 from .network_flow_runs import Task
 from .parameters import check_parameters
 from .results import OWN_FEEDBACK
+from .surroundings import flow_surroundings, recorded_surroundings
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from ..updates.coloured import InputFilter
     from .parameters import Rules, Seeds
 
 _WEIGHTS = {
@@ -54,6 +56,9 @@ def matrix_flow(
     feedback_scale: float = 1.0,
     leak: float = 1.0,
     rates: float | Mapping[str, float] | None = None,
+    input_covariance: ArrayLike | None = None,
+    colour: InputFilter | float | Mapping[str, ArrayLike] | None = None,
+    private_noise: float = 0.0,
     rtol: float = 1e-8,
     atol: float = 1e-10,
     settled: float = 1e-7,
@@ -93,6 +98,8 @@ def matrix_flow(
         B_e = leak B, of which tolerances, losses, estimates and the spectral radius are; weights are the students' own.
     rates : number or mapping, optional
         Rates of "readout", "recurrent" and "input", which multiply the three updates; 0 freezes.
+    input_covariance, colour, private_noise
+        Statistics of the input and noise of the hidden units, as for :func:`fastmodes.train`.
     rtol, atol : float
         Tolerances of a step, relative and absolute, root mean square over a network's weights.
     settled : float
@@ -142,6 +149,7 @@ def matrix_flow(
     leak = check_leak(leak)
     rules = tuple(at_leak(rule, leak) for rule in rules)
     speeds = flow_rates(rates, leak)
+    surroundings = flow_surroundings(teacher, leak, input_covariance, colour, private_noise)
     check_followed(rules, speeds)
     students = jobs.check_students(students, teacher, hidden, seeds, scales["init_scale"])
     feedbacks = jobs.check_feedbacks(feedbacks, rules, students, seeds, scales["feedback_scale"])
@@ -152,7 +160,8 @@ def matrix_flow(
 
     runs = [(rule, seed) for rule in range(len(rules)) for seed in range(len(seeds))]
     with progress_bar(len(runs), "flows", progress) as bar:
-        task = Task(rules, teacher, students, feedbacks, times, control, leak, speeds)
+        drive = surroundings.expected(teacher.n_in, np.inf)
+        task = Task(rules, teacher, students, feedbacks, times, control, leak, speeds, drive)
         found = run_blocks(task, runs, threads, on_done=lambda _: bar.update(1))
     configuration = {
         "command": "matrix_flow", "rules": [rule_table(rule) for rule in rules],
@@ -160,7 +169,7 @@ def matrix_flow(
         "hidden": hidden, "seeds": seeds, "times": times, "students": given[0], "feedbacks": given[1],
         **scales, "rtol": rtol, "atol": atol, "settled": settled, "step_limit": step_limit,
     }  # fmt: skip
-    configuration |= recorded_rates(rates, leak)
+    configuration |= recorded_rates(rates, leak) | recorded_surroundings(input_covariance, colour, private_noise)
     return _dataset(rules, teacher, seeds, times, students, feedbacks, found, keep_weights, configuration)
 
 

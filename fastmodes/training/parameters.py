@@ -166,6 +166,24 @@ class Data:
 
 
 @dataclasses.dataclass(frozen=True)
+class Covariance:
+    """A covariance of the input channels; read together with the teacher, whose input they are."""
+
+    def check(self, name: str, value: Any) -> Any:
+        """As it is."""
+        return value
+
+
+@dataclasses.dataclass(frozen=True)
+class Colour:
+    """A filter of the input, or a coefficient of one; read together with the teacher, whose input it is."""
+
+    def check(self, name: str, value: Any) -> Any:
+        """As it is."""
+        return value
+
+
+@dataclasses.dataclass(frozen=True)
 class Given:
     """Networks, rules, seeds, arrays: they depend on each other and are checked together."""
 
@@ -262,6 +280,13 @@ TRAIN: dict[str, Parameter] = {
     "nonlinearity": Parameter(
         Choice(NONLINEARITIES), "Of the students' units; sampled updates only.", "identity", sweep="axis"
     ),
+    "input_covariance": Parameter(Covariance(), "Of the channels, as 1,0.5;0.5,1.", absent="identity", sweep="fixed"),
+    "colour": Parameter(Colour(), "Correlation of the input over a step.", absent="white input", sweep="axis"),
+    "private_noise": Parameter(_NOT_NEGATIVE, "Deviation of every hidden unit's own noise.", 0.0, sweep="axis"),
+    "feedback_noise": Parameter(
+        _NOT_NEGATIVE, "Deviation of noise of R, new at every update.", 0.0, sweep="axis", seldom=True
+    ),
+    "target_noise": Parameter(_NOT_NEGATIVE, "Deviation of noise of targets.", 0.0, sweep="axis", seldom=True),
     "mask": Parameter(Given(), "0 where W does not learn.", option=False),
     "adam_betas": Parameter(Betas(), "Adam's rates of forgetting.", (0.9, 0.999), sweep="fixed", seldom=True),
     "adam_epsilon": Parameter(_POSITIVE, "Adam's smallest divisor.", 1e-8, sweep="axis", seldom=True),

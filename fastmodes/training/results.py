@@ -23,6 +23,7 @@ from .estimates import (
     put_flags,
     spectra,
 )
+from .noise import streams_of
 from .plasticity import MATRICES
 from .quality import NOT_FINITE, QUALITY, explain_quality, job_quality
 
@@ -103,7 +104,7 @@ class Results:
         if job.keep_weights:
             weights = n_hidden * (n_out + n_hidden + n_in)
             learns = any(rule.learns_feedback for rule in job.rules)
-            self._lengths |= {"state": 3 * weights + (n_out * n_hidden if learns else 0), "word": 4}
+            self._lengths |= {"state": 3 * weights + (n_out * n_hidden if learns else 0), "word": 4 * streams_of(job)}
             self._dims |= {f"resume_{name}": ("rule", "seed", *dims) for name, dims in _STATE.items()}
         self._dims |= {"status": ("rule", "seed"), "epochs_made": ("rule", "seed")}
         kinds: dict[str, Any] = {"status": np.int8, "epochs_made": np.int64} | dict.fromkeys(MODE_FLAGS, np.int8)

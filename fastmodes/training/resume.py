@@ -81,11 +81,17 @@ def resumed_job(runs: xr.Dataset, epochs: int, data: TrainingData | None) -> Job
     if runs["rule"].values.tolist() != names or runs["seed"].values.tolist() != list(job.seeds):
         raise ValueError(f"runs must hold all rules and seeds of the training, in order: {names} and {list(job.seeds)}")
     configuration = json.loads(json.dumps(job.configuration))
-    changed = [key for key, value in configuration.items() if key != "epochs" and value != stored.get(key)]
+    before = {name: _default(name) for name in configuration} | stored
+    changed = [key for key, value in configuration.items() if key != "epochs" and value != before[key]]
     if changed:
         raise ValueError(f"data must be those of the training; {', '.join(changed)} differ")
     left = {(i, j): _left(job, runs, i, j) for i in range(len(job.rules)) for j in range(len(job.seeds))}
     return dataclasses.replace(job, resumed=left)
+
+
+def _default(name: str) -> Any:
+    """What a dataset was made with that is older than a parameter."""
+    return TRAIN[name].default if name in TRAIN else None
 
 
 def _given(stored: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ..networks.running import impulse_response
 from ..updates.one import loss_weights
 from . import sampled_kernels
 from .block_networks import HeldOut, Networks
+from .noise import with_noise
 from .sequences import Nothing, Sequences, Source, held_out_set, source_of, training_set
 
 if TYPE_CHECKING:
@@ -49,18 +50,24 @@ class _LossOn:
     def losses(self, weights: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Mean loss on the sequences along a history of (A, W, B); NaN where the weights are."""
         job = self._job
-        place = layout.single_layout(*job.sizes)
+        place = layout.single_layout(*job.sizes[:2], self._inputs.shape[1])
         _, network = place.zeros()
         hidden = np.empty((job.steps + 1, job.sizes[1], self._inputs.shape[2]))
         errors = np.empty_like(self._targets)
         out = np.empty(len(weights[0]))
         for record, matrices in enumerate(zip(*weights, strict=True)):
-            place.put(network, 0, matrices)
+            place.put(network, 0, self._noisy(matrices) if job.surroundings.private else matrices)
             batch = self._inputs, self._targets
             out[record] = sampled_kernels.batch_loss(
                 job.plasticity.units, network, batch, float(self._samples), hidden, errors
             )
         return out
+
+    def _noisy(self, matrices: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], ...]:
+        """The network with a channel for every unit's noise."""
+        readout, recurrent, input_ = matrices
+        noise = self._job.surroundings.private * np.eye(len(input_))
+        return readout, recurrent, np.concatenate([input_, noise], axis=1)
 
 
 class Block:
@@ -141,13 +148,13 @@ class Block:
 
     def held_out(self, seed_place: int) -> HeldOut:
         """What measures the validation loss of one seed."""
-        return _LossOn(self.job, held_out_set(self.job, seed_place))
+        return _LossOn(self.job, with_noise(self.job, seed_place, "validation", held_out_set(self.job, seed_place)))
 
     def learned_from(self, seed_place: int) -> HeldOut | None:
         """What measures the loss on all that one seed learns from, where that is a finite set."""
         if self.job.data is None:
             return None
-        return _LossOn(self.job, training_set(self.job, seed_place))
+        return _LossOn(self.job, with_noise(self.job, seed_place, "training", training_set(self.job, seed_place)))
 
     def _pieces(self, ahead: int) -> list[int]:
         """How many epochs to make at a time; the last record makes none, but its loss is computed."""
@@ -164,17 +171,24 @@ class _ExpectedBlock(Block):
         self.largest_piece = _epochs_at_once(4 * place.networks * job.steps * n_hidden**2 * (n_out + n_in))
         super().__init__(job, [Networks(job, place, rule, seed_places)])
         (member,) = self.members
-        self._target = place.input_like(impulse_response(job.teacher, job.steps))
-        self._weights = loss_weights(job.loss, job.steps)
-        self._work = recursion.work_space(member.weights, member.carrier, job.steps)
+        drive, teacher = job.surroundings.expected(n_in, job.steps), job.teacher
+        weights = loss_weights(job.loss, job.steps)
+        if drive is not None:
+            member.see(drive, job, job.surroundings.added_loss(n_out))
+            teacher, weights = drive.teacher(teacher, n_hidden), drive.weights(job.loss, job.steps, n_hidden)
+        steps, larger = len(weights), member.larger
+        self._target = larger.layout.input_like(impulse_response(teacher, steps))
+        # Weights of their own for each channel lie as the target does.
+        self._weights = weights if weights.ndim == 1 else larger.layout.input_like(weights[:, np.newaxis])[:, 0].copy()
+        self._work = recursion.work_space(larger.network, larger.carrier, steps)
 
     def advance(self, count: int, learn: bool, record: Any) -> None:
         (member,) = self.members
         if not member.running:
             return
         loop.train_expected(
-            max(count, 1), learn, member.weights, member.kernel_rule, self._target, self._weights, self._work,
-            member.update, member.learner,
+            max(count, 1), learn, member.larger.network, member.kernel_rule, self._target, self._weights, self._work,
+            member.larger.update, member.learner, member.larger.seen,
         )  # fmt: skip
         if record is not None:
             member.losses[record] = member.learner.loss[: len(member.seed_places)]
@@ -187,6 +201,9 @@ class _SampledBlock(Block):
         place = layout.single_layout(*job.sizes)
         super().__init__(job, [Networks(job, place, rule, [seed_place]) for rule in rules])
         steps, (_, n_hidden, n_in) = job.steps, job.sizes
+        for member in self.members:
+            member.see(job.surroundings.sampled(n_in), job)
+        n_in += n_hidden * (job.surroundings.private > 0)
         self._samples, self._batch = job.batch_size, layout.padded(job.batch_size)
         numbers = steps * n_in * self._batch
         largest = _epochs_at_once(4 * len(rules) * steps * self._batch * n_hidden * (n_hidden + n_in))

@@ -30,6 +30,7 @@ from .runs import Block, Later
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..updates.drive import Drive
     from .settings import Job
 
 
@@ -47,8 +48,8 @@ def _networks_on(m: Any, job: Job, rule: int, seed_place: int) -> Networks:
 class _Limit:
     """In place of held-out sequences: the expected loss itself."""
 
-    def __init__(self, teacher: LinearRNN) -> None:
-        self._teacher = teacher
+    def __init__(self, teacher: LinearRNN, drive: Drive | None, offset: float) -> None:
+        self._teacher, self._drive, self._offset = teacher, drive, offset
 
     def losses(self, weights: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Expected loss along a history of (A, W, B); NaN where the weights are."""
@@ -57,7 +58,12 @@ class _Limit:
     def _loss(self, matrices: tuple[NDArray[Any], ...]) -> float:
         if not all(np.isfinite(matrix).all() for matrix in matrices):
             return math.nan
-        return error_loss(LinearRNN(*matrices), self._teacher, math.inf)
+        return self.of(LinearRNN(*matrices))
+
+    def of(self, student: LinearRNN) -> float:
+        """Expected loss of a student, to full accuracy."""
+        student = student if self._drive is None else self._drive.student(student)
+        return error_loss(student, self._teacher, math.inf) + self._offset
 
 
 class _InfiniteBlock(Block):
@@ -66,12 +72,23 @@ class _InfiniteBlock(Block):
     largest_piece = 256
 
     def __init__(self, job: Job, rule_place: int, seed_place: int) -> None:
-        rule, student = job.rules[rule_place], job.students[seed_place]
-        feedback = job.feedback(rule, seed_place)
-        self._work = work_space(rule, student, job.teacher, feedback)
-        put_feedback(self._work, rule, student, feedback)
-        super().__init__(job, [_networks_on(self._work, job, rule_place, seed_place)])
-        self._teacher_loss = power_loss(job.teacher, math.inf)
+        rule, student, teacher = job.rules[rule_place], job.students[seed_place], job.teacher
+        feedback, (n_out, n_hidden, n_in) = job.feedback(rule, seed_place), job.sizes
+        drive = job.surroundings.expected(n_in, math.inf)
+        self._offset = job.surroundings.added_loss(n_out)
+        if drive is None:
+            self._work = work_space(rule, student, teacher, feedback)
+            put_feedback(self._work, rule, student, feedback)
+            super().__init__(job, [_networks_on(self._work, job, rule_place, seed_place)])
+        else:
+            teacher = drive.teacher(teacher, n_hidden)
+            self._work = work_space(drive.rule(rule, n_hidden), drive.student(student), teacher, None)
+            member = Networks(job, layout.single_layout(*job.sizes), rule_place, [seed_place])
+            super().__init__(job, [member])
+            # Their update is that of the network in the work space.
+            member.see(drive, job, self._offset)
+        self._teacher_loss = power_loss(teacher, math.inf)
+        self._limit = _Limit(teacher, drive, self._offset)
 
     def advance(self, count: int, learn: bool, record: Any) -> None:
         """``count`` epochs of learning."""
@@ -81,17 +98,17 @@ class _InfiniteBlock(Block):
         before = LinearRNN(*member.layout.get(member.weights, 0)) if record is not None else None
         with halting(self._work.places):
             infinite.train_infinite(
-                max(count, 1), learn, self._work, member.kernel_rule, self._teacher_loss, member.learner,
+                max(count, 1), learn, self._work, member.kernel_rule, self._teacher_loss + self._offset,
+                member.learner, member.larger.seen,
             )  # fmt: skip
         if before is not None:
             loss = member.learner.loss[0]
-            member.losses[record] = (
-                loss if loss > CANCELLED * self._teacher_loss else error_loss(before, self.job.teacher, math.inf)
-            )
+            exact = loss - self._offset > CANCELLED * self._teacher_loss
+            member.losses[record] = loss if exact else self._limit.of(before)
 
     def held_out(self, seed_place: int) -> HeldOut:
         """The limit has nothing to hold out."""
-        return _Limit(self.job.teacher)
+        return self._limit
 
 
 def infinite_blocks(job: Job) -> list[Later]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ..networks.units import Units
     from .block_networks import Networks
+    from .sequences import Batches
     from .settings import Job
 
 
@@ -19,23 +20,20 @@ def work_space(job: Job, member: Networks, batch: int) -> Any:
     """Work space of the updates of one network on batches of so many sequences, a multiple of eight."""
     units, hidden = job.plasticity.units, job.sizes[1]
     sizes = job.steps, batch, ("final", "sequence").index(job.loss)
-    given = member.weights, member.kernel_rule, member.carrier
+    given = member.larger.network, member.kernel_rule, member.larger.carrier
     if units.linear:
         return sampled.work_space(*given, hidden, *sizes)
     return nonlinear.work_space(*given, units.in_kernel(hidden), *sizes)
 
 
 def train(
-    units: Units, member: Networks, work: Any, epochs: int, learn: bool, batches: tuple[Any, Any], samples: float
+    units: Units, member: Networks, work: Any, epochs: int, learn: bool, batches: Batches, samples: float
 ) -> None:
     """``epochs`` epochs of one network; without ``learn``, only its loss is computed and judged."""
-    if units.linear:
-        loop.train_sampled(
-            epochs, learn, member.weights, member.kernel_rule, *batches, samples, work, member.update, member.learner
-        )
-    else:
-        pupil = loop.Pupil(member.weights, member.kernel_rule, work, member.update)
-        loop.train_nonlinear(epochs, learn, pupil, batches, samples, member.learner)
+    larger = member.larger
+    pupil = loop.Pupil(larger.network, member.kernel_rule, work, larger.update)
+    kernel = loop.train_sampled if units.linear else loop.train_nonlinear
+    kernel(epochs, learn, pupil, batches, samples, member.learner, larger.seen)
 
 
 def batch_loss(

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from ..kernels.arrays import layout
 from ..kernels.training import loop
+from ..kernels.training.seen import Filter, colour_batches
 from ..networks.running import batch_first_to_last
-from ..streams import random_stream
+from ..streams import random_stream, stream_state, with_state
 from ..updates.one import student_matrices, teacher_outputs
+from .noise import add_target_noise, beside
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from numpy.typing import NDArray
 
     from .settings import Job
@@ -50,20 +54,58 @@ class Sequences:
 
 
 def drawn_once(job: Job, seed: int, purpose: str, samples: int) -> Sequences:
-    """A finite set of white Gaussian sequences and the teacher's answers, of one seed."""
-    inputs = random_stream(seed, purpose).standard_normal((samples, job.steps, job.sizes[2]))
-    answers = teacher_outputs(job.teacher, batch_first_to_last(inputs), job.loss)
-    return Sequences(inputs, np.ascontiguousarray(answers[..., :samples].transpose(2, 0, 1)))
+    """A finite set of Gaussian sequences and the teacher's answers, of one seed."""
+    colouring = Colouring.of(job)
+    rows = (job.steps, job.sizes[2]) if colouring is None else (colouring.rows, 1)
+    inputs = random_stream(seed, purpose).standard_normal((samples, *rows))
+    batch = batch_first_to_last(inputs)
+    if colouring is not None:
+        batch = colouring.coloured(batch[np.newaxis, :, 0], np.empty((1, job.steps, job.sizes[2], batch.shape[2])))[0]
+        inputs = np.ascontiguousarray(batch[..., :samples].transpose(2, 0, 1))
+    answers = teacher_outputs(job.teacher, batch, job.loss)
+    targets = np.ascontiguousarray(answers[..., :samples].transpose(2, 0, 1))
+    add_target_noise(job, seed, purpose, targets)
+    return Sequences(inputs, targets)
+
+
+class Colouring(NamedTuple):
+    """Makes sequences of white numbers (epoch, row, sample), the ``rows`` of the start first, then step after step."""
+
+    filter: Filter
+    rows: int
+
+    @staticmethod
+    def of(job: Job) -> Colouring | None:
+        """That of a job; None where its input is white."""
+        if job.surroundings.white:
+            return None
+        drive = job.surroundings.source(job.sizes[2])
+        matrices = drive.state, drive.drive, drive.output, drive.direct, drive.start
+        rows = drive.start.shape[1] + job.steps * drive.direct.shape[1]
+        return Colouring(Filter(*map(np.ascontiguousarray, matrices)), rows)
+
+    def coloured(self, white: NDArray[Any], out: NDArray[Any]) -> NDArray[Any]:
+        """Sequences (epoch, time, input, sample) in ``out``."""
+        colour_batches(self.filter, np.ascontiguousarray(white), out)
+        return out
+
+
+class Batches(NamedTuple):
+    """What updates read: ``inputs`` and ``targets`` of each, and noise of R (epoch, n_out, n_hidden), empty if none."""
+
+    inputs: NDArray[Any]
+    targets: NDArray[Any]
+    feedback_noise: NDArray[Any] = np.zeros((0, 0, 0))
 
 
 class Source(Protocol):
     """Gives batches one after the other."""
 
-    def draw(self, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def draw(self, count: int) -> Batches:
         """Inputs and targets of the next ``count`` updates, or of fewer, to be read round and round."""
 
     def state(self) -> NDArray[np.uint64]:
-        """Where the random stream stands, (4,)."""
+        """Where the random streams stand, four numbers each."""
 
     def go_to(self, epochs: int, state: NDArray[np.uint64]) -> None:
         """Continue after ``epochs`` updates, where a stream stood at ``state``."""
@@ -72,7 +114,7 @@ class Source(Protocol):
 class Nothing:
     """Expected updates read no sequences."""
 
-    def draw(self, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def draw(self, count: int) -> Batches:
         """None there are."""
         raise NotImplementedError
 
@@ -85,7 +127,7 @@ class Nothing:
 
 
 class DrawnAnew:
-    """White Gaussian sequences and the teacher's answers, new ones for every update."""
+    """Gaussian sequences and the teacher's answers, new ones for every update."""
 
     def __init__(self, job: Job, seed_place: int, at_once: int) -> None:
         self._samples, self._batch = job.batch_size, layout.padded(job.batch_size)
@@ -96,27 +138,31 @@ class DrawnAnew:
         place.put(self._teacher, 0, student_matrices(teacher))
         self._hidden = np.empty((steps + 1, teacher.n_hidden, self._batch))
         self._inputs = np.zeros((at_once, steps, n_in, self._batch))
+        self._colouring = Colouring.of(job)
+        if self._colouring is not None:
+            self._white = np.zeros((at_once, self._colouring.rows, self._batch))
         self._targets = np.empty((at_once, 1 if job.loss == "final" else steps, teacher.n_out, self._batch))
 
-    def draw(self, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def draw(self, count: int) -> Batches:
         """Inputs and targets of the next ``count`` updates."""
         inputs = self._inputs[:count]
+        drawn = inputs if self._colouring is None else self._white[:count]
         if self._batch == self._samples:
-            self._rng.standard_normal(out=inputs)
+            self._rng.standard_normal(out=drawn)
         else:
-            inputs[..., : self._samples] = self._rng.standard_normal((*inputs.shape[:-1], self._samples))
+            drawn[..., : self._samples] = self._rng.standard_normal((*drawn.shape[:-1], self._samples))
+        if self._colouring is not None:
+            self._colouring.coloured(drawn, inputs)
         loop.teacher_targets(self._teacher, inputs, self._hidden, self._targets[:count])
-        return inputs, self._targets[:count]
+        return Batches(inputs, self._targets[:count])
 
     def state(self) -> NDArray[np.uint64]:
         """Where the random stream stands, (4,)."""
-        return np.asarray(self._rng.bit_generator.state["state"]["state"], dtype=np.uint64).copy()
+        return stream_state(self._rng)
 
     def go_to(self, epochs: int, state: NDArray[np.uint64]) -> None:
         """Continue where a stream stood at ``state``."""
-        whole: Any = dict(self._rng.bit_generator.state)
-        whole["state"] = {"state": np.asarray(state, dtype=np.uint64)}
-        self._rng.bit_generator.state = whole
+        with_state(self._rng, state)
 
 
 class FiniteSet:
@@ -129,7 +175,7 @@ class FiniteSet:
         self._seed, self._samples = seed, batch
         inputs, targets = data.in_kernel()
         self._count = data.sizes[0]
-        self._whole = inputs[np.newaxis], targets[np.newaxis]
+        self._whole = Batches(inputs[np.newaxis], targets[np.newaxis])
         self._full = batch == self._count
         self._per_pass = self._count // batch
         self._epoch, self._pass, self._order = 0, -1, np.empty(0, dtype=np.int64)
@@ -138,15 +184,15 @@ class FiniteSet:
             self._inputs = np.zeros((at_once, *inputs.shape[:2], padded))
             self._targets = np.zeros((at_once, *targets.shape[:2], padded))
 
-    def draw(self, count: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def draw(self, count: int) -> Batches:
         """Inputs and targets of the next ``count`` updates; the whole set, once, where a batch is all of it."""
         if self._full:
             return self._whole
         for position in range(count):
             chosen = self._next()
-            for source, out in zip(self._whole, (self._inputs, self._targets), strict=True):
+            for source, out in zip(self._whole[:2], (self._inputs, self._targets), strict=True):
                 np.take(source[0], chosen, axis=-1, out=out[position, ..., : self._samples])
-        return self._inputs[:count], self._targets[:count]
+        return Batches(self._inputs[:count], self._targets[:count])
 
     def _next(self) -> NDArray[np.int64]:
         done, place = divmod(self._epoch, self._per_pass)
@@ -166,9 +212,13 @@ class FiniteSet:
 
 def source_of(job: Job, seed_place: int, at_once: int) -> Source:
     """What a block of one seed reads."""
+    source: Source
     if job.data is None:
-        return DrawnAnew(job, seed_place, at_once)
-    return FiniteSet(training_set(job, seed_place), job.batch_size, job.seeds[seed_place], at_once)
+        source = DrawnAnew(job, seed_place, at_once)
+    else:
+        source = FiniteSet(training_set(job, seed_place), job.batch_size, job.seeds[seed_place], at_once)
+    noisy: Source = beside(source, job, seed_place, at_once)
+    return noisy
 
 
 def training_set(job: Job, seed_place: int) -> Sequences:

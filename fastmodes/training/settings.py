@@ -30,6 +30,7 @@ from .parameters import TRAIN, check_parameters
 from .plasticity import Plasticity, check_mask, check_rates, check_schedule, check_weight_decay
 from .quality import check_quality
 from .sequences import Sequences
+from .surroundings import Surroundings, check_surroundings
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -63,6 +64,7 @@ class Job:
     gradient_quality: bool
     plasticity: Plasticity
     schedule: NDArray[np.float64]
+    surroundings: Surroundings
     configuration: dict[str, Any]
     #: Runs that go on, by their places; None for one that had not begun.
     resumed: dict[tuple[int, int], Resumed | None] = dataclasses.field(default_factory=dict)
@@ -242,6 +244,7 @@ def check_job(given: dict[str, Any]) -> Job:
     units, mask = Units(values.nonlinearity, values.leak), check_mask(values.mask, values.hidden)
     plasticity = Plasticity(units, rates, check_weight_decay(values.weight_decay), mask)
     schedule = check_schedule(values.schedule, values.epochs)
+    surroundings = check_surroundings(values, data, plasticity.leak)
     _check_updates(values, data)
     check_quality(values, data)
     data, held_out = parts(values, data)
@@ -269,7 +272,7 @@ def check_job(given: dict[str, Any]) -> Job:
         data=data, held_out=held_out, validation_size=values.validation_size, labelled=values.labelled,
         students=tuple(plasticity.trained(student) for student in students), feedbacks=tuple(feedbacks),
         keep_weights=values.keep_weights, gradient_quality=values.gradient_quality, plasticity=plasticity,
-        schedule=schedule, configuration=configuration,
+        schedule=schedule, surroundings=surroundings, configuration=configuration,
     )  # fmt: skip
 
 
@@ -291,8 +294,10 @@ def _check_updates(values: SimpleNamespace, data: Sequences | int | None) -> Non
 def _check_room(rules: Sequence[LearningRule], values: SimpleNamespace) -> None:
     batch = values.batch_size if values.updates == "sampled" else 1
     timed = 1 if values.steps == math.inf else values.steps
+    # Noise of hidden units is as large as their states.
+    held = timed * (2 if values.private_noise else 1)
     needed = _bytes_needed(
-        len(rules), values.teacher, values.hidden, len(values.seeds), values.epochs // values.record_every + 1, timed,
+        len(rules), values.teacher, values.hidden, len(values.seeds), values.epochs // values.record_every + 1, held,
         batch, values.validation_size, values.keep_weights,
     )  # fmt: skip
     check_memory(

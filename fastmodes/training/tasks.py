@@ -184,6 +184,12 @@ def _check_tasks(
     }
     given = defaults | settings | own | {"rules": rules, "keep_weights": True}
     jobs = [check_job(given | {"teacher": teacher}) for teacher in listed]
+    around = jobs[0].surroundings
+    if not around.white or around.private:
+        raise ValueError(
+            "input_covariance, colour and private_noise must be left out for several tasks, whose losses are those of "
+            f"white input; got {[settings.get(name) for name in ('input_covariance', 'colour', 'private_noise')]}"
+        )
     if isinstance(jobs[0].data, Sequences):
         raise ValueError("data must be a number of sequences, which each teacher draws; got sequences of one task")
     return _Tasks(jobs[0].rules, tuple(listed), checked, jobs[0], settings | own)

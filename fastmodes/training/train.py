@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from ..networks.network import LinearRNN
     from ..typing import NonlinearityName
+    from ..updates.coloured import InputFilter
     from .optimizers import Optimizer
     from .parameters import LossName, OptimizerWord, Rates, Rules, ScheduleWord, Seeds, TrainingData, UpdatesName
 
@@ -65,6 +66,11 @@ def train(
     weight_decay: float | Mapping[str, float] = 0.0,
     leak: float = 1.0,
     nonlinearity: NonlinearityName = "identity",
+    input_covariance: ArrayLike | None = None,
+    colour: InputFilter | float | Mapping[str, ArrayLike] | None = None,
+    private_noise: float = 0.0,
+    feedback_noise: float = 0.0,
+    target_noise: float = 0.0,
     mask: ArrayLike | None = None,
     adam_betas: tuple[float, float] = (0.9, 0.999),
     adam_epsilon: float = 1e-8,
@@ -146,6 +152,21 @@ def train(
         phi of the students' units, h_{t+1} = (1 - alpha) h_t + alpha phi(W h_t + B x_t); the teacher stays linear. For
         sampled updates alone: nothing is an exact expectation, and modes, spectra and alignments are those of the
         linear network with the same weights (theory section 12).
+    input_covariance : array (n_in, n_in), optional
+        Of the channels of white input, default the identity; like what follows at every update, exact in expected ones
+        (theory section 15). ``validation_loss`` is measured on input, and with noise, of the same statistics.
+    colour : InputFilter or float, optional
+        Input correlated in time, stationary from the first step on, as for :func:`coloured_update`; a number is the
+        coefficient of ``fm.autoregressive_input(colour, n_in)``, a mapping names a filter's four matrices.
+    private_noise : float
+        sigma >= 0 of white noise n_t of every hidden unit, u_t = W h_t + B x_t + sigma n_t; a leak scales it as it does
+        all input: noise of deviation s in h itself is ``private_noise=s/leak``.
+    feedback_noise : float
+        Deviation of noise that is added to every entry of R, drawn anew for each update, the same for all rules; those
+        that read no R have none. Sampled updates alone: expected ones are linear in R.
+    target_noise : float
+        Deviation of noise of every output and step that is compared; of ``data`` drawn from the teacher it is drawn
+        once, with them. Of expected updates it adds n_out target_noise^2 / 2 to the loss.
     mask : array (n_hidden, n_hidden), optional
         1 where W learns, 0 where it stays as it starts: at zero, or as in the ``students`` given.
     adam_betas : pair of float

@@ -4,7 +4,8 @@ The filter has a state of its own,
 
     z_{t+1} = F z_t + G n_t,      x_t = C z_t + D n_t,      n_t white, z_0 from the stationary distribution.
 
-Student and filter together are a larger network, driven by white noise, that carries z beside its hidden units:
+Student and filter together are a larger network (:mod:`~fastmodes.updates.drive`), driven by white noise, that carries
+z beside its hidden units:
 
     W' = [[W, B C], [0, F]],      B' = [B D; G],      A' = [A, 0],      feedback [R, 0].
 
@@ -28,16 +29,15 @@ import numpy as np
 
 from ..networks.leaky import check_leak, effective
 from ..networks.network import LinearRNN, check_pair
-from ..rule_codes import unit_decay
 from ..rules import at_leak, check_rule
-from ..validation import check_array, check_choice, check_integer, check_memory, check_number, check_steps
+from ..validation import check_array, check_choice, check_integer, check_memory, check_number, check_steps, shown
+from .drive import Drive
 from .feedback import check_feedback
 from .infinite import spectral_radius
 from .loss import covariance_factors
 from .one import LOSSES, Update, diverged_loss, expected_update, leaky_update
 
 if TYPE_CHECKING:
-    from ..rules import LearningRule
     from ..typing import ArrayLike, FloatArray, LossName, Rule
 
 
@@ -158,6 +158,7 @@ def coloured_update(
     feedback: ArrayLike | None = None,
     loss: LossName = "final",
     leak: float = 1.0,
+    private_noise: float = 0.0,
 ) -> Update:
     """Expected update under Gaussian input correlated in time, exact; :func:`expected_update` for white input.
 
@@ -174,6 +175,8 @@ def coloured_update(
     loss : {"final", "sequence"}
     leak : float
         0 < leak <= 1, of the student's hidden units.
+    private_noise : float
+        As for :func:`expected_update`.
 
     Returns
     -------
@@ -187,61 +190,55 @@ def coloured_update(
     rule = check_rule(rule)
     check_pair(student, teacher)
     steps = check_steps("steps", steps, infinite=True)
-    if not isinstance(colour, InputFilter):
-        raise TypeError(f"colour must be an InputFilter such as fm.autoregressive_input(0.5, 4); got {colour!r}")
-    if colour.n_in != student.n_in:
-        raise ValueError(f"colour must write the students' n_in={student.n_in} channels; got {colour.n_in}")
+    check_colour("colour", colour, student.n_in)
     check_choice("loss", loss, LOSSES)
     leak = check_leak(leak)
     rule = at_leak(rule, leak)
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
-    student = effective(student, leak)
-    rule = _for_larger_network(rule, student.n_hidden, colour.n_state)
-    if feedback is not None:
-        feedback = np.pad(feedback, ((0, 0), (0, colour.n_state)))
+    student, n = effective(student, leak), student.n_hidden
+    drive = filter_drive(colour, leak * check_number("private_noise", private_noise, 0.0)).for_ever()
+    rule = drive.rule(rule, student.n_hidden)
+    feedback = drive.feedback(feedback)
 
-    def of(count: float, noise: FloatArray, start: FloatArray, loss: LossName) -> Update:
-        """Update of the larger network when noise enters by ``noise`` = D or 0 and ``start`` = G or a root of z_0."""
-        own, goal = (_larger_network(network, colour, noise, start) for network in (student, teacher))
+    def of(count: float, drive: Drive, loss: LossName) -> Update:
+        """Update of the larger network, read for the smaller one."""
+        own, goal = drive.student(student), drive.teacher(teacher, student.n_hidden)
         found = expected_update(rule, own, goal, count, feedback=feedback, loss=loss)
-        return _of_smaller_network(found, student.n_hidden, colour.output, noise)
+        rows = found.recurrent[:n], found.input[:n]
+        return Update(found.loss, found.readout[:, :n], rows[0][:, :n], drive.own_input(*rows))
 
-    update = of(steps, colour.direct, colour.drive, loss)
+    update = of(steps, drive, loss)
     root = colour.start_root
     if steps == math.inf or not root.any():
         return leaky_update(update, leak)
+    # The start alone, as if it were noise that enters the filter's state one step before the first input.
     silent = np.zeros((colour.n_in, root.shape[1]))
-    within = of(steps + 1, silent, root, "final")
+    start = dataclasses.replace(drive, drive=root, direct=silent, private=0.0)
+    within = of(steps + 1, start, "final")
     with np.errstate(all="ignore"):
         if loss == "sequence":
             parts = [a + b / steps for a, b in zip(update, within, strict=True)]
         else:
-            before = of(steps, silent, root, "final")
+            before = of(steps, start, "final")
             parts = [a + b - c for a, b, c in zip(update, within, before, strict=True)]
     return leaky_update(Update(diverged_loss(parts[0]), *parts[1:]), leak)
 
 
-def _larger_network(network: LinearRNN, colour: InputFilter, noise: FloatArray, start: FloatArray) -> LinearRNN:
-    """Network and filter as one network; noise enters x by ``noise`` (n_in, .) and z by ``start`` (n_state, .)."""
-    with np.errstate(over="ignore"):
-        through = network.input @ colour.output
-    below = np.zeros((colour.n_state, network.n_hidden))
-    return LinearRNN(
-        np.pad(network.readout, ((0, 0), (0, colour.n_state))),
-        np.block([[network.recurrent, through], [below, colour.state]]),
-        np.concatenate([network.input @ noise, start]),
-    )
+def filter_drive(colour: InputFilter, private: float = 0.0) -> Drive:
+    """The filter, with its stationary start, before networks whose units have noise of their own."""
+    return Drive(colour.state, colour.drive, colour.output, colour.direct, colour.start_root, private)
 
 
-def _of_smaller_network(update: Update, n_hidden: int, output: FloatArray, noise: FloatArray) -> Update:
-    recurrent = update.recurrent[:n_hidden]
-    with np.errstate(all="ignore"):
-        change_input = recurrent[:, n_hidden:] @ output.T + update.input[:n_hidden] @ noise.T
-    return Update(update.loss, update.readout[:, :n_hidden], recurrent[:, :n_hidden], change_input)
+def check_colour(name: str, colour: object, n_in: int) -> InputFilter:
+    """A filter that writes ``n_in`` channels.
 
-
-def _for_larger_network(rule: LearningRule, n_hidden: int, n_state: int) -> LearningRule:
-    """The rule with a decay for every unit of the larger network; credit never enters the filter's."""
-    if rule.propagator != "diagonal":
-        return rule
-    return dataclasses.replace(rule, decay=(*unit_decay(rule, n_hidden), *([0.0] * n_state)))
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none.
+    """
+    if not isinstance(colour, InputFilter):
+        raise TypeError(f"{name} must be an InputFilter such as fm.autoregressive_input(0.5, 4); got {shown(colour)}")
+    if colour.n_in != n_in:
+        raise ValueError(f"{name} must write the students' n_in={n_in} channels; got {colour.n_in}")
+    return colour

@@ -18,16 +18,18 @@ from ..networks.running import impulse_response
 from ..parallel import check_threads, run_blocks, serial_linear_algebra
 from ..rule_codes import carrier, given_feedback, kernel_rule
 from ..rules import at_leak, check_rule
-from ..validation import check_choice, check_sequence, check_steps
+from ..validation import check_choice, check_number, check_sequence, check_steps
 from . import infinite
+from .drive import Drive
 from .feedback import MOST_SEEDS, check_each_feedback
+from .impulses import covariance_root
 from .loss import error_loss, power_loss
 from .one import LOSSES, Update, expected_update, leaky_update, loss_weights, student_matrices
 
 if TYPE_CHECKING:
     from ..networks.network import LinearRNN
     from ..rules import LearningRule
-    from ..typing import Feedbacks, FloatArray, LossName, Rule
+    from ..typing import ArrayLike, Feedbacks, FloatArray, LossName, Rule
 
 #: Networks that share a work space; a fixed number, so that nothing depends on the threads.
 _TOGETHER = 32
@@ -44,7 +46,9 @@ def expected_updates(
     *,
     feedbacks: Feedbacks | None = None,
     loss: LossName = "final",
+    input_covariance: ArrayLike | None = None,
     leak: float = 1.0,
+    private_noise: float = 0.0,
     threads: int | None = None,
 ) -> Update:
     """Expected updates of many students under one rule: :func:`expected_update` of each, always by doubling.
@@ -59,8 +63,12 @@ def expected_updates(
     feedbacks : array (n_out, n_hidden) or sequence of them, optional
         R, one for all students or one for each, for rules with random feedback; the others leave it unread.
     loss : {"final", "sequence"}
+    input_covariance : array (n_in, n_in), optional
+        Spatial covariance of the input; default identity.
     leak : float
         0 < leak <= 1, of all students' hidden units.
+    private_noise : float
+        As for :func:`expected_update`.
     threads : int, optional
         Default: all cores granted to the process.
 
@@ -85,7 +93,11 @@ def expected_updates(
     steps = check_steps("steps", steps, infinite=True)
     check_choice("loss", loss, LOSSES)
     leak, threads = check_leak(leak), check_threads(threads)
+    drive = _driven_by(input_covariance, students[0].n_in, leak * check_number("private_noise", private_noise, 0.0))
     rule, students = at_leak(rule, leak), [effective(student, leak) for student in students]
+    if drive is not None:
+        teacher = drive.teacher(teacher, students[0].n_hidden)
+        students = [drive.student(student) for student in students]
     first = students[0]
     if feedbacks is None and rule.reads_feedback:
         raise ValueError(f"feedbacks must hold one array for each of the {len(students)} students for {rule.name}")
@@ -94,7 +106,11 @@ def expected_updates(
         given = check_each_feedback(feedbacks, len(students), "students", first.n_out, first.n_hidden)
         each = given if rule.reads_feedback else each
     batch = _by_doubling(rule, students, teacher, steps, each, loss, threads)
-    return leaky_update(_finished(rule, students, teacher, steps, each, loss, batch), leak)
+    update = _finished(rule, students, teacher, steps, each, loss, batch)
+    if drive is not None:
+        with np.errstate(all="ignore"):
+            update = update._replace(input=update.input[..., : drive.direct.shape[1]] @ drive.direct.T)
+    return leaky_update(update, leak)
 
 
 def changes(
@@ -184,6 +200,12 @@ def _side_by_side(
 
     run_blocks(work, range(0, count, place.networks), threads)
     return out
+
+
+def _driven_by(input_covariance: ArrayLike | None, n_in: int, private: float) -> Drive | None:
+    """What drives the students, or None where that is white noise alone."""
+    root = None if input_covariance is None else covariance_root(input_covariance, n_in)
+    return None if root is None and private == 0 else Drive.white(n_in, root, private)
 
 
 def _stacked(students: Sequence[LinearRNN], feedbacks: Sequence[FloatArray]) -> many.Batch:

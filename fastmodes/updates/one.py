@@ -18,7 +18,7 @@ from ..networks.units import PLAIN, Units
 from ..parallel import interruptibly, serial_linear_algebra
 from ..rule_codes import carrier, kernel_rule
 from ..rules import at_leak, check_rule
-from ..validation import check_choice, check_memory, check_steps
+from ..validation import check_choice, check_memory, check_number, check_steps
 from . import infinite
 from .feedback import check_feedback
 from .impulses import covariance_root
@@ -67,6 +67,7 @@ def expected_update(
     loss: LossName = "final",
     input_covariance: ArrayLike | None = None,
     leak: float = 1.0,
+    private_noise: float = 0.0,
 ) -> Update:
     """Expected update under white Gaussian input, exact (Eqs. 6-9, App. C; theory section 3).
 
@@ -98,6 +99,10 @@ def expected_update(
     leak : float
         0 < leak <= 1, of the student's hidden units, as for :func:`sampled_update`; the teacher's do not leak. The
         spectral radius that matters is that of W_e.
+    private_noise : float
+        sigma >= 0 of the student's own white noise n_t, one for each hidden unit: u_t = W h_t + B x_t + sigma n_t in
+        place of W h_t + B x_t, so that a leak scales it as it does all input (theory section 15). It adds
+        sigma^2/2 sum_k c_k ||A W^k||^2 to the loss. The teacher has none.
 
     Returns
     -------
@@ -119,15 +124,36 @@ def expected_update(
     leak = check_leak(leak)
     rule = at_leak(rule, leak)
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
-    student = effective(student, leak)
-    root = None if input_covariance is None else covariance_root(input_covariance, student.n_in)
+    student, own = effective(student, leak), student.n_in
+    root = None if input_covariance is None else covariance_root(input_covariance, own)
+    private = leak * check_number("private_noise", private_noise, 0.0)
+    if private > 0:
+        student, teacher, root = with_private_channels(student, teacher, root, private)
     size = max(student.n_hidden, teacher.n_hidden, student.n_in, student.n_out)
     seldom = size > 100 or (steps < math.inf and size**2 * steps > 1e6)
     arguments = (rule, student, teacher, steps, feedback, loss, root)
     if seldom or "expected_update" not in compiled:
-        return leaky_update(call_away("expected_update", _expected_update, *arguments), leak)
-    with _one_thread(student, teacher):
-        return leaky_update(_expected_update(*arguments), leak)
+        update = call_away("expected_update", _expected_update, *arguments)
+    else:
+        with _one_thread(student, teacher):
+            update = _expected_update(*arguments)
+    return leaky_update(update._replace(input=update.input[:, :own]) if private > 0 else update, leak)
+
+
+def with_private_channels(
+    student: LinearRNN, teacher: LinearRNN, root: FloatArray | None, private: float
+) -> tuple[LinearRNN, LinearRNN, FloatArray]:
+    """Student and teacher with a channel for every unit's own noise, and the root of all channels' covariance."""
+    n = student.n_hidden
+    more = np.concatenate([student.input, np.eye(n)], axis=1)
+    same = np.concatenate([teacher.input, np.zeros((teacher.n_hidden, n))], axis=1)
+    root = np.eye(student.n_in) if root is None else root
+    corner = np.zeros((student.n_in, n))
+    return (
+        LinearRNN(student.readout, student.recurrent, more),
+        LinearRNN(teacher.readout, teacher.recurrent, same),
+        np.block([[root, corner], [corner.T, private * np.eye(n)]]),
+    )
 
 
 #: Functions whose kernels have been used already.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..kernels.arrays import layout
 from ..kernels.updates import nonlinear, online
 from ..kernels.updates import sampled as linear
@@ -33,6 +35,7 @@ def sampled_update(
     nonlinearity: NonlinearityName = "identity",
     leak: float = 1.0,
     teacher_nonlinearity: NonlinearityName = "identity",
+    noise: ArrayLike | None = None,
 ) -> Update:
     """Update on a batch of input sequences (Eqs. 32-52), hand-derived.
 
@@ -72,6 +75,9 @@ def sampled_update(
         0 < leak <= 1, of the student's hidden units; 1 (the default): the state is phi itself.
     teacher_nonlinearity : {"identity", "tanh", "relu"}
         phi of the teacher's hidden units, which do not leak.
+    noise : array (sample, time, unit), optional
+        Noise of the student's own: u_t = W h_t + B x_t + noise_t (theory section 15). White noise of deviation sigma
+        in it has :func:`expected_update` with ``private_noise=sigma`` as its mean.
 
     Returns
     -------
@@ -98,18 +104,23 @@ def sampled_update(
     feedback = check_feedback(rule, feedback, student.n_out, student.n_hidden)
     divisor = float(samples if check_flag("average", average) else 1)
     n = student.n_hidden
+    noise = None if noise is None else check_array("noise", noise, (samples, steps, n), dims=("sample", "time", "unit"))
     traces = n * n * (n if rule.propagator == "recurrent" else 1) if form == "online" else n * steps
     if not units.plain:
         # Slopes beside states, and credit of every error that is on its way.
         traces = 2 * traces + n * (min(rule.horizon or 1, steps) if loss == "sequence" else 1)
     check_memory(8.0 * samples * traces, hidden=n, samples=samples, steps=steps)
 
+    batch = batch_first_to_last(inputs)
+    targets = teacher_outputs(teacher, batch, loss, teacher_units)
+    own = student.n_in
+    if noise is not None:
+        student = LinearRNN(student.readout, student.recurrent, np.concatenate([student.input, np.eye(n)], axis=1))
+        batch = batch_first_to_last(np.concatenate([inputs, noise], axis=2))
     place = layout.single_layout(student.n_out, student.n_hidden, student.n_in)
     _, network = place.zeros()
     _, update = place.zeros()
     place.put(network, 0, student_matrices(student))
-    batch = batch_first_to_last(inputs)
-    targets = teacher_outputs(teacher, batch, loss, teacher_units)
     in_kernel, carried_by = kernel_rule(rule), carrier(rule, place, [feedback])
     if form == "online":
         work = online.work_space(network, in_kernel, carried_by, n, batch.shape[2])
@@ -124,7 +135,8 @@ def sampled_update(
     name = form if units.plain else "nonlinear"
     call = call_away if samples * traces * n > 1e7 or name not in compiled else call_here
     value = call(name, kernel, network, in_kernel, batch, targets, divisor, work, update)
-    return Update(diverged_loss(float(value)), *place.get(update, 0))
+    readout, recurrent, change = place.get(update, 0)
+    return Update(diverged_loss(float(value)), readout, recurrent, change[:, :own])
 
 
 def _teacher_units(nonlinearity: NonlinearityName) -> Units:

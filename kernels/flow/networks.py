@@ -14,8 +14,10 @@ import numpy as np
 
 from ..arrays.workspace import entries
 from ..compile import apart, halted, kernel
+from ..simd.views import flattened
 from ..tableau import EXPLICIT, EXPLICIT_STAGES
-from ..updates.doubling import CHANGE_READOUT, FEEDBACK, INPUT, READOUT, RECURRENT
+from ..training.infinite import show_in, take_from
+from ..updates.doubling import CHANGE_READOUT, FEEDBACK, RECURRENT
 from ..updates.infinite import infinite_update_of
 from .constants import (
     DOMAIN_MARGIN,
@@ -60,26 +62,61 @@ class Outcome(NamedTuple):
 
 
 @apart
-def _put(m, state):
+def _put(m, state, seen):
     """Write A, W, B, and G where it follows them; returns the number of weights."""
-    count = m.places[CHANGE_READOUT, 0]
-    m.flat[:count] = state[:count]
+    if seen is None:
+        count = m.places[CHANGE_READOUT, 0]
+        m.flat[:count] = state[:count]
+        if len(state) > count:
+            entries(m, FEEDBACK)[:] = state[count:]
+        return count
+    count = len(seen.values)
+    seen.values[:] = state[:count]
     if len(state) > count:
-        entries(m, FEEDBACK)[:] = state[count:]
+        flattened(seen.given)[:] = state[count:]
+    show_in(m, seen)
     return count
 
 
 @apart
-def _slope(m, rule, state, out):
-    """``out`` = -(Delta A, Delta W, Delta B), and of G, at ``state``; returns (loss, whether it exists)."""
-    count = _put(m, state)
-    loss, terms = infinite_update_of(m, rule, _DOUBLINGS)
+def _start(m, state, seen):
+    """Read A, W, B, and G where it follows them."""
+    if seen is None:
+        count = m.places[CHANGE_READOUT, 0]
+        state[:count] = m.flat[:count]
+        if len(state) > count:
+            state[count:] = entries(m, FEEDBACK)
+    else:
+        count = len(seen.values)
+        state[:count] = seen.values
+        if len(state) > count:
+            state[count:] = flattened(seen.given)
+
+
+@apart
+def _read_update(m, out, count, seen):
+    """out = -(Delta A, Delta W, Delta B); returns how many numbers of it are A's, and A's and W's."""
+    if seen is None:
+        for i in range(count):
+            out[i] = -m.flat[count + i]
+        return m.places[RECURRENT, 0], m.places[RECURRENT, 0] + m.places[RECURRENT, 1] * m.places[RECURRENT, 2]
+    take_from(m, seen)
     for i in range(count):
-        out[i] = -m.flat[count + i]
-    for code, rate in ((RECURRENT, rule.rates[0]), (READOUT, rule.rates[1]), (INPUT, rule.rates[2])):
+        out[i] = -seen.gradient[i]
+    return seen.own.readout.size, seen.own.readout.size + seen.own.recurrent.size
+
+
+@apart
+def _slope(m, rule, state, out, seen):
+    """``out`` = -(Delta A, Delta W, Delta B), and of G, at ``state``; returns (loss, whether it exists)."""
+    count = _put(m, state, seen)
+    loss, terms = infinite_update_of(m, rule, _DOUBLINGS)
+    readout, recurrent = _read_update(m, out, count, seen)
+    for first, last, rate in (
+        (readout, recurrent, rule.rates[0]), (0, readout, rule.rates[1]), (recurrent, count, rule.rates[2]),
+    ):  # fmt: skip
         if rate != 1.0:
-            offset, rows, columns = m.places[code, 0], m.places[code, 1], m.places[code, 2]
-            out[offset : offset + rows * columns] *= rate
+            out[first:last] *= rate
     for i in range(len(state) - count):
         # A comes first in the state, and has the shape of G.
         out[i] -= rule.learning.readout_decay * state[i]
@@ -102,7 +139,7 @@ def error_of(state, new, slopes, step, control):
 
 
 @apart
-def _try_step(m, rule, state, slopes, step, new):
+def _try_step(m, rule, state, slopes, step, new, seen):
     """All stages of one step; ``new`` receives the state after it, the last slope its own. True if they exist."""
     for stage in range(EXPLICIT_STAGES - 1):
         for i in range(len(state)):
@@ -110,7 +147,7 @@ def _try_step(m, rule, state, slopes, step, new):
             for earlier in range(stage + 1):
                 moved += STAGES[stage, earlier] * slopes[earlier, i]
             new[i] = state[i] + step * moved
-        if not _slope(m, rule, new, slopes[stage + 1])[1]:
+        if not _slope(m, rule, new, slopes[stage + 1], seen)[1]:
             return False
     return True
 
@@ -149,7 +186,7 @@ def _largest_difference(state, other):
 
 
 @kernel
-def matrix_flow(m, rule, control, times, outcome):
+def matrix_flow(m, rule, control, times, outcome, seen):
     """Integrate one network from the state in ``m`` through all ``times``.
 
     Parameters
@@ -163,6 +200,8 @@ def matrix_flow(m, rule, control, times, outcome):
         Not negative, not decreasing.
     outcome : Outcome
         ``states`` (time, weights), or (time, weights and G), ``losses`` (time,), without the teacher's part.
+    seen : Seen or None
+        What learns in place of the network in ``m``, see :mod:`fastmodes.kernels.training.seen`.
 
     Returns
     -------
@@ -171,15 +210,12 @@ def matrix_flow(m, rule, control, times, outcome):
     states, losses = outcome.states, outcome.losses
     count = states.shape[1]
     state, new, shown = np.empty(count), np.empty(count), np.empty(count)
-    weights = m.places[CHANGE_READOUT, 0]
-    state[:weights] = m.flat[:weights]
-    if count > weights:
-        state[weights:] = entries(m, FEEDBACK)
+    _start(m, state, seen)
     slopes = np.empty((EXPLICIT_STAGES, count))
     now, end, made, record, status = 0.0, times[-1], 0, 0, _RUNNING
-    loss, inside = _slope(m, rule, state, slopes[0])
+    loss, inside = _slope(m, rule, state, slopes[0], seen)
     if not inside:
-        _put(m, state)
+        _put(m, state, seen)
         return LEFT_DOMAIN, now, made
     anchor, since, accepted = state.copy(), 0.0, 0
     step = first_step(state, slopes[0], control, end)
@@ -204,7 +240,7 @@ def matrix_flow(m, rule, control, times, outcome):
             break
         step = min(step, end - now)
         made += 1
-        if not _try_step(m, rule, state, slopes, step, new):
+        if not _try_step(m, rule, state, slopes, step, new, seen):
             step *= FAILED
             continue
         error = error_of(state, new, slopes, step, control)
@@ -215,7 +251,7 @@ def matrix_flow(m, rule, control, times, outcome):
         after = end if step >= end - now else now + step
         while record < len(times) and times[record] <= after:
             interpolate(state, new, slopes, step, (times[record] - now) / step, shown)
-            losses[record] = _slope(m, rule, shown, states[record])[0]
+            losses[record] = _slope(m, rule, shown, states[record], seen)[0]
             states[record] = shown
             record += 1
         now = after
@@ -224,8 +260,8 @@ def matrix_flow(m, rule, control, times, outcome):
         slopes[0] = slopes[-1]
         step *= factor
     if status == CONVERGED:
-        last = _slope(m, rule, state, new)[0]
+        last = _slope(m, rule, state, new, seen)[0]
         for later in range(record, len(times)):
             states[later], losses[later] = state, last
-    _put(m, state)
+    _put(m, state, seen)
     return status, now, made

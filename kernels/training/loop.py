@@ -14,6 +14,7 @@ from ..updates.recursion import expected_update
 from ..updates.sampled import outputs, sampled_update
 from .feedback import learn_feedback, learns
 from .optimizers import equal_plasticity, optimizer_step, parameters
+from .seen import disturb, show, take
 
 RUNNING, CONVERGED, DIVERGED = range(3)
 
@@ -115,39 +116,27 @@ def learn_from(learner, rule, given, side_by_side):
 
 
 @kernel
-def train_expected(epochs, learn, network, rule, target, weights, work, update, learner):
+def train_expected(epochs, learn, network, rule, target, weights, work, update, learner, seen):
     """``epochs`` epochs with expected updates; without ``learn``, only the losses are computed and judged.
 
     Arrays as for :func:`fastmodes.kernels.updates.recursion.expected_update`; ``learner`` holds the flat arrays behind
-    ``network`` and ``update``.
+    ``network`` and ``update``, or behind those of ``seen`` (:mod:`~fastmodes.kernels.training.seen`), which is None
+    where input is white and units are without noise: the choice is made while compiling.
     """
     now = np.empty_like(learner.loss)
     for epoch in range(epochs):
+        if seen is not None:
+            show(seen, network, work.carrier.feedback)
         expected_update(network, rule, target, weights, work, update, now)
+        if seen is not None:
+            take(seen, update)
+            now += seen.offset
         if epoch == 0:
             for place in range(len(now)):
                 learner.loss[place] = now[place]
         if not judge(learner, now) or not learn:
             return
-        learn_from(learner, rule, work.carrier.feedback, len(now) > 1)
-
-
-@kernel
-def train_sampled(epochs, learn, network, rule, inputs, targets, samples, work, update, learner):
-    """``epochs`` epochs on the batches in ``inputs`` (batch, steps, n_in, sample), read round and round.
-
-    Without ``learn``, only the loss is computed and judged. Arrays as for
-    :func:`fastmodes.kernels.updates.sampled.sampled_update`, ``targets`` with one more leading axis.
-    """
-    now = np.empty_like(learner.loss)
-    for epoch in range(epochs):
-        batch = epoch % len(inputs)
-        now[0] = sampled_update(network, rule, inputs[batch], targets[batch], samples, work, update)
-        if epoch == 0:
-            learner.loss[0] = now[0]
-        if not judge(learner, now) or not learn:
-            return
-        learn_from(learner, rule, work.carrier.feedback, False)
+        learn_from(learner, rule, work.carrier.feedback if seen is None else seen.given, len(now) > 1)
 
 
 class Pupil(NamedTuple):
@@ -160,23 +149,52 @@ class Pupil(NamedTuple):
 
 
 @kernel
-def train_nonlinear(epochs, learn, pupil, batches, samples, learner):
-    """As :func:`train_sampled`, with :func:`fastmodes.kernels.updates.nonlinear.nonlinear_update`.
+def train_sampled(epochs, learn, pupil, batches, samples, learner, seen):
+    """``epochs`` epochs on the batches in the inputs (batch, steps, n_in, sample), read round and round.
 
-    ``batches`` are inputs and targets.
+    Without ``learn``, only the loss is computed and judged. Arrays as for
+    :func:`fastmodes.kernels.updates.sampled.sampled_update`, targets with one more leading axis; noise of the feedback
+    (epoch, n_out, n_hidden), without epochs where there is none, is added where something is ``seen``.
     """
     now = np.empty_like(learner.loss)
-    inputs, targets = batches
+    inputs, targets, noise = batches
+    feedback = pupil.work.carrier.feedback
     for epoch in range(epochs):
-        batch = epoch % len(inputs)
-        now[0] = nonlinear_update(
-            pupil.network, pupil.rule, inputs[batch], targets[batch], samples, pupil.work, pupil.update
-        )
+        x, y = inputs[epoch % len(inputs)], targets[epoch % len(targets)]
+        if seen is not None:
+            show(seen, pupil.network, feedback)
+            if len(noise) > 0:
+                disturb(feedback, noise[epoch])
+        now[0] = sampled_update(pupil.network, pupil.rule, x, y, samples, pupil.work, pupil.update)
+        if seen is not None:
+            take(seen, pupil.update)
         if epoch == 0:
             learner.loss[0] = now[0]
         if not judge(learner, now) or not learn:
             return
-        learn_from(learner, pupil.rule, pupil.work.carrier.feedback, False)
+        learn_from(learner, pupil.rule, feedback if seen is None else seen.given, False)
+
+
+@kernel
+def train_nonlinear(epochs, learn, pupil, batches, samples, learner, seen):
+    """As :func:`train_sampled`, with :func:`fastmodes.kernels.updates.nonlinear.nonlinear_update`."""
+    now = np.empty_like(learner.loss)
+    inputs, targets, noise = batches
+    feedback = pupil.work.carrier.feedback
+    for epoch in range(epochs):
+        x, y = inputs[epoch % len(inputs)], targets[epoch % len(targets)]
+        if seen is not None:
+            show(seen, pupil.network, feedback)
+            if len(noise) > 0:
+                disturb(feedback, noise[epoch])
+        now[0] = nonlinear_update(pupil.network, pupil.rule, x, y, samples, pupil.work, pupil.update)
+        if seen is not None:
+            take(seen, pupil.update)
+        if epoch == 0:
+            learner.loss[0] = now[0]
+        if not judge(learner, now) or not learn:
+            return
+        learn_from(learner, pupil.rule, feedback if seen is None else seen.given, False)
 
 
 @kernel

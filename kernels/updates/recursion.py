@@ -51,6 +51,31 @@ def work_space(network, carrier, steps):
 
 
 @inlined
+def _same_weight(weights, k, i):
+    return weights[k]
+
+
+@inlined
+def _lanes_weight(weights, k, i):
+    return load(weights, (k, i))
+
+
+@inlined
+def _own_weight(weights, k, i):
+    return weights[k, i]
+
+
+@by_dimensions({1: _same_weight, 2: _lanes_weight})
+def _weight_of_eight(weights, k, i):
+    """c_k, or the weights of eight channels from i on."""
+
+
+@by_dimensions({1: _same_weight, 2: _own_weight})
+def _weight_of_one(weights, k, i):
+    """c_k, or the weight of channel i."""
+
+
+@inlined
 def _weigh_errors_one(errors, target, weights, loss):
     """Subtract the target, add up the loss, weigh: M_k becomes c_k (M_k - Y_k)."""
     summed = splat(0.0)
@@ -58,7 +83,7 @@ def _weigh_errors_one(errors, target, weights, loss):
         for o in range(errors.shape[1]):
             for i in range(0, errors.shape[2], WIDTH):
                 error = load(errors, (k, o, i)) - load(target, (k, o, i))
-                weighed = error * weights[k]
+                weighed = error * _weight_of_eight(weights, k, i)
                 summed = fma(error, weighed, summed)
                 store(errors, (k, o, i), weighed)
     loss[0] = 0.5 * total(summed)
@@ -71,7 +96,7 @@ def _weigh_errors_eight(errors, target, weights, loss):
         for o in range(errors.shape[1]):
             for i in range(errors.shape[2]):
                 error = load(errors, (k, o, i, 0)) - target[k, o, i]
-                weighed = error * weights[k]
+                weighed = error * _weight_of_one(weights, k, i)
                 summed = fma(error, weighed, summed)
                 store(errors, (k, o, i, 0), weighed)
     store(loss, (0,), 0.5 * summed)
@@ -93,8 +118,8 @@ def expected_update(network, rule, target, weights, work, update, loss):
     rule : Rule
     target : array (steps, n_out, n_in)
         Y_k, the teacher's impulse response.
-    weights : array (steps,)
-        c_k.
+    weights : array (steps,) or (steps, n_in)
+        c_k, or those of every channel: an impulse that comes at one time alone counts at some k alone.
     work : Work
     update : Network
         Receives Delta A, Delta W, Delta B.

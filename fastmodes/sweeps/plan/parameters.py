@@ -18,6 +18,7 @@ from ...networks.teacher_text import Teacher, teacher_from
 from ...rules import LearningRule, parse_rule, rule_table
 from ...training import parameters as settings
 from ...training.optimizers import OPTIMIZERS, Optimizer
+from ...training.surroundings import checked_filter, colour_table
 from ...validation import check_choice
 
 
@@ -102,6 +103,25 @@ OptimizerChoice = Annotated[
 ]  # fmt: skip
 
 
+def checked_colour(value: Any) -> Any:
+    """A coefficient of autoregressive input, or a table of a filter's matrices.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these, or the matrices are none of a stable filter.
+    """
+    try:
+        checked_filter("colour", value)
+    except TypeError as error:
+        raise ValueError(str(error)) from None
+    return colour_table(value)
+
+
+ColourChoice = Annotated[Any, BeforeValidator(checked_colour)]
+Matrix = Annotated[list[Numbers], Field(min_length=1, max_length=10_000)]
+
+
 def _whole_numbers(kind: settings.Whole) -> Any:
     return Annotated[int, BeforeValidator(_whole), Field(ge=kind.low, le=kind.high)]
 
@@ -127,6 +147,8 @@ _TYPES: dict[type, Callable[[Any], Any]] = {
     settings.Steps: lambda kind: Steps,
     settings.Betas: lambda kind: list[NotNegative],
     settings.OptimizerName: lambda kind: OptimizerChoice,
+    settings.Covariance: lambda kind: Matrix,
+    settings.Colour: lambda kind: ColourChoice,
 }
 
 
