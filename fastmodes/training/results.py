@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from ..files.schema import annotate, flag_attributes
-from ..interrupts import PATIENCE
 from ..networks.teacher_modes import mode_coordinates, teacher_modes
+from ..parallel import run_blocks
 from .estimates import (
     ALIGNMENTS,
     MATCHES,
@@ -27,7 +27,8 @@ from .estimates import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .runs import Block
+    from .left import Resumed
+    from .runs import Block, Later
     from .settings import Job
 
 STATUS = ("running", "converged", "diverged")
@@ -110,67 +111,71 @@ class Results:
             for name, dims in self._dims.items()
         }
         self._known = np.zeros((len(job.rules), len(job.seeds)), dtype=bool)
-        #: Blocks that were begun.
-        self.begun: list[Block] = []
+        self._keep, self._lock, self._closed = job.keep_weights, threading.Lock(), False
+        #: Blocks that are to be begun, and those at work.
+        self.waiting: set[Later] = set()
+        self.begun: set[Block] = set()
 
     def put(
         self,
-        rule: int,
-        seed: int,
-        status: int,
-        epochs_made: int,
+        where: tuple[int, int],
+        left: Resumed,
         losses: Mapping[str, NDArray[Any]],
         weights: Sequence[NDArray[Any]],
     ) -> None:
-        """Store one run: its losses by name and weights (A, W, B, and R where it learns) at every recorded epoch."""
-        where, arrays = (rule, seed), self._arrays
+        """Store one run: its losses by name and weights (A, W, B, and R where it learns) at every known record.
+
+        Of a run that was stopped fewer are known than were asked for: what has converged repeats the last one.
+        """
+        job, values = self._job, dict(losses)
         learned = weights[3:]
-        readout, recurrent, input_ = self._job.plasticity.effective(weights[:3])
-        feedback = learned[0] if learned else self._job.feedback(self._job.rules[rule], seed)
-        arrays["status"][where], arrays["epochs_made"][where] = status, epochs_made
-        for name, values in losses.items():
-            arrays[name][where] = values
+        readout, recurrent, input_ = job.plasticity.effective(weights[:3])
+        feedback = learned[0] if learned else job.feedback(job.rules[where[0]], where[1])
         # The last weights of a diverging run may be so large that their products overflow.
         with np.errstate(over="ignore", invalid="ignore"):
-            if self._job.labelled:
-                estimates = history_estimates(readout, recurrent, input_, self._teacher, feedback)
+            if job.labelled:
+                values |= history_estimates(readout, recurrent, input_, self._teacher, feedback)
             else:
-                estimates = spectra(recurrent)
-            estimates |= change_spectra(recurrent)
-        for name, values in estimates.items():
-            arrays[name][where] = values
-        if self._job.keep_weights:
-            for name, values in zip(_WEIGHTS, self._job.plasticity.own(weights[:3]), strict=True):
-                arrays[name][where] = values
-            for name in self._learned:
-                arrays[name][where] = np.nan if feedback is None else feedback
-        self._known[where] = True
+                values |= spectra(recurrent)
+            values |= change_spectra(recurrent)
+        if self._keep:
+            values |= dict(zip(_WEIGHTS, job.plasticity.own(weights[:3]), strict=True))
+            values |= dict.fromkeys(self._learned, np.asarray(np.nan if feedback is None else feedback))
+        known, converged = len(recurrent), left.status == STATUS.index("converged")
+        made = min(left.epochs_made, int(job.records[known - 1])) if left.status == 0 else left.epochs_made
+        with self._lock:
+            if self._closed:
+                return
+            for name, entries in values.items():
+                whole = self._arrays[name][where]
+                whole[:known] = entries
+                whole[known:] = whole[known - 1] if converged else self._blank(name)
+            self._arrays["status"][where], self._arrays["epochs_made"][where] = left.status, made
+            if self._keep:
+                self._put_state(where, left)
+            self._known[where] = True
 
-    def put_state(
-        self, rule: int, seed: int, epoch: int, state: NDArray[np.float64], stream: NDArray[np.uint64]
-    ) -> None:
+    def _put_state(self, where: tuple[int, int], left: Resumed) -> None:
         """Store what one run goes on from."""
-        where = (rule, seed)
-        self._arrays["resume_epoch"][where], self._arrays["resume_stream"][where] = epoch, stream.view(np.int64)
-        self._arrays["resume_state"][where][: len(state)] = state
+        self._arrays["resume_epoch"][where] = left.epoch
+        self._arrays["resume_stream"][where] = left.stream.view(np.int64)
+        self._arrays["resume_state"][where][: len(left.state)] = left.state[: self._lengths["state"]]
+
+    def _blank(self, name: str) -> float:
+        """What an array holds where nothing is known."""
+        blanks = {"mode_match": MATCHES.index("missing"), "resume_epoch": -1}
+        return blanks.get(name, np.nan if self._arrays[name].dtype.kind == "f" else 0)
 
     def partial(self) -> xr.Dataset | None:
-        """What a job that was stopped has recorded, None if nothing: runs end at their last record, unsaid is NaN.
-
-        Blocks get a moment to come to rest; what one that does not has recorded is lost.
-        """
-        deadline = time.monotonic() + PATIENCE
-        while any(block.stopped is None for block in self.begun) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        for block in self.begun:
-            if block.stopped:
-                block.hand_over(self)
+        """What a job that was stopped has recorded, None if nothing: runs end at their last record, unsaid is NaN."""
+        known: list[Block | Later] = [*self.begun, *(later for later in self.waiting if self._job.resumed)]
+        run_blocks(lambda block: block.hand_over(self), known)
+        with self._lock:
+            self._closed = True
         if not self._known.any():
             return None
         for name, array in self._arrays.items():
-            blanks = {"mode_match": MATCHES.index("missing"), "resume_epoch": -1}
-            blank = blanks.get(name, np.nan if array.dtype.kind == "f" else 0)
-            array[~self._known] = blank
+            array[~self._known] = self._blank(name)
         dataset = self.dataset()
         dataset.attrs["partial"] = "stopped before its end: runs that were still learning end at their last record"
         return dataset

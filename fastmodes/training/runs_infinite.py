@@ -24,7 +24,7 @@ from ..kernels.updates.doubling import (
 from ..networks.network import LinearRNN
 from ..updates.infinite import CANCELLED, place_of, put_feedback, work_space
 from ..updates.loss import error_loss, power_loss
-from .block_networks import HeldOut, Networks
+from .block_networks import HeldOut, Networks, Place
 from .runs import Block, Later
 
 if TYPE_CHECKING:
@@ -35,13 +35,11 @@ if TYPE_CHECKING:
 
 def _networks_on(m: Any, job: Job, rule: int, seed_place: int) -> Networks:
     """One network whose weights, gradient and optimiser work on the matrices of the work space."""
-    member = Networks(job, layout.single_layout(*job.sizes), rule, [seed_place])
-    member.weights = Network(*(place_of(m, code) for code in (READOUT, RECURRENT, INPUT)))
-    member.update = Network(*(place_of(m, code) for code in (CHANGE_READOUT, CHANGE_RECURRENT, CHANGE_INPUT)))
-    member.given = place_of(m, FEEDBACK)
-    count = sum(matrix.size for matrix in member.weights)
-    member.learner = member.new_learner(job, m.flat[:count], m.flat[count : 2 * count])
-    return member
+    weights = Network(*(place_of(m, code) for code in (READOUT, RECURRENT, INPUT)))
+    update = Network(*(place_of(m, code) for code in (CHANGE_READOUT, CHANGE_RECURRENT, CHANGE_INPUT)))
+    count = sum(matrix.size for matrix in weights)
+    place = Place(m.flat[:count], weights, m.flat[count : 2 * count], update, place_of(m, FEEDBACK))
+    return Networks(job, layout.single_layout(*job.sizes), rule, [seed_place], place)
 
 
 class _Limit:

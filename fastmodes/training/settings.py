@@ -33,8 +33,8 @@ from .sequences import Sequences
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from .left import Resumed
     from .parameters import LossName, Seeds, UpdatesName
-    from .resume import Resumed
 
 
 @dataclasses.dataclass(frozen=True)

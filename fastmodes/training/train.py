@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import xarray as xr
@@ -31,12 +31,20 @@ class TrainingInterrupt(KeyboardInterrupt):
     """Training was stopped by Ctrl-C; ``partial()`` gives the dataset of what was recorded, None if nothing was.
 
     The dataset has the shape of the whole one and an attribute ``partial``: runs that were still learning have the
-    status "running", ``epochs_made`` is their last record, what comes after it is NaN.
+    status "running", ``epochs_made`` is their last record, what comes after it is NaN. With ``keep_weights=True``
+    :func:`resume` goes on with it.
     """
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Results, then: Callable[[xr.Dataset], object]) -> None:
         super().__init__()
-        self.partial = results.partial
+        self._results, self._then = results, then
+
+    def partial(self) -> xr.Dataset | None:
+        """The dataset of what was recorded."""
+        dataset = self._results.partial()
+        if dataset is not None:
+            self._then(dataset)
+        return dataset
 
 
 def train(
@@ -183,7 +191,7 @@ def train(
 def resume(
     runs: xr.Dataset,
     *,
-    epochs: int,
+    epochs: int | None = None,
     data: TrainingData | None = None,
     threads: int | None = None,
     progress: bool = True,
@@ -193,9 +201,11 @@ def resume(
     Parameters
     ----------
     runs : xarray.Dataset
-        From :func:`train` with ``keep_weights=True``, fresh or read from a file; whole, not stopped in between.
-    epochs : int
-        Parameter updates from the beginning on, more than those of ``runs``.
+        From :func:`train` with ``keep_weights=True``, fresh or read from a file; whole, or what a training that was
+        stopped has recorded, see :class:`TrainingInterrupt`.
+    epochs : int, optional
+        Parameter updates from the beginning on, more than those that ``runs`` have made; default: those that a stopped
+        training was to make.
     data : (inputs, targets), optional
         The sequences that were given to :func:`train`, which a dataset does not hold.
     threads : int, optional
@@ -211,7 +221,7 @@ def resume(
     Raises
     ------
     TypeError, ValueError
-        If ``runs`` do not hold what is needed, or their schedule is not constant.
+        If ``runs`` do not hold what is needed, or are to make more epochs than a schedule that is not constant has.
 
     Examples
     --------
@@ -223,25 +233,27 @@ def resume(
     9
     """
     job = resumed_job(runs, epochs, data)
-    dataset = run_job(job, threads, progress)
-    keep_records(dataset, runs, job)
-    return dataset
+    return run_job(job, threads, progress, lambda dataset: keep_records(dataset, runs, job))
 
 
-def run_job(job: Job, threads: int | None, progress: bool) -> xr.Dataset:
-    """Run a job, checked, to its end."""
+def run_job(
+    job: Job, threads: int | None, progress: bool, then: Callable[[xr.Dataset], object] = lambda dataset: None
+) -> xr.Dataset:
+    """Run a job, checked, to its end; ``then`` sees to the dataset, whole or partial."""
     threads = check_threads(threads)
     results = Results(job)
     if job.steps == math.inf:
         blocks = infinite_blocks(job)
     else:
         blocks = expected_blocks(job) if job.updates == "expected" else sampled_blocks(job, threads)
+    results.waiting.update(blocks)
     with progress_bar(job.epochs * len(job.rules) * len(job.seeds), "updates", progress) as bar:
         try:
             run_blocks(lambda block: block.run(results, bar, current_stop()), blocks, threads)
         except KeyboardInterrupt:
-            raise TrainingInterrupt(results) from None
+            raise TrainingInterrupt(results, then) from None
     dataset = results.dataset()
+    then(dataset)
     if progress and (sentence := divergence_sentence(dataset)):
         print(sentence, file=sys.stderr, flush=True)
     return dataset
