@@ -13,12 +13,15 @@ import xarray as xr
 from ..learning_rule import LearningRule
 from ..networks.network import LinearRNN
 from ..validation import check_integer
-from .left import Resumed
+from .left import Resumed, history_shapes, split
 from .parameters import TRAIN
 from .plasticity import MATRICES
+from .results import CHECKPOINT
 from .settings import Job, check_job
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .parameters import TrainingData
 
 _WEIGHTS = ("readout_weights", "recurrent_weights", "input_weights")
@@ -37,6 +40,11 @@ def resumed_job(runs: xr.Dataset, epochs: int | None, data: TrainingData | None)
     if not isinstance(runs, xr.Dataset):
         raise TypeError(f"runs must be a dataset of fastmodes.train; got {type(runs).__name__}")
     stored = json.loads(runs.attrs.get("configuration", "{}"))
+    if stored.get("command") == "train_tasks":
+        raise ValueError(
+            "runs must be of fastmodes.train; in those of train_tasks every phase is a training of its own, whose "
+            "moments and random streams are not kept. Train the phases again in one call"
+        )
     if stored.get("command") != "train" or "resume_state" not in runs:
         raise ValueError("runs must be a dataset of fastmodes.train(..., keep_weights=True); it has no resume_state")
     epochs = _check_epochs(runs, epochs, stored)
@@ -52,8 +60,34 @@ def resumed_job(runs: xr.Dataset, epochs: int | None, data: TrainingData | None)
     changed = [key for key, value in configuration.items() if key != "epochs" and value != stored.get(key)]
     if changed:
         raise ValueError(f"data must be those of the training; {', '.join(changed)} differ")
-    left = {(i, j): _left(job, runs, i, j) for i in range(len(job.rules)) for j in range(len(job.seeds))}
-    return dataclasses.replace(job, resumed=left)
+    places = [(rule, seed) for rule in range(len(job.rules)) for seed in range(len(job.seeds))]
+    done = _done(runs, epochs, stored)
+    made = {(i, j): {str(name): v.values[i, j] for name, v in runs.data_vars.items() if v.dims[:2] == ("rule", "seed")}
+            for i, j in done}  # fmt: skip
+    return dataclasses.replace(job, resumed={p: _left(job, runs, *p) for p in places if p not in done}, done=made)
+
+
+def _done(runs: xr.Dataset, epochs: int, stored: dict[str, Any]) -> set[tuple[int, int]]:
+    """Runs of a checkpoint that have made all their epochs.
+
+    Raises
+    ------
+    ValueError
+        If they are to make more, and their weights were not kept.
+    """
+    if runs.attrs.get("partial") != CHECKPOINT:
+        return set()
+    over = runs["resume_epoch"].values >= 0
+    for place in runs["resume_run"].values.tolist() if "resume_run" in runs else []:
+        over.flat[place] = False
+    if epochs == stored["epochs"]:
+        return {(int(i), int(j)) for i, j in np.argwhere(over)}
+    if over.any() and not stored["keep_weights"]:
+        raise ValueError(
+            f"epochs must be the {stored['epochs']} of the training: some runs have made them, and their weights are "
+            f"kept with keep_weights=True alone; got {epochs}"
+        )
+    return set()
 
 
 def _check_epochs(runs: xr.Dataset, epochs: int | None, stored: dict[str, Any]) -> int:
@@ -103,19 +137,29 @@ def _left(job: Job, runs: xr.Dataset, rule: int, seed: int) -> Resumed | None:
     if epoch < 0:
         return None
     known = run.sel(epoch=job.records[job.records < epoch])
+    place = rule * len(job.seeds) + seed
+    if "resume_run" in runs and place in runs["resume_run"].values:
+        kept = known["resume_history"].sel(resume_run=place).values
+        kept = kept[np.isfinite(kept).any(axis=1)]
+        shapes = history_shapes(job, job.rules[rule])
+        return _resumed(run, known, [tuple(split(flat, shapes)[:-1]) for flat in kept], exact=True)
     own = [known[name].values for name in _WEIGHTS]
     learned = [known["learned_feedback_weights"].values] if job.rules[rule].learns_feedback else []
     history = list(zip(*job.plasticity.trained_history(own), *learned, strict=True))
+    return _resumed(run, known, history, exact=False)
+
+
+def _resumed(run: xr.Dataset, known: xr.Dataset, history: list[tuple[NDArray[Any], ...]], *, exact: bool) -> Resumed:
     return Resumed(
-        epoch=epoch,
+        epoch=int(run["resume_epoch"]),
         status=int(run["status"]),
         epochs_made=int(run["epochs_made"]),
         loss=float(run["loss"][-1]),
         state=run["resume_state"].values,
-        exact=False,
         stream=run["resume_stream"].values.view(np.uint64),
         losses=known["loss"].values,
         history=history,
+        exact=exact,
     )
 
 

@@ -80,8 +80,6 @@ class Block:
 
     def run(self, results: Results, bar: Any, stop: Stop) -> None:
         """Train to the end and hand the histories to ``results``, or train until the stop sign."""
-        self.restore()
-        results.begun.add(self)
         if self._learn(bar, stop):
             self.hand_over(results)
             results.begun.discard(self)
@@ -214,17 +212,19 @@ class _SampledBlock(Block):
 
 def expected_blocks(job: Job) -> list[Later]:
     """Blocks of a job with expected updates, built one after another as threads take them up."""
-    together = 1 if job.resumed else layout.layout_for(*job.sizes).networks
+    together = 1 if job.goes_on else layout.layout_for(*job.sizes).networks
     places = range(len(job.seeds))
     groups = [list(places[start : start + together]) for start in range(0, len(places), together)]
-    return [Later(_ExpectedBlock, job, rule, group) for rule in range(len(job.rules)) for group in groups]
+    blocks = [(rule, group) for rule in range(len(job.rules)) for group in groups]
+    return [Later(_ExpectedBlock, job, rule, group) for rule, group in blocks if (rule, group[0]) not in job.done]
 
 
 def sampled_blocks(job: Job, threads: int) -> list[Later]:
     """Blocks of a job with sampled updates: rules share a block, and its batches, unless threads would stay idle."""
-    parts = len(job.rules) if job.resumed else min(len(job.rules), -(-threads // len(job.seeds)))
+    parts = len(job.rules) if job.goes_on else min(len(job.rules), -(-threads // len(job.seeds)))
     rules = [list(range(part, len(job.rules), parts)) for part in range(parts)]
-    return [Later(_SampledBlock, job, seed, group) for seed in range(len(job.seeds)) for group in rules]
+    blocks = [(seed, group) for seed in range(len(job.seeds)) for group in rules]
+    return [Later(_SampledBlock, job, seed, group) for seed, group in blocks if (group[0], seed) not in job.done]
 
 
 class Later:
@@ -237,6 +237,8 @@ class Later:
         """Build the block and run it."""
         if not stop.is_set():
             block = self._kind(*self._arguments)
+            block.restore()
+            results.begun.add(block)
             results.waiting.discard(self)
             block.run(results, bar, stop)
 

@@ -94,4 +94,5 @@ class _InfiniteBlock(Block):
 
 def infinite_blocks(job: Job) -> list[Later]:
     """Blocks of a job at infinitely many steps."""
-    return [Later(_InfiniteBlock, job, rule, seed) for rule in range(len(job.rules)) for seed in range(len(job.seeds))]
+    places = [(rule, seed) for rule in range(len(job.rules)) for seed in range(len(job.seeds))]
+    return [Later(_InfiniteBlock, job, *place) for place in places if place not in job.done]

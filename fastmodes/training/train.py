@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ import xarray as xr
 from ..interrupts import current_stop
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
+from .checkpoints import Checkpoint, check_checkpoint
 from .results import Results, divergence_sentence
 from .resume import keep_records, resumed_job
 from .runs import expected_blocks, sampled_blocks
@@ -21,6 +23,7 @@ from .settings import Job, check_job
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from ..files.paths import PathLike
     from ..networks.network import LinearRNN
     from ..typing import NonlinearityName
     from .optimizers import Optimizer
@@ -38,6 +41,10 @@ class TrainingInterrupt(KeyboardInterrupt):
     def __init__(self, results: Results, then: Callable[[xr.Dataset], object]) -> None:
         super().__init__()
         self._results, self._then = results, then
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint of what was recorded."""
+        checkpoint.write(self._results)
 
     def partial(self) -> xr.Dataset | None:
         """The dataset of what was recorded."""
@@ -79,6 +86,8 @@ def train(
     students: LinearRNN | Sequence[LinearRNN] | None = None,
     feedbacks: ArrayLike | Sequence[ArrayLike] | None = None,
     keep_weights: bool = False,
+    checkpoint: PathLike | None = None,
+    checkpoint_every: float = 600.0,
     threads: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
@@ -167,6 +176,12 @@ def train(
     keep_weights : bool
         Keep A, W, B at every recorded epoch, and R: ``feedback_weights`` of the seeds, and ``learned_feedback_weights``
         of the rules at every epoch where one of them turns R or lets it learn.
+    checkpoint : path, optional
+        A netCDF file that is not there yet, for trainings of hours: written every ``checkpoint_every`` seconds, with
+        what the last records hold, removed at the end. Whatever has ended the process, ``fm.resume`` of
+        ``fm.read_netcdf(path)`` gives what would have been returned here. On Ctrl-C it is written once more, and stays.
+    checkpoint_every : float
+        Seconds.
     threads : int, optional
         Default: all cores granted to the process.
     progress : bool
@@ -185,7 +200,9 @@ def train(
     KeyboardInterrupt
         On Ctrl-C, as a :class:`TrainingInterrupt`, from which what was recorded can be had.
     """
-    return run_job(check_job(dict(locals())), threads, progress)
+    given = dict(locals())
+    kept = check_checkpoint(checkpoint, checkpoint_every)
+    return run_job(check_job(given), threads, progress, kept)
 
 
 def resume(
@@ -193,6 +210,8 @@ def resume(
     *,
     epochs: int | None = None,
     data: TrainingData | None = None,
+    checkpoint: PathLike | None = None,
+    checkpoint_every: float = 600.0,
     threads: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
@@ -202,12 +221,15 @@ def resume(
     ----------
     runs : xarray.Dataset
         From :func:`train` with ``keep_weights=True``, fresh or read from a file; whole, or what a training that was
-        stopped has recorded, see :class:`TrainingInterrupt`.
+        stopped has recorded, see :class:`TrainingInterrupt`; or any checkpoint of :func:`train`.
     epochs : int, optional
         Parameter updates from the beginning on, more than those that ``runs`` have made; default: those that a stopped
         training was to make.
     data : (inputs, targets), optional
         The sequences that were given to :func:`train`, which a dataset does not hold.
+    checkpoint : path, optional
+    checkpoint_every : float
+        As for :func:`train`; the file may be the one that ``runs`` were read from.
     threads : int, optional
     progress : bool
 
@@ -233,11 +255,16 @@ def resume(
     9
     """
     job = resumed_job(runs, epochs, data)
-    return run_job(job, threads, progress, lambda dataset: keep_records(dataset, runs, job))
+    kept = check_checkpoint(checkpoint, checkpoint_every, old=True)
+    return run_job(job, threads, progress, kept, lambda dataset: keep_records(dataset, runs, job))
 
 
 def run_job(
-    job: Job, threads: int | None, progress: bool, then: Callable[[xr.Dataset], object] = lambda dataset: None
+    job: Job,
+    threads: int | None,
+    progress: bool,
+    checkpoint: Checkpoint | None = None,
+    then: Callable[[xr.Dataset], object] = lambda dataset: None,
 ) -> xr.Dataset:
     """Run a job, checked, to its end; ``then`` sees to the dataset, whole or partial."""
     threads = check_threads(threads)
@@ -247,9 +274,12 @@ def run_job(
     else:
         blocks = expected_blocks(job) if job.updates == "expected" else sampled_blocks(job, threads)
     results.waiting.update(blocks)
-    with progress_bar(job.epochs * len(job.rules) * len(job.seeds), "updates", progress) as bar:
+    following = contextlib.nullcontext() if checkpoint is None else checkpoint.following(results)
+    runs = len(job.rules) * len(job.seeds) - len(job.done)
+    with progress_bar(job.epochs * max(runs, 1), "updates", progress) as bar:
         try:
-            run_blocks(lambda block: block.run(results, bar, current_stop()), blocks, threads)
+            with following:
+                run_blocks(lambda block: block.run(results, bar, current_stop()), blocks, threads)
         except KeyboardInterrupt:
             raise TrainingInterrupt(results, then) from None
     dataset = results.dataset()
