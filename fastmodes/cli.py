@@ -22,6 +22,7 @@ from .commands.merge import merge
 from .commands.messages import say
 from .commands.plan import plan
 from .commands.reproduce import reproduce
+from .commands.resume import resume
 from .commands.run import run as run_sweep
 from .commands.status import status
 from .commands.theory import theory
@@ -46,7 +47,7 @@ def commands() -> None:
     """
 
 
-for _command in (demo, train, flow, figures, doctor, reproduce, plan, run_sweep, status, verify, merge, theory):
+for _command in (demo, train, resume, flow, figures, doctor, reproduce, plan, run_sweep, status, verify, merge, theory):
     commands.add_command(_command)
 
 

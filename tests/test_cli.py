@@ -66,6 +66,7 @@ def test_train_with_every_option(capsys):
         "divergence-loss": 1e9, "validation-size": 7, "schedule": "cosine", "momentum": 0.0, "leak": 0.7, "data": 20,
         "nonlinearity": "tanh", "weight-decay": "readout=0.1,recurrent=0,input=0.2",
         "adam-betas": "0.8,0.99", "adam-epsilon": 1e-7, "threads": 1, "figure": "curves.svg", "out": "mine.nc",
+        "checkpoint-every": 5,
     }  # fmt: skip
     options = {name for option in cli.train.params for name in option.opts if name.startswith("--")}
     assert options == {f"--{name}" for name in arguments} | {

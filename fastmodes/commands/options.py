@@ -79,7 +79,8 @@ def data_of(context: click.Context, parameter: click.Parameter, value: str | Non
 
     if not Path(value).is_file():
         raise click.BadParameter(f"must be a number of sequences or a netCDF file; got {value!r}")
-    if context.get_parameter_source("steps") is not ParameterSource.COMMANDLINE:
+    asked = any(option.name == "steps" for option in context.command.params)
+    if asked and context.get_parameter_source("steps") is not ParameterSource.COMMANDLINE:
         context.params["steps"] = None
     with xr.open_dataset(value) as stored:
         return stored.load()

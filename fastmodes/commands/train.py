@@ -12,10 +12,19 @@ from .options import help_all_option, option_of, progress_option, rule_option, w
 from .pictures import check_picture, draw_learning
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    import xarray as xr
+
     from ..networks.network import LinearRNN
+    from ..training.checkpoints import Checkpoint
     from ..training.train import TrainingInterrupt
+
+
+checkpoint_option = click.option(
+    "--checkpoint-every", type=float, default=10.0, show_default=True, help="Minutes between checkpoints, 0: none."
+)
 
 
 @click.command()
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
 @option_of("data", "schedule", "momentum", "weight_decay", "leak", "nonlinearity")
 @option_of("input_covariance", "colour", "private_noise", "feedback_noise", "target_noise")
 @option_of("adam_betas", "adam_epsilon", "keep_weights", "gradient_quality", "threads")
+@checkpoint_option
 @progress_option
 @click.option("--figure", type=click.Path(dir_okay=False), help="Also draw the learning curves.")
 @click.option("-o", "--out", default="training.nc", show_default=True, help="netCDF file, complete or absent.")
@@ -45,27 +55,40 @@ def train(
     teacher_seed: int,
     figure: str | None,
     out: str,
+    checkpoint_every: float,
     **parameters: Any,
 ) -> None:
-    """Train students under several rules and write one dataset.
-
-    Ctrl-C writes what was recorded until then, with an attribute "partial"; beside an existing file, as NAME-partial.
+    """Train students under several rules and write one dataset. Ctrl-C writes what was recorded until then (beside
+    an existing file, as NAME-partial). However a long training was cut short, fastmodes resume goes on with its
+    NAME-checkpoint.nc.
     """
     from .. import train as train_students
+
+    network = _teacher(teacher, teacher_basis, teacher_seed)
+    write_training(out, figure, checkpoint_every, lambda **kept: train_students(rules, network, **parameters, **kept))
+
+
+def write_training(out: str, figure: str | None, minutes: float, train: Callable[..., xr.Dataset]) -> None:
+    """Write what a training gives, what it has recorded when it is interrupted, and a checkpoint every few minutes."""
     from .. import write_netcdf
     from ..files.netcdf import check_writable
+    from ..training.checkpoints import Checkpoint
     from ..training.train import TrainingInterrupt
+    from ..validation import check_number
 
     path = check_writable("out", out)
     picture = None if figure is None else check_picture("figure", figure, path)
-    network = _teacher(teacher, teacher_basis, teacher_seed)
+    check_number("checkpoint-every", minutes, 0.0, 1e7)
+    kept = Checkpoint(path.with_name(f"{path.stem}-checkpoint.nc"), 60.0 * minutes, stays=True) if minutes else None
     try:
-        dataset = train_students(rules, network, **parameters)
+        dataset = train(checkpoint=kept)
     except TrainingInterrupt as stop:
-        _keep(stop, path)
+        _keep(stop, path, kept)
         raise
     print_outcome(dataset)
     click.echo(write_netcdf(dataset, path))
+    if kept is not None:
+        kept.remove()
     if picture is not None:
         click.echo(draw_learning(dataset, picture))
 
@@ -84,11 +107,15 @@ def _teacher(text: str, basis: BasisName, seed: int) -> LinearRNN:
     return parse_teacher(text)
 
 
-def _keep(stop: TrainingInterrupt, path: Path) -> None:
+def _keep(stop: TrainingInterrupt, path: Path, kept: Checkpoint | None) -> None:
     """Write what was recorded before training was stopped."""
     from .. import write_netcdf
 
     say("stopped: keeping what was recorded; Ctrl-C again leaves at once")
+    # Of a short training there is none, and none is needed.
+    if kept is not None and kept.path.exists():
+        stop.write(kept)
+        say(f"fastmodes resume {kept.path} goes on from here")
     if (dataset := stop.partial()) is None:
         say("stopped before anything was recorded: no file is written")
         return

@@ -44,6 +44,8 @@ VARIABLES = {
     "resume_epoch": ("epoch that a run goes on from", "1"),
     "resume_state": ("weights, moments and feedback that a run goes on from", "1"),
     "resume_stream": ("random stream that a run goes on from", "1"),
+    "resume_run": ("run at work: place of its rule times the number of seeds, and place of its seed", "1"),
+    "resume_history": ("trained weights of a run at its records, as the kernels have them", "1"),
     "epochs_made": ("parameter updates made before the run ended", "1"),
     "mode_recurrent": ("estimated recurrent mode entry w", "1"),
     "mode_recurrent_imag": ("imaginary part of the estimated recurrent mode entry w", "1"),

@@ -294,6 +294,10 @@ TRAIN: dict[str, Parameter] = {
     "feedbacks": Parameter(Given(), "Feedback matrices R.", option=False),
     "keep_weights": Parameter(Flag(), "Keep all recorded weights.", False),
     "gradient_quality": Parameter(Flag(), "Record how well updates follow the exact gradient.", False, seldom=True),
+    "checkpoint": Parameter(Given(), "A file to go on from.", option=False, stored=False),
+    "checkpoint_every": Parameter(
+        Real(above=0.0, high=1e9), "Seconds between two checkpoints.", 600.0, option=False, stored=False
+    ),
     "threads": Parameter(Whole(1, 4096), "Threads to use.", absent="all cores", stored=False),
     "progress": Parameter(Flag(), "Show progress on stderr.", True, stored=False),
 }

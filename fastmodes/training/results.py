@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from ..files.schema import annotate, flag_attributes
-from ..interrupts import PATIENCE
+from ..files.schema import VARIABLES, annotate, flag_attributes
 from ..networks.teacher_modes import mode_coordinates, teacher_modes
+from ..parallel import run_blocks
 from .estimates import (
     ALIGNMENTS,
     MATCHES,
@@ -30,7 +30,8 @@ from .quality import NOT_FINITE, QUALITY, explain_quality, job_quality
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .runs import Block
+    from .left import Resumed
+    from .runs import Block, Later
     from .settings import Job
 
 STATUS = ("running", "converged", "diverged")
@@ -40,6 +41,7 @@ _SAMPLED_ONLY = (
     "Nonlinear units: losses and updates are those of the sampled sequences, nothing is an exact expectation; modes, "
     "spectra and alignments are those of the linear network with the same weights"
 )
+_WHOLE = ("status", "epochs_made", "resume_stream")
 _MODES = (*MODE_VARIABLES, *MODE_FLAGS)
 _SPECTRA = ("eigenvalue_real", "eigenvalue_imag", "singular_value")
 _CHANGES = ("change_eigenvalue_real", "change_eigenvalue_imag", "change_singular_value")
@@ -53,7 +55,13 @@ _WEIGHTS = {
 
 
 #: What a run goes on from, see :func:`fastmodes.resume`.
-_STATE: dict[str, tuple[str, ...]] = {"epoch": (), "state": ("state",), "stream": ("word",)}
+_STATE: dict[str, tuple[str, ...]] = {
+    "resume_epoch": ("rule", "seed"),
+    "resume_state": ("rule", "seed", "state"),
+    "resume_stream": ("rule", "seed", "word"),
+}
+#: What a checkpoint says of itself.
+CHECKPOINT = "checkpoint of a training that goes on: runs end at their last record"
 
 
 def divergence_sentence(dataset: xr.Dataset) -> str:
@@ -101,90 +109,127 @@ class Results:
         self._learned = {"learned_feedback_weights": ("output", "unit")} if own and job.keep_weights else {}
         extra |= _WEIGHTS | self._learned if job.keep_weights else {}
         self._dims = {name: ("rule", "seed", "epoch", *dims) for name, dims in extra.items()}
+        weights = n_hidden * (n_out + n_hidden + n_in)
+        learned = n_out * n_hidden if any(rule.learns_feedback for rule in job.rules) else 0
+        self._lengths |= {"state": 3 * weights + learned, "word": 4 * streams_of(job), "weight": weights + learned}
         if job.keep_weights:
-            weights = n_hidden * (n_out + n_hidden + n_in)
-            learns = any(rule.learns_feedback for rule in job.rules)
-            self._lengths |= {"state": 3 * weights + (n_out * n_hidden if learns else 0), "word": 4 * streams_of(job)}
-            self._dims |= {f"resume_{name}": ("rule", "seed", *dims) for name, dims in _STATE.items()}
+            self._dims |= _STATE
         self._dims |= {"status": ("rule", "seed"), "epochs_made": ("rule", "seed")}
+        self._arrays = {name: self._empty(name, dims) for name, dims in self._dims.items()}
+        self._known = np.zeros((len(job.rules), len(job.seeds)), dtype=bool)
+        self._keep, self._lock, self._closed = job.keep_weights, threading.Lock(), False
+        #: Blocks that are to be begun, and those at work.
+        self.waiting: set[Later] = set()
+        self.begun: set[Block] = set()
+        for where, values in job.done.items():
+            for name, array in self._arrays.items():
+                array[where] = values[name]
+            self._known[where] = True
+
+    def _empty(self, name: str, dims: tuple[str, ...]) -> NDArray[Any]:
+        """An array of zeros for a variable."""
         kinds: dict[str, Any] = {"status": np.int8, "epochs_made": np.int64} | dict.fromkeys(MODE_FLAGS, np.int8)
         kinds |= {"resume_epoch": np.int64, "resume_stream": np.int64, "quality_status": np.int8}
-        self._arrays: dict[str, NDArray[Any]] = {
-            name: np.zeros([self._lengths[dim] for dim in dims], dtype=kinds.get(name, float))
-            for name, dims in self._dims.items()
-        }
-        self._known = np.zeros((len(job.rules), len(job.seeds)), dtype=bool)
-        #: Blocks that were begun.
-        self.begun: list[Block] = []
+        return np.zeros([self._lengths[dim] for dim in dims], dtype=kinds.get(name, float))
 
     def put(
         self,
-        rule: int,
-        seed: int,
-        status: int,
-        epochs_made: int,
+        where: tuple[int, int],
+        left: Resumed,
         losses: Mapping[str, NDArray[Any]],
         weights: Sequence[NDArray[Any]],
     ) -> None:
-        """Store one run: its losses by name and weights (A, W, B, and R where it learns) at every recorded epoch."""
-        where, arrays = (rule, seed), self._arrays
+        """Store one run: its losses by name and weights (A, W, B, and R where it learns) at every known record.
+
+        Of a run that was stopped fewer are known than were asked for: what has converged repeats the last one.
+        """
+        job, values = self._job, dict(losses)
         learned = weights[3:]
-        readout, recurrent, input_ = self._job.plasticity.effective(weights[:3])
-        feedback = learned[0] if learned else self._job.feedback(self._job.rules[rule], seed)
-        arrays["status"][where], arrays["epochs_made"][where] = status, epochs_made
-        for name, values in losses.items():
-            arrays[name][where] = values
+        readout, recurrent, input_ = job.plasticity.effective(weights[:3])
+        feedback = learned[0] if learned else job.feedback(job.rules[where[0]], where[1])
         # The last weights of a diverging run may be so large that their products overflow.
         with np.errstate(over="ignore", invalid="ignore"):
-            if self._job.labelled:
-                estimates = history_estimates(readout, recurrent, input_, self._teacher, feedback)
+            if job.labelled:
+                values |= history_estimates(readout, recurrent, input_, self._teacher, feedback)
             else:
-                estimates = spectra(recurrent)
-            estimates |= change_spectra(recurrent)
-        for name, values in estimates.items():
-            arrays[name][where] = values
-        own = self._job.plasticity.own(weights[:3])
-        if self._job.gradient_quality:
-            for name, values in job_quality(self._job, rule, seed, own, feedback).items():
-                arrays[name][where] = values
-        if self._job.keep_weights:
-            for name, values in zip(_WEIGHTS, own, strict=True):
-                arrays[name][where] = values
-            for name in self._learned:
-                arrays[name][where] = np.nan if feedback is None else feedback
-        self._known[where] = True
+                values |= spectra(recurrent)
+            values |= change_spectra(recurrent)
+        if self._keep:
+            values |= dict(zip(_WEIGHTS, job.plasticity.own(weights[:3]), strict=True))
+            values |= dict.fromkeys(self._learned, np.asarray(np.nan if feedback is None else feedback))
+        if job.gradient_quality:
+            values |= job_quality(job, *where, job.plasticity.own(weights[:3]), feedback)
+        known, converged = len(recurrent), left.status == STATUS.index("converged")
+        made = min(left.epochs_made, int(job.records[known - 1])) if left.status == 0 else left.epochs_made
+        with self._lock:
+            if self._closed:
+                return
+            for name, entries in values.items():
+                whole = self._arrays[name][where]
+                whole[:known] = entries
+                whole[known:] = whole[known - 1] if converged else self._blank(name)
+            self._arrays["status"][where], self._arrays["epochs_made"][where] = left.status, made
+            if self._keep:
+                _put_state(self._arrays, where, left)
+            self._known[where] = True
 
-    def put_state(
-        self, rule: int, seed: int, epoch: int, state: NDArray[np.float64], stream: NDArray[np.uint64]
-    ) -> None:
-        """Store what one run goes on from."""
-        where = (rule, seed)
-        self._arrays["resume_epoch"][where], self._arrays["resume_stream"][where] = epoch, stream.view(np.int64)
-        self._arrays["resume_state"][where][: len(state)] = state
+    def _blank(self, name: str) -> float:
+        """What an array holds where nothing is known."""
+        blanks = {"mode_match": MATCHES.index("missing"), "resume_epoch": -1, "quality_status": NOT_FINITE}
+        whole = name in blanks or name in _WHOLE or name in MODE_FLAGS
+        return blanks.get(name, 0 if whole else np.nan)
 
     def partial(self) -> xr.Dataset | None:
-        """What a job that was stopped has recorded, None if nothing: runs end at their last record, unsaid is NaN.
-
-        Blocks get a moment to come to rest; what one that does not has recorded is lost.
-        """
-        deadline = time.monotonic() + PATIENCE
-        while any(block.stopped is None for block in self.begun) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        for block in self.begun:
-            if block.stopped:
-                block.hand_over(self)
+        """What a job that was stopped has recorded, None if nothing: runs end at their last record, unsaid is NaN."""
+        known: list[Block | Later] = [*self.begun, *(later for later in self.waiting if self._job.resumed)]
+        run_blocks(lambda block: block.hand_over(self), known)
+        with self._lock:
+            self._closed = True
         if not self._known.any():
             return None
         for name, array in self._arrays.items():
-            blanks = {"mode_match": MATCHES.index("missing"), "resume_epoch": -1, "quality_status": NOT_FINITE}
-            blank = blanks.get(name, np.nan if array.dtype.kind == "f" else 0)
-            array[~self._known] = blank
+            array[~self._known] = self._blank(name)
         dataset = self.dataset()
         dataset.attrs["partial"] = "stopped before its end: runs that were still learning end at their last record"
         return dataset
 
-    def dataset(self) -> xr.Dataset:
-        """The labelled dataset."""
+    def checkpoint(self) -> xr.Dataset | None:
+        """What the job would go on from, None as long as there is nothing; while it is at work."""
+        runs = {place: left for place, left in self._job.resumed.items() if left is not None}
+        for block in list(self.begun):
+            runs |= block.left()
+        # What comes to its end now is among both.
+        with self._lock:
+            known, arrays = self._known.copy(), {name: array.copy() for name, array in self._arrays.items()}
+        runs = {place: left for place, left in runs.items() if not known[place]}
+        if not runs and not known.any():
+            return None
+        arrays |= {name: self._empty(name, dims) for name, dims in _STATE.items() if name not in arrays}
+        if not self._keep:
+            arrays["resume_epoch"][:] = self._job.epochs
+        for name, array in arrays.items():
+            array[~known] = self._blank(name)
+        history = np.full((len(runs), self._lengths["epoch"], self._lengths["weight"]), np.nan)
+        for where, left, records in zip(runs, runs.values(), history, strict=True):
+            _put_state(arrays, where, left)
+            arrays["status"][where], arrays["epochs_made"][where] = left.status, left.epochs_made
+            arrays["loss"][where][: len(left.losses)] = left.losses
+            if left.status == STATUS.index("converged"):
+                arrays["loss"][where][-1] = left.loss
+            for record, matrices in zip(records, left.history, strict=False):
+                flat = np.concatenate([matrix.ravel() for matrix in matrices])
+                record[: len(flat)] = flat
+        dataset = self.dataset({name: ((self._dims | _STATE)[name], array) for name, array in arrays.items()})
+        if runs:
+            places = [rule * self._lengths["seed"] + seed for rule, seed in runs]
+            dataset["resume_history"] = ("resume_run", "epoch", "weight"), history
+            dataset = dataset.assign_coords(resume_run=np.array(places))
+            for name in ("resume_history", "resume_run"):
+                dataset[name].attrs = dict(zip(("long_name", "units"), VARIABLES[name], strict=True))
+        return dataset.assign_attrs(partial=CHECKPOINT)
+
+    def dataset(self, variables: dict[str, Any] | None = None) -> xr.Dataset:
+        """The labelled dataset, of the variables of all runs unless others are given."""
         job = self._job
         coordinates = {
             "rule": ("rule", [rule.name for rule in job.rules]),
@@ -194,7 +239,8 @@ class Results:
             "unit": ("unit", np.arange(self._lengths["unit"])),
             **({"matrix": ("matrix", list(MATRICES))} if job.gradient_quality else {}),
         }
-        variables: dict[str, Any] = {name: (self._dims[name], values) for name, values in self._arrays.items()}
+        if variables is None:
+            variables = {name: (self._dims[name], values) for name, values in self._arrays.items()}
         if job.keep_weights:
             variables["feedback_weights"] = (("seed", "output", "unit"), np.stack(job.feedbacks))
         dataset = xr.Dataset(variables, coords=coordinates)
@@ -215,3 +261,10 @@ class Results:
         if not units.linear:
             dataset.attrs |= {"nonlinearity": units.nonlinearity, "comment": _SAMPLED_ONLY}
         return dataset
+
+
+def _put_state(arrays: dict[str, NDArray[Any]], where: tuple[int, int], left: Resumed) -> None:
+    """Store what one run goes on from."""
+    arrays["resume_epoch"][where], arrays["resume_stream"][where] = left.epoch, left.stream.view(np.int64)
+    state = arrays["resume_state"][where]
+    state[: len(left.state)] = left.state[: len(state)]

@@ -13,8 +13,10 @@ import xarray as xr
 from ..learning_rule import LearningRule
 from ..networks.network import LinearRNN
 from ..validation import check_integer
+from .left import Resumed, history_shapes, split
 from .parameters import TRAIN
 from .plasticity import MATRICES
+from .results import CHECKPOINT
 from .settings import Job, check_job
 
 if TYPE_CHECKING:
@@ -27,51 +29,25 @@ _WEIGHTS = ("readout_weights", "recurrent_weights", "input_weights")
 _OF_A_RECORD = ("loss", "validation_loss", "training_loss", *_WEIGHTS, "learned_feedback_weights")
 
 
-@dataclasses.dataclass(frozen=True)
-class Resumed:
-    """One run as it was left.
-
-    Attributes
-    ----------
-    epoch : int
-        Where it goes on.
-    status, epochs_made, loss : int, int, float
-    state, stream : array (state,), (4,)
-        Trained weights, moments and feedback, all flat, and the random stream.
-    losses : array (epoch,)
-        Losses of the records before.
-    history : list of tuple of array
-        Trained weights of the records before, and R where it learns.
-    """
-
-    epoch: int
-    status: int
-    epochs_made: int
-    loss: float
-    state: NDArray[np.float64]
-    stream: NDArray[np.uint64]
-    losses: NDArray[np.float64]
-    history: list[tuple[NDArray[np.float64], ...]]
-
-
-def resumed_job(runs: xr.Dataset, epochs: int, data: TrainingData | None) -> Job:
+def resumed_job(runs: xr.Dataset, epochs: int | None, data: TrainingData | None) -> Job:
     """The job of a dataset with more epochs, and its runs as they were left.
 
     Raises
     ------
     TypeError, ValueError
-        If the dataset is no whole training with kept weights, or does not fit to what is asked.
+        If the dataset is no training with kept weights, or does not fit to what is asked.
     """
     if not isinstance(runs, xr.Dataset):
         raise TypeError(f"runs must be a dataset of fastmodes.train; got {type(runs).__name__}")
     stored = json.loads(runs.attrs.get("configuration", "{}"))
+    if stored.get("command") == "train_tasks":
+        raise ValueError(
+            "runs must be of fastmodes.train; in those of train_tasks every phase is a training of its own, whose "
+            "moments and random streams are not kept. Train the phases again in one call"
+        )
     if stored.get("command") != "train" or "resume_state" not in runs:
         raise ValueError("runs must be a dataset of fastmodes.train(..., keep_weights=True); it has no resume_state")
-    if "partial" in runs.attrs:
-        raise ValueError("runs must be a whole training: one that was stopped in between cannot go on")
-    check_integer("epochs", epochs, int(runs["epoch"][-1]) + 1)
-    if stored["schedule"] != "constant":
-        raise ValueError("runs must have a constant schedule to go on with; others end at the last epoch")
+    epochs = _check_epochs(runs, epochs, stored)
     if isinstance(stored["data"], dict) and data is None:
         raise ValueError("data must be given again: the sequences themselves are not stored")
     if data is not None and not isinstance(stored["data"], dict):
@@ -85,8 +61,58 @@ def resumed_job(runs: xr.Dataset, epochs: int, data: TrainingData | None) -> Job
     changed = [key for key, value in configuration.items() if key != "epochs" and value != before[key]]
     if changed:
         raise ValueError(f"data must be those of the training; {', '.join(changed)} differ")
-    left = {(i, j): _left(job, runs, i, j) for i in range(len(job.rules)) for j in range(len(job.seeds))}
-    return dataclasses.replace(job, resumed=left)
+    places = [(rule, seed) for rule in range(len(job.rules)) for seed in range(len(job.seeds))]
+    done = _done(runs, epochs, stored)
+    made = {(i, j): {str(name): v.values[i, j] for name, v in runs.data_vars.items() if v.dims[:2] == ("rule", "seed")}
+            for i, j in done}  # fmt: skip
+    return dataclasses.replace(job, resumed={p: _left(job, runs, *p) for p in places if p not in done}, done=made)
+
+
+def _done(runs: xr.Dataset, epochs: int, stored: dict[str, Any]) -> set[tuple[int, int]]:
+    """Runs of a checkpoint that have made all their epochs.
+
+    Raises
+    ------
+    ValueError
+        If they are to make more, and their weights were not kept.
+    """
+    if runs.attrs.get("partial") != CHECKPOINT:
+        return set()
+    over = runs["resume_epoch"].values >= 0
+    for place in runs["resume_run"].values.tolist() if "resume_run" in runs else []:
+        over.flat[place] = False
+    if epochs == stored["epochs"]:
+        return {(int(i), int(j)) for i, j in np.argwhere(over)}
+    if over.any() and not stored["keep_weights"]:
+        raise ValueError(
+            f"epochs must be the {stored['epochs']} of the training: some runs have made them, and their weights are "
+            f"kept with keep_weights=True alone; got {epochs}"
+        )
+    return set()
+
+
+def _check_epochs(runs: xr.Dataset, epochs: int | None, stored: dict[str, Any]) -> int:
+    """Epochs to make, from the beginning on.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the runs have made them, or have no schedule for them.
+    """
+    if "partial" not in runs.attrs:
+        made = int(runs["epoch"][-1])
+    else:
+        made = int(xr.where(runs["status"] == 0, runs["resume_epoch"], runs["epochs_made"]).max()) - 1
+        epochs = stored["epochs"] if epochs is None else epochs
+    if epochs is None:
+        raise TypeError(f"epochs must be a whole number above the {made} that runs have made; got None")
+    epochs = check_integer("epochs", epochs, max(made + 1, 1))
+    if stored["schedule"] != "constant" and epochs != stored["epochs"]:
+        raise ValueError(
+            f"epochs must be {stored['epochs']}, at which the schedule of the learning rate of these runs ends: with "
+            f"another number it would have been another from the beginning on; got {epochs}"
+        )
+    return epochs
 
 
 def _default(name: str) -> Any:
@@ -117,11 +143,21 @@ def _left(job: Job, runs: xr.Dataset, rule: int, seed: int) -> Resumed | None:
     if epoch < 0:
         return None
     known = run.sel(epoch=job.records[job.records < epoch])
+    place = rule * len(job.seeds) + seed
+    if "resume_run" in runs and place in runs["resume_run"].values:
+        kept = known["resume_history"].sel(resume_run=place).values
+        kept = kept[np.isfinite(kept).any(axis=1)]
+        shapes = history_shapes(job, job.rules[rule])
+        return _resumed(run, known, [tuple(split(flat, shapes)[:-1]) for flat in kept], exact=True)
     own = [known[name].values for name in _WEIGHTS]
     learned = [known["learned_feedback_weights"].values] if job.rules[rule].learns_feedback else []
     history = list(zip(*job.plasticity.trained_history(own), *learned, strict=True))
+    return _resumed(run, known, history, exact=False)
+
+
+def _resumed(run: xr.Dataset, known: xr.Dataset, history: list[tuple[NDArray[Any], ...]], *, exact: bool) -> Resumed:
     return Resumed(
-        epoch=epoch,
+        epoch=int(run["resume_epoch"]),
         status=int(run["status"]),
         epochs_made=int(run["epochs_made"]),
         loss=float(run["loss"][-1]),
@@ -129,13 +165,14 @@ def _left(job: Job, runs: xr.Dataset, rule: int, seed: int) -> Resumed | None:
         stream=run["resume_stream"].values.view(np.uint64),
         losses=known["loss"].values,
         history=history,
+        exact=exact,
     )
 
 
 def keep_records(dataset: xr.Dataset, runs: xr.Dataset, job: Job) -> None:
     """Take what depends on one record alone from the dataset before, bit for bit."""
     for (rule, seed), left in job.resumed.items():
-        if left is None:
+        if left is None or left.exact:
             continue
         known = job.records[job.records < left.epoch]
         places = np.searchsorted(runs["epoch"].values, known)

@@ -17,7 +17,7 @@ from ..kernels.updates import recursion
 from ..networks.running import impulse_response
 from ..updates.one import loss_weights
 from . import sampled_kernels
-from .block_networks import HeldOut, Networks
+from .block_networks import HeldOut, Networks, finish
 from .noise import with_noise
 from .sequences import Nothing, Sequences, Source, held_out_set, source_of, training_set
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..interrupts import Stop
+    from .left import Resumed
     from .results import Results
     from .settings import Job
 
@@ -83,43 +84,42 @@ class Block:
         self.members = members
         self._recorded = 0
         self._begin = 0
-        #: Whether it was stopped before its end; None while it is at work.
-        self.stopped: bool | None = None
 
     def run(self, results: Results, bar: Any, stop: Stop) -> None:
         """Train to the end and hand the histories to ``results``, or train until the stop sign."""
-        results.begun.append(self)
-        complete = False
-        self._restore()
-        try:
-            complete = self._learn(bar, stop)
-            if complete:
-                self.hand_over(results)
-        finally:
-            self.stopped = not complete
+        if self._learn(bar, stop):
+            self.hand_over(results)
+            results.begun.discard(self)
+
+    def left(self) -> dict[tuple[int, int], Resumed]:
+        """The runs by their places (rule, seed), as they were at the last record; safe to call while they go on."""
+        return {place: left for member in self.members for place, left in member.left().items()}
 
     def hand_over(self, results: Results) -> None:
         """Hand the histories, as far as they are known, to ``results``."""
-        if self._recorded:
-            for place in self.members[0].seed_places:
-                measures = {"validation_loss": self.held_out(place), "training_loss": self.learned_from(place)}
-                for member in self.members:
-                    known = {k: v for k, v in measures.items() if v is not None}
-                    member.finish(self.job, results, place, known, self._recorded)
+        left = self.left()
+        for seed in self.members[0].seed_places:
+            measures = {"validation_loss": self.held_out(seed), "training_loss": self.learned_from(seed)}
+            known = {k: v for k, v in measures.items() if v is not None}
+            for member in self.members:
+                run = left.get((member.rule, seed))
+                if run is not None and run.history:
+                    recorded = self._recorded if run.status else len(run.history)
+                    finish(self.job, results, (member.rule, seed), run, known, recorded)
 
-    def _restore(self) -> None:
+    def restore(self) -> None:
         """Put a run that goes on, which has a block of its own, where it was left."""
         (member, *_), job = self.members, self.job
         left = job.resumed.get((member.rule, member.seed_places[0]))
         if left is not None:
             member.restore(left)
             self.source.go_to(left.epoch, left.stream)
-            self._begin, self._recorded = left.epoch, len(left.history)
+            self._begin, self._recorded = left.epoch, int(np.count_nonzero(job.records < left.epoch))
 
     def _learn(self, bar: Any, stop: Stop) -> bool:
         """Train to the end; False if the stop sign came before."""
-        job = self.job
-        bar.update(self._begin * sum(len(member.seed_places) for member in self.members))
+        job, runs = self.job, sum(len(member.seed_places) for member in self.members)
+        bar.update(self._begin * runs)
         for record, epoch in enumerate(job.records):
             following = int(job.records[min(record + 1, len(job.records) - 1)])
             ahead, first = following - max(int(epoch), self._begin), epoch >= self._begin
@@ -127,20 +127,26 @@ class Block:
                 continue
             for member in self.members if first else ():
                 member.record_weights()
-                if job.keep_weights:
-                    member.save(int(epoch), self.source.state())
+                member.save(int(epoch), self.source.state())
             for count in self._pieces(ahead):
                 if stop.is_set():
                     return False
                 self.advance(count, ahead > 0, np.s_[record] if first else None)
-                first, self._recorded = False, record + 1
-                bar.update(count * sum(len(member.seed_places) for member in self.members))
+                if first:
+                    self._publish(record + 1)
+                first = False
+                bar.update(count * runs)
             if not any(member.running for member in self.members):
-                remaining = job.epochs - max(int(epoch), self._begin) - ahead
-                bar.update(remaining * sum(len(member.seed_places) for member in self.members))
-                self._recorded = len(job.records)
+                bar.update((job.epochs - max(int(epoch), self._begin) - ahead) * runs)
+                self._publish(len(job.records))
                 break
         return True
+
+    def _publish(self, recorded: int) -> None:
+        """Let others know of the records that are known by now."""
+        self._recorded = recorded
+        for member in self.members:
+            member.publish(recorded)
 
     def advance(self, count: int, learn: bool, record: Any) -> None:
         """Make ``count`` epochs; the first one's loss goes to ``record`` unless that is None."""
@@ -223,17 +229,19 @@ class _SampledBlock(Block):
 
 def expected_blocks(job: Job) -> list[Later]:
     """Blocks of a job with expected updates, built one after another as threads take them up."""
-    together = 1 if job.resumed else layout.layout_for(*job.sizes).networks
+    together = 1 if job.goes_on else layout.layout_for(*job.sizes).networks
     places = range(len(job.seeds))
     groups = [list(places[start : start + together]) for start in range(0, len(places), together)]
-    return [Later(_ExpectedBlock, job, rule, group) for rule in range(len(job.rules)) for group in groups]
+    blocks = [(rule, group) for rule in range(len(job.rules)) for group in groups]
+    return [Later(_ExpectedBlock, job, rule, group) for rule, group in blocks if (rule, group[0]) not in job.done]
 
 
 def sampled_blocks(job: Job, threads: int) -> list[Later]:
     """Blocks of a job with sampled updates: rules share a block, and its batches, unless threads would stay idle."""
-    parts = len(job.rules) if job.resumed else min(len(job.rules), -(-threads // len(job.seeds)))
+    parts = len(job.rules) if job.goes_on else min(len(job.rules), -(-threads // len(job.seeds)))
     rules = [list(range(part, len(job.rules), parts)) for part in range(parts)]
-    return [Later(_SampledBlock, job, seed, group) for seed in range(len(job.seeds)) for group in rules]
+    blocks = [(seed, group) for seed in range(len(job.seeds)) for group in rules]
+    return [Later(_SampledBlock, job, seed, group) for seed, group in blocks if (group[0], seed) not in job.done]
 
 
 class Later:
@@ -245,4 +253,14 @@ class Later:
     def run(self, results: Results, bar: Any, stop: Stop) -> None:
         """Build the block and run it."""
         if not stop.is_set():
-            self._kind(*self._arguments).run(results, bar, stop)
+            block = self._kind(*self._arguments)
+            block.restore()
+            results.begun.add(block)
+            results.waiting.discard(self)
+            block.run(results, bar, stop)
+
+    def hand_over(self, results: Results) -> None:
+        """Hand over what is known of runs that were to go on, and have not."""
+        block = self._kind(*self._arguments)
+        block.restore()
+        block.hand_over(results)

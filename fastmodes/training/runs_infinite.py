@@ -24,7 +24,7 @@ from ..kernels.updates.doubling import (
 from ..networks.network import LinearRNN
 from ..updates.infinite import CANCELLED, place_of, put_feedback, work_space
 from ..updates.loss import error_loss, power_loss
-from .block_networks import HeldOut, Networks
+from .block_networks import HeldOut, Networks, Place
 from .runs import Block, Later
 
 if TYPE_CHECKING:
@@ -36,13 +36,11 @@ if TYPE_CHECKING:
 
 def _networks_on(m: Any, job: Job, rule: int, seed_place: int) -> Networks:
     """One network whose weights, gradient and optimiser work on the matrices of the work space."""
-    member = Networks(job, layout.single_layout(*job.sizes), rule, [seed_place])
-    member.weights = Network(*(place_of(m, code) for code in (READOUT, RECURRENT, INPUT)))
-    member.update = Network(*(place_of(m, code) for code in (CHANGE_READOUT, CHANGE_RECURRENT, CHANGE_INPUT)))
-    member.given = place_of(m, FEEDBACK)
-    count = sum(matrix.size for matrix in member.weights)
-    member.learner = member.new_learner(job, m.flat[:count], m.flat[count : 2 * count])
-    return member
+    weights = Network(*(place_of(m, code) for code in (READOUT, RECURRENT, INPUT)))
+    update = Network(*(place_of(m, code) for code in (CHANGE_READOUT, CHANGE_RECURRENT, CHANGE_INPUT)))
+    count = sum(matrix.size for matrix in weights)
+    place = Place(m.flat[:count], weights, m.flat[count : 2 * count], update, place_of(m, FEEDBACK))
+    return Networks(job, layout.single_layout(*job.sizes), rule, [seed_place], place)
 
 
 class _Limit:
@@ -113,4 +111,5 @@ class _InfiniteBlock(Block):
 
 def infinite_blocks(job: Job) -> list[Later]:
     """Blocks of a job at infinitely many steps."""
-    return [Later(_InfiniteBlock, job, rule, seed) for rule in range(len(job.rules)) for seed in range(len(job.seeds))]
+    places = [(rule, seed) for rule in range(len(job.rules)) for seed in range(len(job.seeds))]
+    return [Later(_InfiniteBlock, job, *place) for place in places if place not in job.done]

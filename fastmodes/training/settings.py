@@ -35,8 +35,8 @@ from .surroundings import Surroundings, check_surroundings
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from .left import Resumed
     from .parameters import LossName, Seeds, UpdatesName
-    from .resume import Resumed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,12 +68,19 @@ class Job:
     configuration: dict[str, Any]
     #: Runs that go on, by their places; None for one that had not begun.
     resumed: dict[tuple[int, int], Resumed | None] = dataclasses.field(default_factory=dict)
+    #: Runs that have been made already, and all that is known of them, by name.
+    done: dict[tuple[int, int], dict[str, NDArray[Any]]] = dataclasses.field(default_factory=dict)
 
     @property
     def sizes(self) -> tuple[int, int, int]:
         """(n_out, n_hidden, n_in)."""
         student = self.students[0]
         return student.n_out, student.n_hidden, student.n_in
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether some of the work has been done before: each run then has a block of its own."""
+        return bool(self.resumed or self.done)
 
     def feedback(self, rule: LearningRule, place: int) -> NDArray[np.float64] | None:
         """R of one rule and seed at the start, or None."""

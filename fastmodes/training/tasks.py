@@ -170,6 +170,8 @@ def _check_tasks(
     checked = tuple(check_integer("order", task, 0, len(listed) - 1) for task in phases)
     known = tuple(name for name in TRAIN if name not in _OWN)
     for name in settings:
+        if name in ("checkpoint", "checkpoint_every") and settings[name] is not None:
+            raise ValueError(f"{name} must be left out: every phase is a training of its own, and a file holds but one")
         check_choice("settings", name, known)
     for size in ("n_in", "n_out"):
         for place, teacher in enumerate(listed):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import xarray as xr
@@ -12,6 +13,7 @@ import xarray as xr
 from ..interrupts import current_stop
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
+from .checkpoints import Checkpoint, check_checkpoint
 from .results import Results, divergence_sentence
 from .resume import keep_records, resumed_job
 from .runs import expected_blocks, sampled_blocks
@@ -21,6 +23,7 @@ from .settings import Job, check_job
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from ..files.paths import PathLike
     from ..networks.network import LinearRNN
     from ..typing import NonlinearityName
     from ..updates.coloured import InputFilter
@@ -32,12 +35,24 @@ class TrainingInterrupt(KeyboardInterrupt):
     """Training was stopped by Ctrl-C; ``partial()`` gives the dataset of what was recorded, None if nothing was.
 
     The dataset has the shape of the whole one and an attribute ``partial``: runs that were still learning have the
-    status "running", ``epochs_made`` is their last record, what comes after it is NaN.
+    status "running", ``epochs_made`` is their last record, what comes after it is NaN. With ``keep_weights=True``
+    :func:`resume` goes on with it.
     """
 
-    def __init__(self, results: Results) -> None:
+    def __init__(self, results: Results, then: Callable[[xr.Dataset], object]) -> None:
         super().__init__()
-        self.partial = results.partial
+        self._results, self._then = results, then
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint of what was recorded."""
+        checkpoint.write(self._results)
+
+    def partial(self) -> xr.Dataset | None:
+        """The dataset of what was recorded."""
+        dataset = self._results.partial()
+        if dataset is not None:
+            self._then(dataset)
+        return dataset
 
 
 def train(
@@ -78,6 +93,8 @@ def train(
     feedbacks: ArrayLike | Sequence[ArrayLike] | None = None,
     keep_weights: bool = False,
     gradient_quality: bool = False,
+    checkpoint: PathLike | None = None,
+    checkpoint_every: float = 600.0,
     threads: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
@@ -187,6 +204,12 @@ def train(
         |g|, ``gradient_norm``, ``update_norm``, over all weights that learn, and ``matrix_gradient_cosine`` of A, W and
         B apart. Expectations over white input: not for nonlinear units, nor for sequences of your own.
         ``quality_status`` says why one is missing; :func:`fastmodes.analysis.gradient_quality` measures kept weights.
+    checkpoint : path, optional
+        A netCDF file that is not there yet, for trainings of hours: written every ``checkpoint_every`` seconds, with
+        what the last records hold, removed at the end. Whatever has ended the process, ``fm.resume`` of
+        ``fm.read_netcdf(path)`` gives what would have been returned here. On Ctrl-C it is written once more, and stays.
+    checkpoint_every : float
+        Seconds.
     threads : int, optional
         Default: all cores granted to the process.
     progress : bool
@@ -205,14 +228,18 @@ def train(
     KeyboardInterrupt
         On Ctrl-C, as a :class:`TrainingInterrupt`, from which what was recorded can be had.
     """
-    return run_job(check_job(dict(locals())), threads, progress)
+    given = dict(locals())
+    kept = check_checkpoint(checkpoint, checkpoint_every)
+    return run_job(check_job(given), threads, progress, kept)
 
 
 def resume(
     runs: xr.Dataset,
     *,
-    epochs: int,
+    epochs: int | None = None,
     data: TrainingData | None = None,
+    checkpoint: PathLike | None = None,
+    checkpoint_every: float = 600.0,
     threads: int | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
@@ -221,11 +248,16 @@ def resume(
     Parameters
     ----------
     runs : xarray.Dataset
-        From :func:`train` with ``keep_weights=True``, fresh or read from a file; whole, not stopped in between.
-    epochs : int
-        Parameter updates from the beginning on, more than those of ``runs``.
+        From :func:`train` with ``keep_weights=True``, fresh or read from a file; whole, or what a training that was
+        stopped has recorded, see :class:`TrainingInterrupt`; or any checkpoint of :func:`train`.
+    epochs : int, optional
+        Parameter updates from the beginning on, more than those that ``runs`` have made; default: those that a stopped
+        training was to make.
     data : (inputs, targets), optional
         The sequences that were given to :func:`train`, which a dataset does not hold.
+    checkpoint : path, optional
+    checkpoint_every : float
+        As for :func:`train`; the file may be the one that ``runs`` were read from.
     threads : int, optional
     progress : bool
 
@@ -239,7 +271,7 @@ def resume(
     Raises
     ------
     TypeError, ValueError
-        If ``runs`` do not hold what is needed, or their schedule is not constant.
+        If ``runs`` do not hold what is needed, or are to make more epochs than a schedule that is not constant has.
 
     Examples
     --------
@@ -251,25 +283,35 @@ def resume(
     9
     """
     job = resumed_job(runs, epochs, data)
-    dataset = run_job(job, threads, progress)
-    keep_records(dataset, runs, job)
-    return dataset
+    kept = check_checkpoint(checkpoint, checkpoint_every, old=True)
+    return run_job(job, threads, progress, kept, lambda dataset: keep_records(dataset, runs, job))
 
 
-def run_job(job: Job, threads: int | None, progress: bool) -> xr.Dataset:
-    """Run a job, checked, to its end."""
+def run_job(
+    job: Job,
+    threads: int | None,
+    progress: bool,
+    checkpoint: Checkpoint | None = None,
+    then: Callable[[xr.Dataset], object] = lambda dataset: None,
+) -> xr.Dataset:
+    """Run a job, checked, to its end; ``then`` sees to the dataset, whole or partial."""
     threads = check_threads(threads)
     results = Results(job)
     if job.steps == math.inf:
         blocks = infinite_blocks(job)
     else:
         blocks = expected_blocks(job) if job.updates == "expected" else sampled_blocks(job, threads)
-    with progress_bar(job.epochs * len(job.rules) * len(job.seeds), "updates", progress) as bar:
+    results.waiting.update(blocks)
+    following = contextlib.nullcontext() if checkpoint is None else checkpoint.following(results)
+    runs = len(job.rules) * len(job.seeds) - len(job.done)
+    with progress_bar(job.epochs * max(runs, 1), "updates", progress) as bar:
         try:
-            run_blocks(lambda block: block.run(results, bar, current_stop()), blocks, threads)
+            with following:
+                run_blocks(lambda block: block.run(results, bar, current_stop()), blocks, threads)
         except KeyboardInterrupt:
-            raise TrainingInterrupt(results) from None
+            raise TrainingInterrupt(results, then) from None
     dataset = results.dataset()
+    then(dataset)
     if progress and (sentence := divergence_sentence(dataset)):
         print(sentence, file=sys.stderr, flush=True)
     return dataset
