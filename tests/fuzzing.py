@@ -132,20 +132,32 @@ def calls(folder, data, flowed):
         "impulse_expectation": {
             "update": lambda x: fm.sampled_update(fm.bptt(), STUDENTS[0], TEACHER, x), "steps": 3, "n_in": 2,
         },
+        "impulse_covariance": {
+            "update": lambda x: fm.sampled_update(fm.bptt(), STUDENTS[0], TEACHER, x), "steps": 3, "n_in": 2,
+        },
+        "loss_after_step": network | {"rule": fm.rflo(), "steps": 4, "learning_rate": [0.1, 0.2], "feedback": R},
         "matrix_flow": {
             "rules": fm.rflo(), "teacher": TEACHER, "seeds": [0], "times": [0.0, 0.5], "hidden": 2, "step_limit": 200,
             "progress": False,
         },
         "mode_jacobian": grid | {"rule": fm.rflo(), "steps": 5, "feedback": 1.0},
+        "mode_moments": grid | {"rule": fm.rflo(), "feedback": 1.0, "batch_size": 3, "target_noise": 0.1},
         "mode_update": grid | {"rule": fm.rflo(), "steps": 5, "feedback": 1.0},
         "parse_rule": {"text": "rflo(0.5)"},
         "random_feedback": {"student": ALIGNED, "scale": 1.0, "seed": 0, "aligned": True},
         "random_student": {"hidden": 3, "teacher": TEACHER, "scale": 1.0, "seed": 0},
         "read_netcdf": {"path": str(folder / "runs.nc")},
         "sampled_update": network | {"rule": fm.rflo(), "inputs": inputs, "feedback": R},
+        "stationary_scatter": {
+            "rule": fm.bptt(), "student": TEACHER, "teacher": TEACHER, "steps": 4, "learning_rate": 0.01,
+            "target_noise": 0.1,
+        },
         "train_tasks": {"rules": [fm.bptt(), fm.rflo()], "teachers": [TEACHER, TEACHER], "order": [1, 0]} | SMALL,
         "task_memory": {"dataset": tasks()},
         "train": {"rules": [fm.bptt(), fm.rflo()], "teacher": TEACHER} | SMALL,
+        "update_moments": network | {
+            "rule": fm.rflo(), "steps": 5, "feedback": R, "input_covariance": np.eye(2), "along": STUDENTS[1],
+        },
         "write_flow": grid | {"path": str(folder / "flow.nc"), "rules": fm.bptt(), "times": 1.0, "slab_points": 1},
         "write_netcdf": {"dataset": data, "path": str(folder / "runs.nc")},
         "fixed_points": {"rules": fm.bptt()} | on_manifold,

@@ -22,11 +22,11 @@ REFUSALS = (TypeError, ValueError, OSError, MemoryError)
 #: Where a refusal may come from: the package, not what it calls.
 HOMES = [Path(inspect.getfile(fm)).parent, Path(inspect.getfile(fm.analysis)).parent]
 #: NaN is their answer where no learning rate learns.
-_NAN_MEANS = ("unit_rate",)
+_NAN_MEANS = ("unit_rate", "update_moments", "mode_moments", "loss_after_step")
 #: They sum numbers of both signs, which may leave the range.
 _DIFFERENCES = (
     "expected_update", "expected_updates", "sampled_update", "coloured_update", "impulse_expectation", "mode_update",
-    "mode_jacobian",
+    "mode_jacobian", "impulse_covariance",
 )  # fmt: skip
 
 

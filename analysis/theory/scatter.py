@@ -11,6 +11,7 @@ import xarray as xr
 import fastmodes as fm
 from fastmodes.files.schema import annotate
 from fastmodes.networks.leaky import MATRICES
+from fastmodes.networks.network import check_pair
 from fastmodes.rules import check_rule
 from fastmodes.updates.curvature import loss_hessian
 from fastmodes.validation import check_number
@@ -78,6 +79,7 @@ def stationary_scatter(
     """
     rule, rate = check_rule(rule), check_number("learning_rate", learning_rate, above=0.0)
     noise = check_number("target_noise", target_noise, above=0.0)
+    check_pair(student, teacher)
     shapes = [getattr(student, name).shape for name in MATRICES]
     count = sum(map(math.prod, shapes))
     if count > _MOST_WEIGHTS:

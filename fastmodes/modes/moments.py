@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -16,7 +15,7 @@ from ..parallel import check_threads, run_blocks
 from ..rule_codes import kernel_rule, mode_decay, mode_feedback, moves
 from ..rules import at_leak, check_rule
 from .grid import Grid, broadcast, check_range, own_values
-from .update import STATE, TEACHER, check_convergence, effective_entries, mode_entries, mode_update
+from .update import STATE, TEACHER, check_convergence, effective_entries, mode_entries
 
 if TYPE_CHECKING:
     from ..rules import LearningRule
@@ -101,8 +100,10 @@ def mode_moments(
     grid.check_memory(2 * len(_RESULTS), "cut the grid into pieces")
     losses, means, variances = _evaluate(grid, rule, threads)
     gain = np.array([leak, 1.0, leak])
-    gradient = mode_update(bptt(), modes, teacher_modes, feedback=1.0, leak=leak, threads=threads)
-    found = _dataset(grid, losses, means * gain, variances * gain**2, gradient)
+    gradient = _evaluate(grid, bptt(), threads)[1]
+    with np.errstate(over="ignore"):
+        own_scale = means * gain, variances * gain**2, gradient * gain
+    found = _dataset(grid, losses, *own_scale)
     configuration = {"rule": repr(rule), "leak": leak}
     return annotate(found, title="Second moments of sampled updates of modes", configuration=configuration)
 
@@ -135,24 +136,16 @@ def _evaluate(grid: Grid, rule: LearningRule, threads: int) -> tuple[FloatArray,
     return losses, means, variances
 
 
-def _dataset(grid: Grid, losses: FloatArray, means: FloatArray, variances: FloatArray, gradient: Any) -> xr.Dataset:
+def _dataset(
+    grid: Grid, losses: FloatArray, means: FloatArray, variances: FloatArray, slopes: FloatArray
+) -> xr.Dataset:
     batch = np.ascontiguousarray(grid.values["batch_size"]).reshape(-1)
-    spread = variances / batch[:, np.newaxis]
-    total, signal = spread.sum(1), (means**2).sum(1)
-    slopes = np.stack([_on_grid(grid, part) for part in gradient], axis=1)
     with np.errstate(all="ignore"):
+        spread = variances / batch[:, np.newaxis]
+        total, signal = spread.sum(1), (means**2).sum(1)
         ratios = (
             signal / total, batch * total / signal,
             (means * slopes).sum(1) / np.sqrt((signal + total) * (slopes**2).sum(1)),
         )  # fmt: skip
     columns = (losses, *means.T, *spread.T, total, *ratios)
     return xr.Dataset({name: grid.wrap(column) for name, column in zip(_RESULTS, columns, strict=True)})
-
-
-def _on_grid(grid: Grid, value: Any) -> FloatArray:
-    """A part of an update, which varies along some of the grid's dimensions, at every point of the grid."""
-    if isinstance(value, xr.DataArray):
-        sizes = dict(zip(grid.dims, grid.shape, strict=True))
-        missing = {dim: size for dim, size in sizes.items() if dim not in value.dims}
-        value = value.expand_dims(missing).transpose(*grid.dims).values
-    return np.broadcast_to(value, grid.shape).reshape(math.prod(grid.shape))

@@ -87,11 +87,12 @@ def loss_after_step(
         input_covariance=input_covariance, leak=leak, along=along, variances=False,
     )  # fmt: skip
     mean, variance = found.mean_along.values, found.variance_along.values
-    slope, curvature = float(mean[0]), float(values @ (variance[1:] + mean[1:] ** 2))
-    value = float(found.loss)
+    value, slope = float(found.loss), float(mean[0])
+    with np.errstate(all="ignore"):
+        curvature = float(values @ (variance[1:] + mean[1:] ** 2))
+        after = value - rates * slope + 0.5 * rates**2 * curvature
     results = {
-        "loss": value, "loss_slope": slope, "loss_curvature": curvature,
-        "loss_after_step": ("learning_rate", value - rates * slope + 0.5 * rates**2 * curvature),
+        "loss": value, "loss_slope": slope, "loss_curvature": curvature, "loss_after_step": ("learning_rate", after),
     }  # fmt: skip
     dataset = xr.Dataset(results, coords={"learning_rate": rates})
     if np.ndim(learning_rate) == 0:

@@ -49,7 +49,8 @@ def moments_dataset(problem: Any, raw: Raw, batch_size: int, leak: float, form: 
     single, labelled = form
     variables: dict[str, Any] = {"loss": (("student",), raw.losses)}
     if problem.entries:
-        variables |= _entries(problem, raw, batch_size, leak)
+        with np.errstate(all="ignore"):
+            variables |= _entries(problem, raw, batch_size, leak)
     if problem.along:
         dims = ("student", "direction")
         variables["mean_along"] = (dims, raw.along_mean)
@@ -79,12 +80,11 @@ def _entries(problem: Any, raw: Raw, batch_size: int, leak: float) -> dict[str, 
     sums = np.stack([variance.sum((1, 2)) for variance in spread], axis=1)
     total, signal = sums.sum(1), _inner(means, means)
     gradient = means if _is_gradient(problem.rule, problem.steps) else _gradient(problem, leak)
-    with np.errstate(all="ignore"):
-        ratios = {
-            "signal_to_noise": signal / total,
-            "critical_batch_size": batch_size * total / signal,
-            "expected_cosine": _inner(means, gradient) / np.sqrt((signal + total) * _inner(gradient, gradient)),
-        }
+    ratios = {
+        "signal_to_noise": signal / total,
+        "critical_batch_size": batch_size * total / signal,
+        "expected_cosine": _inner(means, gradient) / np.sqrt((signal + total) * _inner(gradient, gradient)),
+    }
     variables["matrix_variance"] = (("student", "matrix"), sums)
     variables["total_variance"] = (("student",), total)
     return variables | {name: (("student",), values) for name, values in ratios.items()}
