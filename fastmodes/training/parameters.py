@@ -280,13 +280,13 @@ TRAIN: dict[str, Parameter] = {
     "nonlinearity": Parameter(
         Choice(NONLINEARITIES), "Of the students' units; sampled updates only.", "identity", sweep="axis"
     ),
-    "input_covariance": Parameter(Covariance(), "Of the channels, as 1,0.5;0.5,1.", absent="identity", sweep="fixed"),
-    "colour": Parameter(Colour(), "Correlation of the input over a step.", absent="white input", sweep="axis"),
-    "private_noise": Parameter(_NOT_NEGATIVE, "Deviation of every hidden unit's own noise.", 0.0, sweep="axis"),
-    "feedback_noise": Parameter(
-        _NOT_NEGATIVE, "Deviation of noise of R, new at every update.", 0.0, sweep="axis", seldom=True
+    "input_covariance": Parameter(
+        Covariance(), "Of the channels, as 1,0.5;0.5,1.", absent="identity", sweep="fixed", seldom=True
     ),
-    "target_noise": Parameter(_NOT_NEGATIVE, "Deviation of noise of targets.", 0.0, sweep="axis", seldom=True),
+    "colour": Parameter(Colour(), "Correlation of input over a step.", absent="white input", sweep="axis", seldom=True),
+    "private_noise": Parameter(_NOT_NEGATIVE, "Deviation of noise of units.", 0.0, sweep="axis", seldom=True),
+    "feedback_noise": Parameter(_NOT_NEGATIVE, "The same of R, for each update.", 0.0, sweep="axis", seldom=True),
+    "target_noise": Parameter(_NOT_NEGATIVE, "The same of targets.", 0.0, sweep="axis", seldom=True),
     "mask": Parameter(Given(), "0 where W does not learn.", option=False),
     "adam_betas": Parameter(Betas(), "Adam's rates of forgetting.", (0.9, 0.999), sweep="fixed", seldom=True),
     "adam_epsilon": Parameter(_POSITIVE, "Adam's smallest divisor.", 1e-8, sweep="axis", seldom=True),
