@@ -64,13 +64,14 @@ def test_train_with_every_option(capsys):
         "learning-rate": 0.02, "updates": "sampled", "batch-size": 3, "optimizer": "adam", "clip-norm": 0.5,
         "loss": "sequence", "init-scale": 0.3, "feedback-scale": 0.7, "record-every": 4, "stop-loss": 1e-9,
         "divergence-loss": 1e9, "validation-size": 7, "schedule": "cosine", "momentum": 0.0, "leak": 0.7, "data": 20,
-        "nonlinearity": "tanh", "weight-decay": "readout=0.1,recurrent=0,input=0.2",
+        "nonlinearity": "tanh", "colour": 0.3, "private-noise": 0.2, "feedback-noise": 0.1, "target-noise": 0.4,
+        "weight-decay": "readout=0.1,recurrent=0,input=0.2",
         "adam-betas": "0.8,0.99", "adam-epsilon": 1e-7, "threads": 1, "figure": "curves.svg", "out": "mine.nc",
         "checkpoint-every": 5,
     }  # fmt: skip
     options = {name for option in cli.train.params for name in option.opts if name.startswith("--")}
     assert options == {f"--{name}" for name in arguments} | {
-        "--keep-weights", "--gradient-quality", "--progress", "--help-all",
+        "--keep-weights", "--gradient-quality", "--progress", "--help-all", "--input-covariance",
     }  # fmt: skip
     given = list(itertools.chain.from_iterable((f"--{name}", value) for name, value in arguments.items()))
     code, out, err = run(capsys, "train", *given, "--keep-weights", "--no-progress")
@@ -82,6 +83,7 @@ def test_train_with_every_option(capsys):
         epochs=6, steps=5, learning_rate=0.02, batch_size=3, optimizer="adam", clip_norm=0.5, loss="sequence",
         init_scale=0.3, feedback_scale=0.7, record_every=4, stop_loss=1e-9, divergence_loss=1e9, validation_size=7,
         data=20, schedule="cosine", leak=0.7, weight_decay={"readout": 0.1, "recurrent": 0.0, "input": 0.2},
+        colour=0.3, private_noise=0.2, feedback_noise=0.1, target_noise=0.4,
         nonlinearity="tanh", adam_betas=(0.8, 0.99), adam_epsilon=1e-7, keep_weights=True, progress=False,
     )  # fmt: skip
     dataset = fm.read_netcdf("mine.nc")

@@ -14,7 +14,8 @@ from fastmodes import cli
 from fastmodes.presets import PRESETS, Demo
 from fastmodes.sweeps import Plan, PlanError
 from fastmodes.sweeps.jobs.train import TrainParameters
-from fastmodes.training.parameters import REQUIRED, TRAIN, Choice
+from fastmodes.training.parameter_kinds import Choice
+from fastmodes.training.parameters import REQUIRED, TRAIN
 
 TEACHER = fm.aligned_teacher(fm.Modes([0.9, 0.5], 1.0, 1.0))
 STUDENT = fm.random_student(3, TEACHER, scale=0.5, seed=5)

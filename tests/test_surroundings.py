@@ -6,9 +6,11 @@ import naive_surroundings as twin
 import numpy as np
 import pytest
 import scipy.integrate
+from click.testing import CliRunner
 from problems import feedback_for, matrices, random_network, worst
 
 import fastmodes as fm
+from fastmodes import cli
 from fastmodes.streams import random_stream
 
 STEPS, EPOCHS, SEEDS = 5, 3, 3
@@ -406,3 +408,30 @@ def test_noise_of_units_goes_with_given_data(rng):
     first = fm.train(["bptt", "rflo"], None, progress=False, private_noise=0.5, **(given | {"epochs": 3}))
     resumed = fm.resume(first, epochs=6, data=given["data"], progress=False)
     assert resumed.loss.identical(noisy.loss)
+
+
+def test_plans_and_the_command_line_say_the_same_as_python(tmp_path):
+    teacher = fm.aligned_teacher(fm.Modes([0.9, 0.5], 1.0, 1.0))
+    given = {"epochs": 2, "hidden": 3, "steps": 4, "updates": "expected", "learning_rate": 0.01}
+    table = {"state": [[0.5]], "drive": [[1.0, 0.0]], "output": [[1.0], [0.0]], "direct": [[1.0, 0.0], [0.0, 1.0]]}
+    fixed = {"rule": "rflo(0.5)", "teacher_recurrent": [0.9, 0.5]} | given
+    for name, values in (
+        ("private_noise", [0.0, 0.2, 0.4]), ("colour", [-0.5, 0.0, 0.5]), ("colour", [table]),
+        ("target_noise", [0.0, 0.5, 1.0]),
+    ):  # fmt: skip
+        folder = tmp_path / f"{name}{len(values)}"
+        fm.sweep({"job": "train", "seeds": 3, "fixed": fixed, "axes": {name: values}}, folder, progress=False)
+        swept = fm.open_sweep(folder).loss.transpose(name, "seed", "epoch")
+        for place, value in enumerate(values):
+            runs = fm.train("rflo(0.5)", teacher, seeds=3, progress=False, **{name: value}, **given)
+            np.testing.assert_array_equal(swept.values[place][:, -1], runs.loss.values[0, :, -1])
+    fixed["input_covariance"] = [[1.0, 0.5], [0.5, 2.0]]
+    fm.sweep({"job": "train", "seeds": 3, "fixed": fixed}, tmp_path / "covariance", progress=False)
+    command = "train --rule rflo(0.5) --teacher 0.9,0.5 --seeds 3 --epochs 2 --hidden 3 --steps 4 --updates expected"
+    out = ["--learning-rate", "0.01", "--input-covariance", "1,0.5;0.5,2", "-q", "-o", str(tmp_path / "cli.nc")]
+    done = CliRunner().invoke(cli.commands, [*command.split(), *out])
+    assert done.exit_code == 0, done.output
+    wanted = fm.train("rflo(0.5)", teacher, seeds=3, progress=False, input_covariance=[[1, 0.5], [0.5, 2]], **given)
+    np.testing.assert_array_equal(fm.read_netcdf(tmp_path / "cli.nc").loss.values, wanted.loss.values)
+    swept = fm.open_sweep(tmp_path / "covariance").loss.transpose("seed", "epoch")
+    np.testing.assert_array_equal(swept.values[:, -1], wanted.loss.values[0, :, -1])

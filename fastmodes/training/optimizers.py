@@ -9,7 +9,8 @@ from typing import Any
 
 from ..kernels.training import optimizers as kernels
 from ..validation import shown
-from .parameters import TRAIN, Betas, Real
+from .parameter_kinds import Betas, Real
+from .parameters import TRAIN
 
 _POSITIVE = Real(above=0.0)
 

@@ -7,22 +7,27 @@ this), the checks before anything is computed, the configuration stored with a d
 """
 
 import dataclasses
-import math
-import numbers
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..networks.units import NONLINEARITIES
 from ..updates.one import LOSSES
-from ..validation import (
-    LARGEST_SCALE,
-    LARGEST_SIZE,
-    check_choice,
-    check_flag,
-    check_integer,
-    check_number,
-    check_steps,
-    shown,
+from ..validation import LARGEST_SCALE
+from .parameter_kinds import (
+    Betas,
+    Choice,
+    Colour,
+    Covariance,
+    Data,
+    Flag,
+    Given,
+    Kind,
+    OptimizerName,
+    PerMatrix,
+    Real,
+    Schedule,
+    Steps,
+    Whole,
 )
 
 if TYPE_CHECKING:
@@ -42,155 +47,6 @@ if TYPE_CHECKING:
     ScheduleWord = Literal["constant", "linear", "cosine"]
     TrainingData = int | tuple[ArrayLike | xr.DataArray, ArrayLike | xr.DataArray] | xr.Dataset
     Rates = float | ArrayLike | Mapping[str, float | ArrayLike]
-
-
-class Kind(Protocol):
-    """What values a parameter takes."""
-
-    def check(self, name: str, value: Any) -> Any:
-        """Return the value as it is used; TypeError or ValueError if it is none of the kind."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Whole:
-    """A whole number."""
-
-    low: int = 1
-    high: int = LARGEST_SIZE
-
-    def check(self, name: str, value: Any) -> int:
-        """As an int in range."""
-        return check_integer(name, value, self.low, self.high)
-
-
-@dataclasses.dataclass(frozen=True)
-class Real:
-    """A finite real number."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    above: float | None = None
-    below: float | None = None
-
-    def check(self, name: str, value: Any) -> float:
-        """As a float in range."""
-        return check_number(name, value, self.low, self.high, above=self.above, below=self.below)
-
-
-@dataclasses.dataclass(frozen=True)
-class PerMatrix(Real):
-    """A number, or a mapping with one for each of readout, recurrent and input."""
-
-    def check(self, name: str, value: Any) -> Any:
-        """A number in range; what is none is read together with rules and seeds."""
-        return super().check(name, value) if isinstance(value, numbers.Real) else value
-
-
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """One of a few words."""
-
-    words: tuple[str, ...]
-
-    def check(self, name: str, value: Any) -> str:
-        """One of the words."""
-        return check_choice(name, value, self.words)
-
-
-@dataclasses.dataclass(frozen=True)
-class Flag:
-    """True or False."""
-
-    def check(self, name: str, value: Any) -> bool:
-        """As a bool."""
-        return check_flag(name, value)
-
-
-@dataclasses.dataclass(frozen=True)
-class Steps:
-    """A number of time steps, or ``math.inf``."""
-
-    def check(self, name: str, value: Any) -> float:
-        """As an int or inf."""
-        return check_steps(name, value, infinite=True)
-
-
-@dataclasses.dataclass(frozen=True)
-class Betas:
-    """Adam's two rates of forgetting, in [0, 1)."""
-
-    def check(self, name: str, value: Any) -> tuple[float, float]:
-        """As a pair of floats."""
-        try:
-            first, second = value
-        except (TypeError, ValueError):
-            raise TypeError(f"{name} must be two numbers in [0, 1); got {shown(value)}") from None
-        return check_number(name, first, 0.0, below=1.0), check_number(name, second, 0.0, below=1.0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """A word, or one factor of the learning rate for every epoch."""
-
-    words: tuple[str, ...] = ("constant", "linear", "cosine")
-
-    def check(self, name: str, value: Any) -> Any:
-        """A word is checked; factors are read together with the epochs."""
-        return check_choice(name, value, self.words) if isinstance(value, str) else value
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimizerName:
-    """ "sgd", "adam" or a value of :func:`fastmodes.sgd`, :func:`fastmodes.adam`; read with the learning rate."""
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The optimisers there are."""
-        # They are made of the kinds of this module.
-        from .optimizers import OPTIMIZERS
-
-        return tuple(OPTIMIZERS)
-
-    def check(self, name: str, value: Any) -> Any:
-        """A word is checked; values are checked already, and anything else together with the learning rate."""
-        return check_choice(name, value, self.words) if isinstance(value, str) else value
-
-
-@dataclasses.dataclass(frozen=True)
-class Data:
-    """A number of sequences, or inputs and targets; read together with the loss."""
-
-    def check(self, name: str, value: Any) -> Any:
-        """As it is."""
-        return value
-
-
-@dataclasses.dataclass(frozen=True)
-class Covariance:
-    """A covariance of the input channels; read together with the teacher, whose input they are."""
-
-    def check(self, name: str, value: Any) -> Any:
-        """As it is."""
-        return value
-
-
-@dataclasses.dataclass(frozen=True)
-class Colour:
-    """A filter of the input, or a coefficient of one; read together with the teacher, whose input it is."""
-
-    def check(self, name: str, value: Any) -> Any:
-        """As it is."""
-        return value
-
-
-@dataclasses.dataclass(frozen=True)
-class Given:
-    """Networks, rules, seeds, arrays: they depend on each other and are checked together."""
-
-    def check(self, name: str, value: Any) -> Any:
-        """As it is."""
-        return value
-
 
 #: In place of a default: the caller must say.
 REQUIRED: Any = dataclasses.MISSING
@@ -280,13 +136,13 @@ TRAIN: dict[str, Parameter] = {
     "nonlinearity": Parameter(
         Choice(NONLINEARITIES), "Of the students' units; sampled updates only.", "identity", sweep="axis"
     ),
-    "input_covariance": Parameter(Covariance(), "Of the channels, as 1,0.5;0.5,1.", absent="identity", sweep="fixed"),
-    "colour": Parameter(Colour(), "Correlation of the input over a step.", absent="white input", sweep="axis"),
-    "private_noise": Parameter(_NOT_NEGATIVE, "Deviation of every hidden unit's own noise.", 0.0, sweep="axis"),
-    "feedback_noise": Parameter(
-        _NOT_NEGATIVE, "Deviation of noise of R, new at every update.", 0.0, sweep="axis", seldom=True
+    "input_covariance": Parameter(
+        Covariance(), "Of the channels, as 1,0.5;0.5,1.", absent="identity", sweep="fixed", seldom=True
     ),
-    "target_noise": Parameter(_NOT_NEGATIVE, "Deviation of noise of targets.", 0.0, sweep="axis", seldom=True),
+    "colour": Parameter(Colour(), "Correlation of input over a step.", absent="white input", sweep="axis", seldom=True),
+    "private_noise": Parameter(_NOT_NEGATIVE, "Deviation of noise of units.", 0.0, sweep="axis", seldom=True),
+    "feedback_noise": Parameter(_NOT_NEGATIVE, "The same of R, for each update.", 0.0, sweep="axis", seldom=True),
+    "target_noise": Parameter(_NOT_NEGATIVE, "The same of targets.", 0.0, sweep="axis", seldom=True),
     "mask": Parameter(Given(), "0 where W does not learn.", option=False),
     "adam_betas": Parameter(Betas(), "Adam's rates of forgetting.", (0.9, 0.999), sweep="fixed", seldom=True),
     "adam_epsilon": Parameter(_POSITIVE, "Adam's smallest divisor.", 1e-8, sweep="axis", seldom=True),
