@@ -133,26 +133,27 @@ def axis_of(context: click.Context, parameter: Any, value: str | None) -> float 
 
 def option_of(*names: str) -> Callable[[_Command], _Command]:
     """Decorator that adds the options of parameters of :func:`fastmodes.train`, as its settings model has them."""
+    from ..training import parameter_kinds as kinds
     from ..training import parameters as settings
 
     callbacks = {
-        settings.Steps: steps_of,
-        settings.Betas: pair_of,
-        settings.PerMatrix: per_matrix_of,
-        settings.Data: data_of,
-        settings.Covariance: matrix_of,
-        settings.Colour: colour_of,
+        kinds.Steps: steps_of,
+        kinds.Betas: pair_of,
+        kinds.PerMatrix: per_matrix_of,
+        kinds.Data: data_of,
+        kinds.Covariance: matrix_of,
+        kinds.Colour: colour_of,
     }
-    types = {settings.Whole: int, settings.Real: float}
+    types = {kinds.Whole: int, kinds.Real: float}
 
     def option(name: str) -> Callable[[_Command], _Command]:
         parameter = settings.TRAIN[name]
         kind: Any = parameter.kind
         default, flag = parameter.elsewhere, f"--{name.replace('_', '-')}"
-        if isinstance(kind, settings.Flag):
+        if isinstance(kind, kinds.Flag):
             return click.option(flag, is_flag=True, default=default, help=parameter.help, hidden=parameter.seldom)
-        words = isinstance(kind, settings.Choice | settings.OptimizerName | settings.Schedule)
-        text = str(default) if isinstance(kind, settings.Steps) else default
+        words = isinstance(kind, kinds.Choice | kinds.OptimizerName | kinds.Schedule)
+        text = str(default) if isinstance(kind, kinds.Steps) else default
         return click.option(
             flag,
             type=click.Choice(kind.words) if words else types.get(type(kind), str),

@@ -16,7 +16,7 @@ from ...networks.made import aligned_teacher
 from ...networks.network import LinearRNN, Modes
 from ...networks.teacher_text import Teacher, teacher_from
 from ...rules import LearningRule, parse_rule, rule_table
-from ...training import parameters as settings
+from ...training import parameter_kinds as kinds
 from ...training.optimizers import OPTIMIZERS, Optimizer
 from ...training.surroundings import checked_filter, colour_table
 from ...validation import check_choice
@@ -122,33 +122,33 @@ ColourChoice = Annotated[Any, BeforeValidator(checked_colour)]
 Matrix = Annotated[list[Numbers], Field(min_length=1, max_length=10_000)]
 
 
-def _whole_numbers(kind: settings.Whole) -> Any:
+def _whole_numbers(kind: kinds.Whole) -> Any:
     return Annotated[int, BeforeValidator(_whole), Field(ge=kind.low, le=kind.high)]
 
 
-def _real_numbers(kind: settings.Real) -> Any:
+def _real_numbers(kind: kinds.Real) -> Any:
     bounds = {"ge": kind.low, "le": kind.high, "gt": kind.above, "lt": kind.below}
     given: dict[str, Any] = {key: bound for key, bound in bounds.items() if bound is not None and math.isfinite(bound)}
     return Annotated[float, Field(allow_inf_nan=False, **given)]
 
 
-def _per_matrix(kind: settings.PerMatrix) -> Any:
+def _per_matrix(kind: kinds.PerMatrix) -> Any:
     number = Positive if kind.above is not None else NotNegative
     return number | dict[Literal["readout", "recurrent", "input"], NotNegative]
 
 
 _TYPES: dict[type, Callable[[Any], Any]] = {
-    settings.Whole: _whole_numbers,
-    settings.Real: _real_numbers,
-    settings.PerMatrix: _per_matrix,
-    settings.Data: lambda kind: Count,
-    settings.Schedule: lambda kind: Literal[kind.words] | Numbers,
-    settings.Choice: lambda kind: Literal[kind.words],
-    settings.Steps: lambda kind: Steps,
-    settings.Betas: lambda kind: list[NotNegative],
-    settings.OptimizerName: lambda kind: OptimizerChoice,
-    settings.Covariance: lambda kind: Matrix,
-    settings.Colour: lambda kind: ColourChoice,
+    kinds.Whole: _whole_numbers,
+    kinds.Real: _real_numbers,
+    kinds.PerMatrix: _per_matrix,
+    kinds.Data: lambda kind: Count,
+    kinds.Schedule: lambda kind: Literal[kind.words] | Numbers,
+    kinds.Choice: lambda kind: Literal[kind.words],
+    kinds.Steps: lambda kind: Steps,
+    kinds.Betas: lambda kind: list[NotNegative],
+    kinds.OptimizerName: lambda kind: OptimizerChoice,
+    kinds.Covariance: lambda kind: Matrix,
+    kinds.Colour: lambda kind: ColourChoice,
 }
 
 
