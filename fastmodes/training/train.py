@@ -56,7 +56,7 @@ class TrainingInterrupt(KeyboardInterrupt):
 
 def train(
     rules: Rules,
-    teacher: LinearRNN | None,
+    teacher: LinearRNN | str | None,
     *,
     hidden: int | None = None,
     seeds: Seeds,
@@ -100,8 +100,9 @@ def train(
     ----------
     rules : LearningRule or str, or sequence of them
         With distinct names; values such as ``fm.tbptt(3)``, or texts that :func:`parse_rule` reads, such as "tbptt(3)".
-    teacher : LinearRNN or None
-        What the students learn from, and what their modes are compared with; None only where ``data`` are given, the
+    teacher : LinearRNN, str or None
+        What the students learn from, and what their modes are compared with; or a text that :func:`parse_teacher`
+        reads, such as "rotating(0.9, [0.3, 1.2])"; None only where ``data`` are given, the
         result then has no modes.
     hidden : int, optional
         Hidden units of the students; needed unless ``students`` are given.
