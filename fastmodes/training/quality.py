@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,8 +35,8 @@ from ..networks.network import LinearRNN
 from ..networks.units import refuse_nonlinear
 from ..rules import bptt
 from ..updates.many import changes
-from ..validation import shown
 from .sequences import Sequences
+from .surroundings import refuse_surroundings
 
 if TYPE_CHECKING:
     from ..rules import LearningRule
@@ -288,22 +288,6 @@ def check_quality(values: SimpleNamespace, data: Sequences | int | None) -> None
             "teacher's targets, from which they need not come; a number of sequences, data=100, is drawn from a teacher"
         )
     refuse_surroundings(vars(values), "gradient_quality=True")
-
-
-def refuse_surroundings(settings: Mapping[str, Any], what: str) -> None:
-    """Refuse settings of a training in which the exact gradient is not that of white input without noise.
-
-    Raises
-    ------
-    ValueError
-        Naming the setting and its value.
-    """
-    for name, plain in (("input_covariance", None), ("colour", None), ("private_noise", 0.0)):
-        value = settings.get(name)
-        if value is not None and value is not plain and not (plain == 0.0 and value == 0.0):
-            raise ValueError(
-                f"{name} must be {plain} for {what}, whose gradient is that of white input; got {shown(value)}"
-            )
 
 
 def job_quality(job: Job, rule: int, seed: int, weights: Sequence[FloatArray], feedback: Any) -> dict[str, Any]:
