@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import figures as figures
-    from .identification.identifying_ahead import identifiability as identifiability
     from .identification.identifying import identify as identify
+    from .identification.identifying_ahead import identifiability as identifiability
     from .report.claims import claims as claims
     from .report.reproduction import reproduce as reproduce
     from .theory.learning_maps import basins as basins

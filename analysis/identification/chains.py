@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Task(NamedTuple):
     """``target`` (step, n_out, n_in): A* W*^k B*, k = 0 .. T-1, through the root of the input's covariance.
 
-    ``weights`` (step,): c_k of the loss; ``root`` (n_in, n_in) or None; ``sequence``: whether it is the sequence loss.
-    ``rates`` of readout, recurrent and input weights in units of the learning rate; 0: frozen. ``observation_noise``: standard
-    deviation of every entry of every snapshot.
+    ``weights`` (step,): c_k of the loss; ``root`` (n_in, n_in) or None; ``sequence``: whether it is the sequence loss;
+    ``batch_size`` of one update. ``rates`` of readout, recurrent and input weights in units of the learning rate; 0:
+    frozen. ``observation_noise``: standard deviation of every entry of every snapshot.
     """
 
     target: FloatArray
@@ -28,6 +28,7 @@ class Task(NamedTuple):
     root: FloatArray | None
     target_noise: float
     sequence: bool
+    batch_size: float
     rates: tuple[float, float, float] = (1.0, 1.0, 1.0)
     observation_noise: float = 0.0
 
@@ -35,7 +36,8 @@ class Task(NamedTuple):
 class Chains(NamedTuple):
     """``errors`` M_k (step, network, n_out, n_in), unweighted; ``reached`` W^k B (step, network, n_hidden, n_in).
 
-    ``credit`` [G_j, M_j] (step, network, n_out, n_hidden + n_in), weighted by the loss; ``readout`` Delta A; both times the matrices' rates.
+    ``credit`` [G_j, M_j] (step, network, n_out, n_hidden + n_in), weighted by the loss; ``readout`` Delta A; both times
+    the matrices' rates.
     """
 
     errors: FloatArray

@@ -16,7 +16,8 @@ from fastmodes.validation import check_array, check_choice, check_flag, check_in
 
 from ..trained.checks import check_training
 from .family import HORIZONS, Hypothesis, family
-from .posterior import Judgement, Sight, judged
+from .posterior import Judgement, judged, nothing_judged
+from .seen import Sight
 from .snapshots import Weights
 from .tasks import Protocol, given_protocol, stored_protocol
 
@@ -186,6 +187,7 @@ def _of_networks(
 
 
 def sight_of(units: Sequence[int] | None, n_hidden: int, observed: str) -> Sight:
+    """What is seen where these units are recorded; all where they are None."""
     seen = np.ones(n_hidden)
     if units is not None:
         places = [check_integer(f"units[{i}]", unit, 0, n_hidden - 1) for i, unit in enumerate(units)]
@@ -223,7 +225,7 @@ def _one(
     snapshots = protocol.effective(Weights(*(part[:whole] for part in snapshots)))
     if not any(np.diff(part, axis=0).any() for part in snapshots):
         return None
-    return judged(snapshots, epochs[:whole], protocol.task(snapshots), rules, protocol.batch_size, sight)
+    return judged(snapshots, epochs[:whole], protocol.task(snapshots), rules, sight)
 
 
 def _dataset(
@@ -232,7 +234,7 @@ def _dataset(
     n_out, n_hidden = histories[0][0].readout.shape[1:]
     names, count = list(coordinates), len(rules)
     shape = tuple(len(coordinates[name]) for name in names)
-    empty = Judgement(*[np.full(count, np.nan)] * 7, np.full((count, n_out, n_hidden), np.nan), np.full(count, np.nan))
+    empty = nothing_judged(count, (n_out, n_hidden))
     found = [empty if one is None else one for one in judgements]
     evidence = np.stack([one.evidence for one in found])
     likeliest = np.array([int(np.nanargmax(row)) if np.isfinite(row).any() else -1 for row in evidence])

@@ -14,10 +14,12 @@ from fastmodes.files.schema import annotate
 from fastmodes.rules import check_rules
 from fastmodes.validation import check_choice, check_integer, check_number
 
-from . import fits, likelihood
-from .family import Hypothesis, family, hypothesis_of
+from .directions import directions_for
+from .family import family, hypothesis_of
+from .fits import fitted
 from .identifying import OBSERVED, sight_of
-from .posterior import seen_of
+from .likelihood import columns_of, covariance_of, least_left, whitened
+from .posterior import weighed
 from .snapshots import Weights
 from .tasks import given_protocol
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from fastmodes.typing import ArrayLike, FloatArray, LossName, Rules
 
     from .chains import Task
+    from .fits import Fit
+    from .seen import Seen
 
 #: Probability of naming the wrong one of two rules at which they count as told apart.
 TOLD_APART = 0.01
@@ -104,7 +108,10 @@ def identifiability(
     snapshots, every = check_integer("snapshots", snapshots, 4), check_integer("every", every)
     rate = check_number("learning_rate", learning_rate, above=0.0)
     check_choice("observed", observed, OBSERVED)
-    protocol = given_protocol(teacher, steps, batch_size, loss, None, None, target_noise, None, observation_noise)
+    protocol = given_protocol(
+        teacher=teacher, steps=steps, batch_size=batch_size, loss=loss, leak=None, rates=None,
+        target_noise=target_noise, input_covariance=None, observation_noise=observation_noise,
+    )  # fmt: skip
     horizons = sorted({rule.horizon for rule in listed if rule.horizon is not None})
     known = family(10**9, horizons)
     hypotheses = [hypothesis_of(rule, known) for rule in listed]
@@ -125,29 +132,20 @@ def identifiability(
         if not all(np.isfinite(part).all() for part in weights):
             raise ValueError(f"learning_rate must be small enough for {listed[i].name} to converge; got {rate}")
         task = protocol.task(weights)
-        seen, chord = seen_of(weights, one["epoch"].values, task, sight)
-        noise = likelihood.noise_of_intervals(
-            hypotheses[i], fits.fitted(hypotheses[i], seen), seen, chord, task, protocol.batch_size
-        )
-        seen = seen._replace(weights=1 / noise)
+        seen, _ = weighed(weights, one["epoch"].values, task, [hypotheses[i]], sight)
         for j in range(len(listed)):
             if j != i:
-                pair = hypotheses[i], hypotheses[j]
-                log_odds[i, j] = np.cumsum(_log_odds(pair, seen, chord, task, protocol.batch_size))
+                found = [fitted(hypotheses[place], seen) for place in (i, j)]
+                log_odds[i, j] = np.cumsum(_log_odds(found, seen, task))
     return _dataset(log_odds, [rule.name for rule in listed])
 
 
-def _log_odds(
-    pair: tuple[Hypothesis, Hypothesis], seen: fits.Seen, chord: fits.Path, task: Task, batch_size: float
-) -> FloatArray:
-    """Expected log odds (interval,) for the first of two rules, which made the changes, in each interval."""
-    found = [fits.fitted(rule, seen) for rule in pair]
-    directions = likelihood.directions_for(seen, found, np.random.default_rng(_SEED))
-    true, other = (
-        likelihood.whole_covariance(rule, fit, seen, chord, task, directions, batch_size)
-        for rule, fit in zip(pair, found, strict=True)
-    )
-    left = likelihood.least_left(other, directions, likelihood.columns_of(pair[1], found[1], seen, directions))
+def _log_odds(found: list[Fit], seen: Seen, task: Task) -> FloatArray:
+    """Expected log odds (interval,) for the first of two fitted rules, which made the changes, in each interval."""
+    directions = directions_for(seen, found, np.random.Generator(np.random.SFC64(_SEED)))
+    true, other = (covariance_of(fit, seen, task, directions) for fit in found)
+    white = whitened(other, directions, columns_of(found[1], seen, directions))
+    left = least_left(white, np.ones(len(true)))[0]
     solved = np.linalg.solve(other, true)
     count = true.shape[-1]
     log_det = np.linalg.slogdet(other)[1] - np.linalg.slogdet(true)[1]

@@ -50,7 +50,7 @@ class Protocol(NamedTuple):
         target = target if self.root is None else target @ self.root
         weights = loss_weights(self.loss, int(steps))  # type: ignore[arg-type]
         return Task(
-            target, weights, self.root, self.target_noise, self.loss == "sequence", self.rates,
+            target, weights, self.root, self.target_noise, self.loss == "sequence", self.batch_size, self.rates,
             self.observation_noise,
         )  # fmt: skip
 
@@ -67,13 +67,12 @@ def _steps_enough(teacher: LinearRNN, snapshots: Weights) -> int:
         raise ValueError(
             f"runs must forget within {_MOST_STEPS} steps where steps is infinite; got the spectral radius {radius:.6g}"
         )
-    return max(int(math.ceil(needed)), max(len(matrix) for matrix in matrices))
+    return max(math.ceil(needed), max(len(matrix) for matrix in matrices))
 
 
 def given_protocol(
-    teacher: LinearRNN | None, steps: float | None, batch_size: float | None, loss: str | None, leak: float | None,
-    rates: Any, target_noise: float, input_covariance: ArrayLike | None,
-    observation_noise: float,
+    *, teacher: LinearRNN | None, steps: float | None, batch_size: float | None, loss: str | None, leak: float | None,
+    rates: Any, target_noise: float, input_covariance: ArrayLike | None, observation_noise: float,
 ) -> Protocol:  # fmt: skip
     """The protocol of bare snapshots: everything that has no default must be given.
 

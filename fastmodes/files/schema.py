@@ -188,8 +188,8 @@ VARIABLES = {
 #: Data variables of whole numbers: flags and counts. All others hold floating-point numbers.
 _WHOLE = (
     "status epochs_made resume_epoch resume_stream mode_is_complex mode_match prediction_status evaluations basin "
-    "fixed_point_exists stable oscillatory kind window_exists end_stable end_kind integration_steps horizon start_epoch "
-    "likeliest verdict"
+    "fixed_point_exists stable oscillatory kind window_exists end_stable end_kind integration_steps horizon "
+    "start_epoch likeliest verdict"
 )
 WHOLE_NUMBERS = frozenset(_WHOLE.split())
 #: Dims that data variables have besides those of the user's grid.
