@@ -19,7 +19,7 @@ import fastmodes as fm
 from .measure import machine
 
 SNAPSHOTS, BATCH, STEPS = 40, 32, 30
-#: Learning is over when the expected loss has come down to this share; snapshots go on for as long again.
+#: Learning is over when the expected loss has come down to this share: as long as snapshots are taken.
 LEARNED = 0.1
 _OTHERS = ("SnAp-1", "sign_RFLO", "tBPTT(3)", "feedback_alignment", "diagonal_RFLO")
 
@@ -70,7 +70,7 @@ def trained(rule, setting, case, **options):
     pilot = fm.train([rule], setting["teacher"], stop_loss=goal, **expected)
     if fm.status_names(pilot, "status").values.ravel()[0] != "converged":
         return None
-    every = max(2, int(np.ceil(2 * int(pilot["epochs_made"].values.ravel()[0]) / SNAPSHOTS)))
+    every = max(2, int(np.ceil(int(pilot["epochs_made"].values.ravel()[0]) / SNAPSHOTS)))
     runs = fm.train(
         [rule], setting["teacher"], epochs=SNAPSHOTS * every, record_every=every, batch_size=BATCH, keep_weights=True,
         **common,

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from .snapshots import Weights
 
 
+#: Outputs up to which the rows of R are mixed anew.
+_MOST_MIXED = 6
+
+
 class Fit(NamedTuple):
     """``rate`` eta; ``feedback`` eta F where F is random or sign, else None; ``decay`` w_hat (or one a unit) or None.
 
@@ -40,6 +44,11 @@ class Fit(NamedTuple):
     readout: FloatArray
     hidden: FloatArray
     squares: float
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the rows of R, few enough, are mixed anew with the exact noise: it differs between outputs."""
+        return self.hypothesis.feedback == "random" and self.readout.shape[1] <= _MOST_MIXED
 
     @property
     def one_decay(self) -> float | None:

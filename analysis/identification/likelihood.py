@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import special
@@ -40,8 +40,9 @@ _DECAY_STEP = 1e-4
 class Likelihood(NamedTuple):
     """``log`` of the density at the best scales and decay; ``squares`` (interval,) left per degree of freedom.
 
-    ``step`` of the fitted numbers: factors of the changes of A and of W and B (one factor where F is A), then what is to
-    be added to the decay; ``errors`` their standard deviations.
+    ``step`` of the fitted numbers: factors of the changes of A and of W and B (one factor where F is A; what mixes the
+    rows of R, (n_out n_out,), where it is random), then what is to be added to the decay; ``errors`` their standard
+    deviations.
     """
 
     log: float
@@ -101,11 +102,27 @@ def columns_of(fit: Fit, seen: Seen, directions: Directions) -> list[FloatArray]
     """What the changes along the directions are linear in, near the fit."""
     no_readout, no_hidden = np.zeros_like(fit.readout), np.zeros_like(fit.hidden)
     of_readout, of_hidden = directions.projected(fit.readout, no_hidden), directions.projected(no_readout, fit.hidden)
-    columns = [of_readout + of_hidden] if fit.feedback is None else [of_readout, of_hidden]
+    if fit.feedback is None:
+        columns = [of_readout + of_hidden]
+    elif fit.mixes:
+        columns = [of_readout, *(directions.projected(no_readout, part) for part in _mixed(fit, seen))]
+    else:
+        columns = [of_readout, of_hidden]
     if fit.one_decay is not None:
         moved = explained(fit._replace(decay=np.array(fit.one_decay + _DECAY_STEP)), seen, seen.path)[1]
         columns.append(directions.projected(no_readout, (moved - fit.hidden) / _DECAY_STEP))
     return columns
+
+
+def _mixed(fit: Fit, seen: Seen) -> list[FloatArray]:
+    """Changes of W and B by feedback whose row c is row d of the fitted eta R, for all (c, d)."""
+    feedback = np.asarray(fit.feedback)
+    parts = []
+    for c, d in np.ndindex(len(feedback), len(feedback)):
+        one = np.zeros_like(feedback)
+        one[c] = feedback[d]
+        parts.append(explained(fit._replace(feedback=one), seen, seen.path)[1])
+    return parts
 
 
 def whitened(covariance: FloatArray, directions: Directions, columns: list[FloatArray]) -> Whitened:
@@ -113,9 +130,9 @@ def whitened(covariance: FloatArray, directions: Directions, columns: list[Float
     scale = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     correlation = covariance / (scale[:, :, None] * scale[:, None, :])
     lower = np.linalg.cholesky(correlation + _JITTER * np.eye(covariance.shape[-1]))
-    white: FloatArray = np.linalg.solve(lower, np.stack([directions.seen, *columns], 2) / scale[:, :, None])
+    white = np.linalg.solve(lower, np.stack([directions.seen, *columns], 2) / scale[:, :, None])
     log_determinant = 2 * np.sum(np.log(np.diagonal(lower, axis1=1, axis2=2)) + np.log(scale), axis=1)
-    return Whitened(white[..., 0], white[..., 1:], log_determinant)
+    return Whitened(_floats(white[..., 0]), _floats(white[..., 1:]), log_determinant)
 
 
 def least_left(white: Whitened, weights: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -123,9 +140,8 @@ def least_left(white: Whitened, weights: FloatArray) -> tuple[FloatArray, FloatA
     root = np.sqrt(weights)[:, None]
     x = (root[..., None] * white.columns).reshape(-1, white.columns.shape[2])
     step = np.linalg.lstsq(x, (root * white.seen).ravel(), rcond=None)[0]
-    squares: FloatArray = np.sum((white.seen - white.columns @ step) ** 2, axis=1)
-    spread: FloatArray = np.linalg.pinv(x.T @ x, hermitian=True)
-    return squares, step, spread
+    squares = np.sum((white.seen - white.columns @ step) ** 2, axis=1)
+    return _floats(squares), step, _floats(np.linalg.pinv(x.T @ x, hermitian=True))
 
 
 def _heavy_tailed(white: Whitened) -> Likelihood:
@@ -168,3 +184,7 @@ def _noise(fit: Fit, seen: Seen, task: Task, directions: Directions) -> FloatArr
 def _squares(values: FloatArray) -> FloatArray:
     squares: FloatArray = np.sum(values**2, axis=(1, 2))
     return squares
+
+
+def _floats(values: Any) -> FloatArray:
+    return np.asarray(values, dtype=float)

@@ -115,7 +115,8 @@ def _write(out: Judgement, place: int, fit: Fit, one: Likelihood, seen: Seen) ->
     if fit.one_decay is not None:
         out.decay[place], out.decay_error[place] = fit.one_decay + one.step[-1], one.errors[-1]
     if rule.feedback == "random" and fit.feedback is not None and fit.rate != 0:
-        out.feedback[place] = fit.feedback * one.step[1] / out.rate[place]
+        mixing = one.step[1 : 1 + n_out**2].reshape(n_out, n_out) if fit.mixes else one.step[1] * np.eye(n_out)
+        out.feedback[place] = mixing @ fit.feedback / out.rate[place]
         inside = np.linalg.svd(fit.feedback, full_matrices=False)[2] @ seen.hidden
         changes = np.sum(seen.hidden**2)
         out.within_rows[place] = np.sum(inside**2) / changes if changes > 0 else np.nan
