@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PROBES = 6
 #: Share of what the higher order of the path changes that is taken as its standard deviation in every direction, and
 #: in all directions together.
-_PATH_ERROR, _TOGETHER = 0.1, 1.0
+_PATH_ERROR, _TOGETHER = 0.3, 2.0
 #: Relative standard deviation below which nothing is told apart: rounding of stored weights.
 _ROUNDING = 1e-9
 #: Added to the correlation of directions, which may depend on one another.
