@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 NOISY = ("signal_to_noise", "critical_batch_size")
 #: Why noise may have no value where the update itself has one.
 NOISE_COMMENT = (
-    "also where the variance of updates is not known: with noise of R; at infinitely many steps under the sequence loss, "
-    "or where it diverges or takes too long to settle; where it does not fit into memory; expected updates have no batch "
-    "and no signal_to_noise"
+    "also where the variance of updates is not known: with noise of R; at infinitely many steps under the sequence "
+    "loss, or where it diverges or takes too long to settle; where it does not fit into memory; expected updates have "
+    "no batch and no signal_to_noise"
 )
 
 
