@@ -392,12 +392,12 @@ def test_noise_is_that_of_drawn_updates():
     rng, drawn = np.random.default_rng(1), []
     for _ in range(4000):
         inputs, noise = rng.standard_normal((5, 7, 2)), 0.5 * rng.standard_normal((5, 2))
-        a, w, b = matrices(student)
-        h, target = np.zeros((5, 4)), TEACHER.run(inputs).outputs[:, -1] + noise
-        states = [h]
+        (a, w, b), teacher = matrices(student), matrices(TEACHER)
+        goal, states = np.zeros((5, 2)), [np.zeros((5, 4))]
         for t in range(7):
             states.append(states[-1] @ w.T + inputs[:, t] @ b.T)
-        error = states[-1] @ a.T - target
+            goal = goal @ teacher[1].T + inputs[:, t] @ teacher[2].T
+        error = states[-1] @ a.T - goal @ teacher[0].T - noise
         back = error @ r
         dw, db = np.zeros_like(w), np.zeros_like(b)
         for j in range(7):
