@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import figures as figures
+    from .identification.identifying import identify as identify
+    from .identification.identifying_ahead import identifiability as identifiability
     from .report.claims import claims as claims
     from .report.reproduction import reproduce as reproduce
     from .theory.learning_maps import basins as basins
@@ -51,6 +53,8 @@ if __name__ != "fastmodes.analysis":
     raise ImportError("the folder 'analysis' is imported as fastmodes.analysis; install the package and import that")
 
 _HOME = {
+    "identify": "identification.identifying",
+    "identifiability": "identification.identifying_ahead",
     "fixed_points": "theory.manifolds",
     "stability": "theory.linear_stability",
     "saddle_stability": "theory.saddles",

@@ -345,3 +345,92 @@ def test_the_command_line_measures(tmp_path, monkeypatch, capsys):
     assert cli.run(words) == 0
     assert fm.read_netcdf("training.nc").gradient_cosine.notnull().all()
     capsys.readouterr()
+
+
+NOISE = {
+    **SETTINGS,
+    "targets": ({"target_noise": 0.3}, (1.0, 1.0, 1.0)),
+    "noisy sequences": ({"target_noise": 0.3, "loss": "sequence", "leak": 0.6, "mask": MASK}, (1.0, MASK, 1.0)),
+}
+
+
+@pytest.mark.parametrize("updates", ["sampled", "expected"])
+@pytest.mark.parametrize("setting", NOISE)
+def test_noise_is_that_of_the_exact_moments(setting, updates):
+    """One by one, over the weights that learn; expected updates have no batch."""
+    changes, learns = NOISE[setting]
+    runs = train(updates=updates, batch_size=6 if updates == "sampled" else None, **changes)
+    told = {name: changes[name] for name in ("loss", "leak", "target_noise") if name in changes}
+    for rule in map(fm.parse_rule, RULES[:4]):
+        for seed in (8, 3, 0):
+            for epoch in (0, 30):
+                student = fm.network_at(runs, rule=rule, seed=seed, epoch=epoch)
+                r = fm.feedback_at(runs, seed=seed)
+                one = fm.update_moments(rule, student, TEACHER, 7, feedback=r, batch_size=6, **told)
+                noise, signal = (
+                    sum(float((m * on).sum()) for m, on in zip(parts, learns, strict=True))
+                    for parts in (
+                        [one[f"variance_{name}"].values for name in MATRICES],
+                        [one[f"mean_{name}"].values ** 2 for name in MATRICES],
+                    )
+                )
+                at = runs.sel(rule=rule.name, seed=seed, epoch=epoch)
+                np.testing.assert_allclose(at.critical_batch_size, 6 * noise / signal, rtol=1e-10)
+                wanted = signal / noise if updates == "sampled" else np.nan
+                np.testing.assert_allclose(at.signal_to_noise, wanted, rtol=1e-10)
+                if setting in ("plain", "sequence", "targets"):
+                    np.testing.assert_allclose(at.critical_batch_size, 6 * one.total_variance / signal, rtol=1e-10)
+    measured = fm.analysis.gradient_quality(runs)
+    for name in ("signal_to_noise", "critical_batch_size"):
+        assert measured[name].equals(runs[name])
+
+
+def test_noise_is_that_of_drawn_updates():
+    """Batches of training's size, drawn here: scatter around the mean over squared mean."""
+    runs = train(["rflo(0.5)"], target_noise=0.5, batch_size=5)
+    student, r = fm.network_at(runs, rule="rflo(0.5)", seed=3, epoch=10), fm.feedback_at(runs, seed=3)
+    rng, drawn = np.random.default_rng(1), []
+    for _ in range(4000):
+        inputs, noise = rng.standard_normal((5, 7, 2)), 0.5 * rng.standard_normal((5, 2))
+        (a, w, b), teacher = matrices(student), matrices(TEACHER)
+        goal, states = np.zeros((5, 2)), [np.zeros((5, 4))]
+        for t in range(7):
+            states.append(states[-1] @ w.T + inputs[:, t] @ b.T)
+            goal = goal @ teacher[1].T + inputs[:, t] @ teacher[2].T
+        error = states[-1] @ a.T - goal @ teacher[0].T - noise
+        back = error @ r
+        dw, db = np.zeros_like(w), np.zeros_like(b)
+        for j in range(7):
+            dw += 0.5**j * back.T @ states[6 - j] / 5
+            db += 0.5**j * back.T @ inputs[:, 6 - j] / 5
+        drawn.append(naive_quality.flat((error.T @ states[-1] / 5, dw, db)))
+    u = np.array(drawn)
+    snr = (u.mean(0) ** 2).sum() / u.var(0).sum()
+    assert float(runs.signal_to_noise.sel(rule="RFLO", seed=3, epoch=10)) == pytest.approx(snr, rel=0.08)
+
+
+def test_noise_without_a_known_value_is_missing():
+    rules = ["bptt", "rflo(0.5)", "eprop"]
+    endless = train(rules, steps=math.inf, updates="expected", epochs=1, record_every=1, target_noise=0.2)
+    for rule in rules:
+        name = fm.parse_rule(rule).name
+        student, r = fm.network_at(endless, rule=rule, seed=0, epoch=1), fm.feedback_at(endless, seed=0)
+        one = fm.update_moments(rule, student, TEACHER, math.inf, feedback=r, target_noise=0.2)
+        found = endless.critical_batch_size.sel(rule=name, seed=0, epoch=1)
+        np.testing.assert_allclose(found, one.critical_batch_size, rtol=1e-9)
+    assert endless.critical_batch_size.notnull().all()
+    weights = endless.recurrent_weights.copy()
+    weights[{"seed": 1, "epoch": 1}] = 1.2 * np.eye(4)
+    missing = fm.analysis.gradient_quality(endless.assign(recurrent_weights=weights)).critical_batch_size.isnull()
+    assert missing.isel(seed=1, epoch=1).all()
+    assert int(missing.sum()) == len(rules)
+    for changes in (
+        {"steps": math.inf, "updates": "expected", "loss": "sequence"}, {"feedback_noise": 0.3, "updates": "sampled"},
+    ):  # fmt: skip
+        runs = train(rules, **(changes | {"epochs": 1, "record_every": 1}))
+        for name in ("critical_batch_size", "signal_to_noise"):
+            assert runs[name].isnull().all()
+            assert "variance" in runs[name].attrs["comment"]
+    # At the optimum an update is noise alone, around a mean of rounding errors.
+    resting = train(["bptt"], students=TEACHER, hidden=None, updates="sampled", learning_rate=1e-9, target_noise=0.2)
+    assert resting.critical_batch_size.isel(epoch=0).isnull().all()

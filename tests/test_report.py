@@ -248,7 +248,7 @@ def test_quick_reproduction_from_the_command_line(tmp_path):
     page = Page((tmp_path / "out/report.html").read_text(encoding="utf-8"))
     assert len(page.all("img")) == len(PICTURES)
     rows = json.loads((tmp_path / "out/claims.json").read_text())
-    assert [row["name"] for row in rows] == [f"C{i}" for i in range(1, 11)]
+    assert [row["name"] for row in rows] == [f"C{i}" for i in range(1, 14)]
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/datasets").iterdir()}
     assert run(["reproduce", "--quick", "--out", str(tmp_path / "out")]) == 0
     assert stamps == {path: path.stat().st_mtime_ns for path in (tmp_path / "out/datasets").iterdir()}

@@ -1,4 +1,4 @@
-"""The table of claims C1 to C10: what is claimed, what we measured, and the verdict."""
+"""The table of claims C1 to C13: what is claimed, what we measured, and the verdict."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from .claims_modes import mode_claims
+from .claims_noise import bias_and_noise, growing_noise, rules_named
 from .claims_rank import rank_of_changes
 from .claims_training import convergence_counts, learning_rate_claim, unaligned_students
 from .verdicts import Claim
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _READ = (
     "unaligned", "prediction", "unaligned_sweep", "rank", "family", "proposition", "rank_sweep", "convergence",
-    "limits",
+    "limits", "noise", "first_noise", "named",
 )  # fmt: skip
 
 
@@ -49,4 +50,7 @@ def claims(datasets: Datasets) -> list[Claim]:
     rows.append(rank_of_changes(datasets["rank"], datasets["family"], datasets["proposition"], datasets["rank_sweep"]))
     rows.append(convergence_counts(datasets["convergence"], datasets["rank"], datasets["rank_sweep"]))
     rows.append(learning_rate_claim(datasets["limits"]))
+    rows.append(bias_and_noise(datasets["noise"], datasets["first_noise"]))
+    rows.append(growing_noise(datasets["noise"]))
+    rows.append(rules_named(datasets["named"]))
     return sorted(rows, key=lambda claim: int(claim.name[1:]))

@@ -17,9 +17,11 @@ from fastmodes import __version__, bptt, eprop, rflo, tbptt
 from fastmodes.files.schema import annotate
 from fastmodes.presets import CONVERGENCE, FAMILY, FIG6, PROPOSITION, UNALIGNED, variations
 
+from ..identification.identifying import identify
 from ..trained.learned_rank import principal_angles, rank
 from ..trained.learning_rates import learning_rate_limits
 from ..trained.prediction import theory_error
+from ..trained.quality import gradient_quality
 
 if TYPE_CHECKING:
     from typing import Any
@@ -103,11 +105,27 @@ class Experiment:
 #: Files of analysis that numbers come from.
 _COMPUTING = (
     "report/experiments.py",
+    "identification/chains.py",
+    "identification/directions.py",
+    "identification/family.py",
+    "identification/fits.py",
+    "identification/identifying.py",
+    "identification/likelihood.py",
+    "identification/noise.py",
+    "identification/posterior.py",
+    "identification/propagators.py",
+    "identification/random_fits.py",
+    "identification/search.py",
+    "identification/seen.py",
+    "identification/snapshots.py",
+    "identification/tasks.py",
     "theory/linear_stability.py",
     "theory/stability_grids.py",
     "trained/learned_rank.py",
     "trained/learning_rates.py",
     "trained/prediction.py",
+    "trained/quality.py",
+    "trained/recorded.py",
 )
 
 
@@ -158,6 +176,32 @@ def _train_and_rank(preset: Preset) -> Compute:
 
 def _prediction(size: Size, datasets: Datasets, progress: bool) -> xr.Dataset:
     return theory_error(datasets["unaligned"])
+
+
+#: The unaligned students once more, fewer of them, with the weights that exact noise and identification read.
+WATCHED = UNALIGNED.derive(
+    "watched", "Unaligned students with their weights", seeds=tuple(range(8)), record_every=20, keep_weights=True
+)
+#: Rules that identification tells apart: the paper's four, and a horizon nearly as long as the task's memory.
+TOLD_APART = ("BPTT", "tBPTT(1)", "RFLO", "e-prop", "tBPTT(10)")
+#: Share of the training in which identification looks on: while most of what there is to learn is being learned.
+_LOOKED_AT = 0.4
+
+
+def _noise(size: Size, datasets: Datasets, progress: bool) -> xr.Dataset:
+    return gradient_quality(datasets["watched"].isel(epoch=slice(None, None, 5)))
+
+
+def _first_noise(size: Size, datasets: Datasets, progress: bool) -> xr.Dataset:
+    cut = size.changes(FIG6) | {"epochs": 1, "record_every": 1}
+    return gradient_quality(FIG6.run(**cut, progress=False).isel(epoch=[0]))
+
+
+def _named(size: Size, datasets: Datasets, progress: bool) -> xr.Dataset:
+    runs = datasets["watched"]
+    return identify(
+        runs.sel(epoch=slice(0, int(_LOOKED_AT * runs["epoch"].values[-1]))), rules=TOLD_APART, progress=progress
+    )
 
 
 _OPTIMIZERS: dict[str, dict[str, Any]] = {
@@ -229,6 +273,10 @@ EXPERIMENTS = (
     Experiment("family", FAMILY.title, _train_and_rank(FAMILY), FAMILY),
     Experiment("proposition", PROPOSITION.title, _proposition, (PROPOSITION, repr(_OPTIMIZERS))),
     Experiment("limits", "Largest stable learning rate", _limits, _EIGENVALUES),
+    Experiment("watched", WATCHED.title, _train(WATCHED), WATCHED),
+    Experiment("noise", "Noise and bias of updates, unaligned students", _noise, WATCHED, needs=("watched",)),
+    Experiment("first_noise", "Noise and bias of first updates, ten modes", _first_noise, FIG6),
+    Experiment("named", "Which rule made the changes", _named, (WATCHED, TOLD_APART, _LOOKED_AT), needs=("watched",)),
     Experiment("unaligned_sweep", "How the theory's fit depends on our choices", _sweep(UNALIGNED, True), UNALIGNED),
     Experiment("rank_sweep", "How rank depends on our choices", _sweep(FIG6, False), FIG6),
 )  # fmt: skip

@@ -74,6 +74,15 @@ def _drawn(module: str, function: str, *names: str) -> Draw:
     return draw
 
 
+def _noise_over_training(datasets: Datasets) -> Figure:
+    from ..figures.quality import quality_over_training
+
+    ax = quality_over_training(datasets["noise"], variable="critical_batch_size")
+    ax.set_yscale("log")
+    figure: Figure = ax.get_figure()
+    return figure
+
+
 _UNALIGNED_ALT = (
     "Three panels. A: theory error of four modes against the epoch the theory starts from, falling by orders of "
     "magnitude, "
@@ -202,6 +211,14 @@ PICTURES = (
         "Bars with 95 % intervals: share of runs that do not diverge, by rule; the counts stand in the bars.",
         "C7",
         _drawn("performance", "convergence", "convergence"),
+    ),
+    Picture(
+        "critical-batch-size",
+        "The critical batch size grows",
+        "Critical batch size against epoch, logarithmic, a curve for each rule: all begin near 10; BPTT's ends at tens, "
+        "those of tBPTT, RFLO and e-prop at hundreds and more.",
+        "C12",
+        _noise_over_training,
     ),
     Picture(
         "learning-rate-limits",

@@ -69,8 +69,8 @@ def html_report(claims: list[Claim], pictures: Pictures, datasets: Datasets, *, 
     """
     shown = {name: [pair for pair in pictures if pair[0].claim == name] for name in (claim.name for claim in claims)}
     body = [
-        "<h1>How learning rules shape a linear recurrent network: ten claims, tested</h1>",
-        "<p>Nine claims of Williams, Payeur and Lajoie (2026), in our words, and one of ours. Every number below was "
+        "<h1>How learning rules shape a linear recurrent network: thirteen claims, tested</h1>",
+        "<p>Nine claims of Williams, Payeur and Lajoie (2026), in our words, and four of ours. Every number below was "
         "computed by fastmodes; every verdict follows from the checks beside it.</p>",
     ]
     if quick:
@@ -84,7 +84,7 @@ def html_report(claims: list[Claim], pictures: Pictures, datasets: Datasets, *, 
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<link rel="icon" href="data:,"><title>fastmodes: ten claims, tested</title>'
+        '<link rel="icon" href="data:,"><title>fastmodes: thirteen claims, tested</title>'
         f"<style>{_STYLE}</style></head><body><main>{''.join(body)}</main></body></html>\n"
     )
 

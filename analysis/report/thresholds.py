@@ -13,7 +13,7 @@ class Threshold(NamedTuple):
     Attributes
     ----------
     claim : str
-        The claims that it decides, C1 .. C10.
+        The claims that it decides, C1 .. C13.
     what : str
         What is compared with it.
     value : float
@@ -70,7 +70,7 @@ UNLIKE = _named(
     "angle above 41 degrees at most points: our reading of 'differs'; well apart from 'alike'",
 )  # fmt: skip
 MOST = _named(
-    "MOST", 0.5, "C3, C5, C8", "share of points, modes or runs that is 'most' or 'mainly'", "the majority of them",
+    "MOST", 0.5, "C3, C5, C8, C11, C12", "share of points, modes or runs that is 'most' or 'mainly'", "the majority of them",
 )  # fmt: skip
 SAME_RATE = _named(
     "SAME_RATE", 0.05, "C3", "median relative difference of tBPTT's and BPTT's rates at w* = 0.1, at most",
@@ -160,6 +160,14 @@ POWER = _named(
 NETWORK_LOW = _named(
     "NETWORK_LOW", 0.75, "C10", "measured over predicted limit of whole networks, at least",
     "the grid of rates is coarse: a quarter less",
+)  # fmt: skip
+AS_CLEAR = _named(
+    "AS_CLEAR", 0.5, "C11", "signal to noise of a local rule's first updates over BPTT's, at least",
+    "'no noisier': within a factor of two, what a batch of twice the size makes up for",
+)  # fmt: skip
+SURE = _named(
+    "SURE", 0.9, "C13", "posterior of the right rule among the paper's four, at least",
+    "what identification itself asks before it names a rule: odds of nine to one",
 )  # fmt: skip
 NETWORK_HIGH = _named(
     "NETWORK_HIGH", 1.33, "C10", "measured over predicted limit of whole networks, at most", "the same as a factor, up",

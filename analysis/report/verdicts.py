@@ -25,7 +25,7 @@ class Claim:
     Attributes
     ----------
     name : str
-        C1 .. C10.
+        C1 .. C13.
     statement : str
         What is claimed, in our words.
     measured : tuple of str

@@ -39,6 +39,9 @@ def gradient_quality(runs: xr.Dataset, *, threads: int | None = None) -> xr.Data
     xarray.Dataset
         ``gradient_cosine``, ``gradient_bias``, ``gradient_norm``, ``update_norm`` (rule, seed, epoch or time),
         ``matrix_gradient_cosine`` (.., matrix) of A, W and B apart, Delta A being the gradient's under every rule;
+        ``critical_batch_size`` tr Cov[u] / |E u|^2, at which noise and mean of an update u averaged over that many
+        sequences are alike, and ``signal_to_noise``, the training's batch size over it, of sampled updates only, with
+        its noise of targets; batches of fresh sequences are meant (theory section 13).
         ``quality_status``, which says why one of them is missing; and the runs' ``loss`` and ``status``. At an optimum
         u and g are rounding errors without a direction, of 1e-12 of their size with a silent teacher or less: NaN.
 

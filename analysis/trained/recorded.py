@@ -109,10 +109,12 @@ def _problem(runs: xr.Dataset, configuration: dict[str, Any]) -> Problem:
         matrices = configuration["teachers"][int(runs["phase_task"])]
     else:
         matrices = configuration["teacher"]
-    steps = configuration.get("steps", "inf")
+    steps, sampled = configuration.get("steps", "inf"), configuration.get("updates") == "sampled"
     return Problem(
         LinearRNN(**{name: np.array(matrices[name], dtype=float) for name in MATRICES}),
         math.inf if steps == "inf" else steps, configuration.get("loss", "final"), configuration.get("leak", 1.0),
+        configuration["batch_size"] if sampled else math.nan, configuration.get("target_noise", 0.0),
+        configuration.get("feedback_noise", 0.0),
     )  # fmt: skip
 
 

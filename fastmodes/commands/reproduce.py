@@ -11,7 +11,7 @@ from .options import progress_option
 @click.option("--quick", is_flag=True, help="A small version, to see that it works; its verdicts mean nothing.")
 @progress_option
 def reproduce(out: str, quick: bool, progress: bool) -> None:
-    """Run the paper's experiments and ours; judge ten claims; write datasets, figures and a report.
+    """Run the paper's experiments and ours; judge thirteen claims; write datasets, figures and a report.
 
     About two minutes on two cores. Interrupted, it goes on where it was: datasets already there are used again.
     """

@@ -117,6 +117,24 @@ VARIABLES = {
     "feedback_weights": ("fixed feedback matrix R", "1"),
     "final_feedback_weights": ("feedback matrix R of a rule at the end", "1"),
     "learned_feedback_weights": ("feedback matrix R of a rule", "1"),
+    # which rule made a change
+    "hypothesis": ("rule that may have made the change", "1"),
+    "posterior": ("probability of the rule", "1"),
+    "log_evidence": ("log marginal likelihood of the change", "1"),
+    "squares_left": ("squares left per degree of freedom", "1"),
+    "explained_share": ("share of the squared change that the mean update explains", "1"),
+    "learning_rate_estimate": ("estimated learning rate", "1"),
+    "learning_rate_error": ("standard deviation of the estimated learning rate", "1"),
+    "decay_estimate": ("estimated decay w_hat", "1"),
+    "decay_error": ("standard deviation of the estimated decay", "1"),
+    "share_in_rows": ("share of the changes of W and B in the row space of the estimated R", "1"),
+    "likeliest": ("likeliest rule", "1"),
+    "snapshot": ("snapshots seen", "1"),
+    "expected_log_odds": ("expected log odds for the true rule", "1"),
+    "misnamed_probability": ("probability of naming the other rule", "1"),
+    "snapshots_needed": ("snapshots after which the wrong rule is named once in a hundred times", "1"),
+    "verdict": ("what the identification says", "1"),
+    "feedback_estimate": ("estimated feedback matrix R", "1"),
     # single modes: flow, maps, fixed points, stability
     "point": ("grid point", "1"),
     "eigenvalue": ("which of the two non-zero eigenvalues", "1"),
@@ -179,7 +197,7 @@ _WHOLE = (
     "status epochs_made resume_epoch resume_stream mode_is_complex mode_match prediction_status evaluations basin "
     "fixed_point_exists stable oscillatory kind window_exists end_stable end_kind integration_steps horizon "
     "start_epoch quality_status horizon_status passage_status runs_used pairs_used "
-    "geometry_status shared_feedback flat_directions"
+    "geometry_status shared_feedback flat_directions likeliest verdict"
 )
 WHOLE_NUMBERS = frozenset(_WHOLE.split())
 #: Dims that data variables have besides those of the user's grid.

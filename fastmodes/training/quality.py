@@ -7,7 +7,8 @@ the weights that learn (theory section 3),
 
 Matrices with a learning rate of 0 and masked weights are left out of both; the rates themselves, the optimiser,
 clipping and weight decay are no part of an update. Delta A is the same under every rule, so that a rule's cosine tells
-of the readout as well: ``matrix_gradient_cosine`` has A, W and B apart.
+of the readout as well: ``matrix_gradient_cosine`` has A, W and B apart. ``critical_batch_size`` and
+``signal_to_noise`` say how noisy sampled updates are around u (:mod:`fastmodes.training.gradient_noise`).
 
 Where the network is at an optimum both vectors are rounding errors and have no direction. Sums for student and teacher
 cancel there; a vector smaller than ``AT_REST`` times what it would be with a silent teacher counts as at rest, and what
@@ -35,6 +36,7 @@ from ..networks.network import LinearRNN
 from ..networks.units import refuse_nonlinear
 from ..rules import bptt
 from ..updates.many import changes
+from .gradient_noise import NOISE_COMMENT, NOISY, signal_and_noise
 from .sequences import Sequences
 from .surroundings import refuse_surroundings
 
@@ -50,6 +52,8 @@ QUALITY: dict[str, tuple[str, ...]] = {
     "gradient_norm": (),
     "update_norm": (),
     "matrix_gradient_cosine": ("matrix",),
+    "signal_to_noise": (),
+    "critical_batch_size": (),
     "quality_status": (),
 }
 #: Values of ``quality_status``.
@@ -66,12 +70,18 @@ _COMMENT = (
 
 
 class Problem(NamedTuple):
-    """What students learn, as their exact gradient sees it."""
+    """What students learn, as their exact gradient and the noise around it see it.
+
+    ``batch_size`` is NaN for expected updates, which have no batch.
+    """
 
     teacher: LinearRNN
     steps: float
     loss: LossName
     leak: float = 1.0
+    batch_size: float = math.nan
+    target_noise: float = 0.0
+    feedback_noise: float = 0.0
 
 
 class _Parts(NamedTuple):
@@ -179,6 +189,8 @@ def _measured(
         "update_norm": _norm(update.whole),
         "matrix_gradient_cosine": np.stack(by_matrix, axis=-1),
     }
+    noise = signal_and_noise(rule, students, feedbacks, problem, learns, found["update_norm"], threads)
+    found |= {name: np.where(resting, np.nan, values) for name, values in noise.items()}
     found = {name: np.where(finite.reshape(-1, *(1,) * (v.ndim - 1)), v, np.nan) for name, v in found.items()}
     return found | {"quality_status": np.where(finite, status, lost).astype(np.int8)}
 
@@ -292,7 +304,10 @@ def check_quality(values: SimpleNamespace, data: Sequences | int | None) -> None
 
 def job_quality(job: Job, rule: int, seed: int, weights: Sequence[FloatArray], feedback: Any) -> dict[str, Any]:
     """Quality of one run of a training job at its records; ``weights`` are the student's own."""
-    problem = Problem(job.teacher, job.steps, job.loss, job.plasticity.leak)
+    batch_size, around = job.batch_size if job.updates == "sampled" else math.nan, job.surroundings
+    problem = Problem(
+        job.teacher, job.steps, job.loss, job.plasticity.leak, batch_size, around.target, around.feedback
+    )  # fmt: skip
     return update_quality(job.rules[rule], weights, feedback, problem, job.plasticity.learns(rule, seed), 1)
 
 
@@ -301,4 +316,4 @@ def explain_quality(dataset: xr.Dataset) -> None:
     dataset["quality_status"].attrs = flag_attributes(STATUS)
     for name in QUALITY:
         if dataset[name].isnull().any():
-            dataset[name].attrs["comment"] = _COMMENT
+            dataset[name].attrs["comment"] = _COMMENT + (f"; {NOISE_COMMENT}" if name in NOISY else "")

@@ -202,7 +202,10 @@ def train(
         Record how well each rule's expected update u follows the exact gradient g, that of BPTT, at every recorded
         epoch, also where learning is sampled: ``gradient_cosine`` = <u, g> / (|u| |g|), ``gradient_bias`` = |u - g| /
         |g|, ``gradient_norm``, ``update_norm``, over all weights that learn, and ``matrix_gradient_cosine`` of A, W and
-        B apart. Expectations over white input: not for nonlinear units, nor for sequences of your own.
+        B apart. ``critical_batch_size`` is the batch size at which an update's noise is as large as its mean,
+        ``signal_to_noise`` the batch size over it, of sampled updates only. Expectations over white input: not for
+        nonlinear units, nor for sequences of your own. About 1 ms a record for 20 units and 20 steps, 1 s for 128
+        units and 100 steps under the sequence loss.
         ``quality_status`` says why one is missing; :func:`fastmodes.analysis.gradient_quality` measures kept weights.
     checkpoint : path, optional
         A netCDF file that is not there yet, for trainings of hours: written every ``checkpoint_every`` seconds, with
