@@ -16,7 +16,8 @@ from fastmodes.networks.network import LinearRNN, Modes, check_network, check_pa
 from fastmodes.parallel import interruptibly
 from fastmodes.rules import bptt, tbptt
 from fastmodes.training.horizon_quality import horizon_cosines, truncated_updates
-from fastmodes.training.quality import AT_REST, GRADIENT_AT_REST, MEASURED, Problem, exact_gradient
+from fastmodes.training.quality import GRADIENT_AT_REST, MEASURED, Problem, exact_gradient
+from fastmodes.training.update_vectors import AT_REST
 from fastmodes.updates.one import LOSSES
 from fastmodes.validation import check_choice, check_integer, check_memory, check_number, check_steps, shown
 

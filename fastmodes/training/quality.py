@@ -39,7 +39,6 @@ from ..updates.many import changes
 from .gradient_noise import NOISE_COMMENT, NOISY, signal_and_noise
 from .sequences import Sequences
 from .surroundings import refuse_surroundings
-from .update_vectors import AT_REST as AT_REST
 from .update_vectors import at_rest, cosines, flat, norms
 
 if TYPE_CHECKING:
