@@ -215,8 +215,8 @@ PICTURES = (
     Picture(
         "critical-batch-size",
         "The critical batch size grows",
-        "Critical batch size against epoch, logarithmic, a curve for each rule: all begin near 10; BPTT's ends at tens, "
-        "those of tBPTT, RFLO and e-prop at hundreds and more.",
+        "Critical batch size against epoch, logarithmic, a curve for each rule: all begin near 10; BPTT's ends at "
+        "tens, those of tBPTT, RFLO and e-prop at hundreds and more.",
         "C12",
         _noise_over_training,
     ),

@@ -22,8 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -33,12 +32,9 @@ from ..files.schema import flag_attributes
 from ..learning_rule import at_leak
 from ..networks.leaky import MATRICES, effective
 from ..networks.network import LinearRNN
-from ..networks.units import refuse_nonlinear
 from ..rules import bptt
 from ..updates.many import changes
-from ..validation import shown
 from .gradient_noise import NOISE_COMMENT, NOISY, signal_and_noise
-from .sequences import Sequences
 
 if TYPE_CHECKING:
     from ..rules import LearningRule
@@ -281,41 +277,6 @@ def _updates(
                 for whole, part in zip(found, changes(rule, [student], teacher, steps, own, loss, 1), strict=True):
                     whole[place] = part[0]
     return [found[0], problem.leak * found[1], problem.leak * found[2]]
-
-
-def check_quality(values: SimpleNamespace, data: Sequences | int | None) -> None:
-    """Refuse what has no exact gradient.
-
-    Raises
-    ------
-    ValueError
-        For nonlinear units, and for sequences of the user's own.
-    """
-    if not values.gradient_quality:
-        return
-    refuse_nonlinear(values.nonlinearity, "gradient_quality=True")
-    if isinstance(data, Sequences):
-        raise ValueError(
-            "gradient_quality must be False for sequences of your own: the exact gradient is that of white input and a "
-            "teacher's targets, from which they need not come; a number of sequences, data=100, is drawn from a teacher"
-        )
-    refuse_surroundings(vars(values), "gradient_quality=True")
-
-
-def refuse_surroundings(settings: Mapping[str, Any], what: str) -> None:
-    """Refuse settings of a training in which the exact gradient is not that of white input without noise.
-
-    Raises
-    ------
-    ValueError
-        Naming the setting and its value.
-    """
-    for name, plain in (("input_covariance", None), ("colour", None), ("private_noise", 0.0)):
-        value = settings.get(name)
-        if value is not None and value is not plain and not (plain == 0.0 and value == 0.0):
-            raise ValueError(
-                f"{name} must be {plain} for {what}, whose gradient is that of white input; got {shown(value)}"
-            )
 
 
 def job_quality(job: Job, rule: int, seed: int, weights: Sequence[FloatArray], feedback: Any) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from .given_data import around, check_data, parts
 from .optimizers import complete_optimizer, in_kernel
 from .parameters import TRAIN, check_parameters
 from .plasticity import Plasticity, check_mask, check_rates, check_schedule, check_weight_decay
-from .quality import check_quality
+from .quality_checks import check_quality
 from .sequences import Sequences
 from .surroundings import Surroundings, check_surroundings
 
