@@ -14,6 +14,8 @@ from . import thresholds
 from .verdicts import Claim, spread
 
 if TYPE_CHECKING:
+    from typing import Any
+
     import xarray as xr
 
 
@@ -40,11 +42,11 @@ def bias_and_noise(noise: xr.Dataset, first_noise: xr.Dataset) -> Claim:
     for setting, dataset in zip(_SETTINGS, (noise, first_noise), strict=True):
         first, batch = dataset.isel(epoch=0), _batch(dataset)
         exact = float(first["signal_to_noise"].sel(rule="BPTT").median())
-        rows = {"BPTT": {"signal_to_noise": exact}}
+        rows: dict[str, Any] = {"BPTT": {"signal_to_noise": exact}}
         texts = [f"BPTT {exact:.2g}"]
         for name, biased in _LOCAL.items():
             run, crossing = first.sel(rule=name), _crossing(first.sel(rule=name)).values
-            row = {
+            row: dict[str, Any] = {
                 "signal_to_noise": float(run["signal_to_noise"].median()),
                 "cosine": median_interval(run["gradient_cosine"]),
                 "crossing": median_interval(crossing), "crossing_most": float(crossing.max()),
@@ -72,8 +74,8 @@ def bias_and_noise(noise: xr.Dataset, first_noise: xr.Dataset) -> Claim:
         "beyond the paper",
         numbers,
         "Exact moments of Gaussian input. Bias beyond N sequences: noise tr Cov[u] / N and squared bias |E u - g|^2 "
-        "are alike there. Small weights at the start: a long memory is yet to be learned, which is why tBPTT(1) has next "
-        "to no bias. Medians over seeds with 95 % bootstrap intervals.",
+        "are alike there. Weights are small at the start and a long memory is yet to be learned, so that tBPTT(1) has "
+        "next to no bias. Medians over seeds with 95 % bootstrap intervals.",
     )
 
 
@@ -134,5 +136,6 @@ def rules_named(named: xr.Dataset) -> Claim:
         "beyond the paper",
         numbers,
         "Snapshots every 20 epochs of the first 800, 8 hidden units, batches of 32; learning rate, w_hat and R "
-        "unknown, all rules equally likely before. A horizon nearly as long as the task's memory is not told from the gradient.",
+        "unknown, all rules equally likely before. A horizon nearly as long as the task's memory is not told from the "
+        "gradient.",
     )

@@ -79,7 +79,7 @@ def _noise_over_training(datasets: Datasets) -> Figure:
 
     ax = quality_over_training(datasets["noise"], variable="critical_batch_size")
     ax.set_yscale("log")
-    figure: Figure = ax.get_figure()
+    figure: Figure = getattr(ax, "figure", None) or ax
     return figure
 
 
