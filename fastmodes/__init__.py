@@ -33,9 +33,10 @@ from .rules import LearningRule, bptt, dfa, eprop, parse_rule, rflo, snap1, tbpt
 from .training.estimates import alignment, estimate_modes
 from .training.network_flow import matrix_flow
 from .training.optimizers import adam, sgd
+from .training.resume import resume
 from .training.snapshots import feedback_at, network_at, networks_of
 from .training.tasks import train_tasks
-from .training.train import resume, train
+from .training.train import train
 from .updates.after_step import loss_after_step
 from .updates.coloured import InputFilter, autoregressive_input, coloured_update
 from .updates.impulses import impulse_covariance, impulse_expectation

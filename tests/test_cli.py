@@ -12,6 +12,7 @@ import time
 import click
 import numpy as np
 import pytest
+import xarray as xr
 
 import fastmodes as fm
 from fastmodes import cli
@@ -314,3 +315,15 @@ def test_infinitely_many_steps(tmp_path, monkeypatch):
     stored = fm.read_netcdf("training.nc")
     assert json.loads(stored.attrs["configuration"])["steps"] == "inf"
     assert cli.run([*arguments[:2], "many", *arguments[3:]]) == 2
+
+
+def test_flow_has_leak_and_rates(capsys):
+    options = "--rule", "rflo(0.4)", "--start-w", "0.1,0.2,0.3", "--times", "1,9", "--leak", 0.4
+    assert run(capsys, "flow", *options, "--rates", "readout=0,recurrent=1,input=2")[0] == 0
+    rates = {"readout": 0.0, "recurrent": 1.0, "input": 2.0}
+    w = xr.DataArray([0.1, 0.2, 0.3], dims="start_w")
+    alone = fm.flow("rflo(0.4)", fm.Modes(w, 1.0, 1.0), fm.Modes(0.7, 1.0, 1.0), [1.0, 9.0], leak=0.4, rates=rates)
+    for name in ("w", "a", "b", "loss"):
+        np.testing.assert_array_equal(fm.read_netcdf("flow.nc")[name], alone[name])
+    assert run(capsys, "flow", "--leak", 0)[0] == 2
+    assert run(capsys, "flow", "--rates", "w=1")[0] == 2

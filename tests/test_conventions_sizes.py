@@ -34,7 +34,6 @@ MANY_ARGUMENTS = {
     "fastmodes/modes/update.py _evaluate",
     "fastmodes/sweeps/run/runner.py _run",
     "fastmodes/training/network_flow.py _dataset",
-    "fastmodes/training/settings.py _bytes_needed",
 }
 
 #: Functions of more independent paths (McCabe). May only shrink.

@@ -5,7 +5,17 @@ import math
 import numpy as np
 import pytest
 import scipy.integrate
-from fastmodes.analysis import end_points, largest_learning_rate, saddle_stability, stability
+import xarray as xr
+from fastmodes.analysis import (
+    convergence_rate,
+    end_points,
+    largest_learning_rate,
+    learning_map,
+    saddle_stability,
+    stability,
+    write_stability,
+    wrong_branch_window,
+)
 
 import fastmodes as fm
 
@@ -379,8 +389,90 @@ def test_a_decay_tied_to_the_leak_is_one_minus_alpha():
     runs = fm.train(["bptt", tied], teacher, epochs=9, steps=5, learning_rate=0.01, **few)
     assert runs["rule"].values.tolist() == ["BPTT", "RFLO(leak)"]
     with pytest.raises(ValueError, match="decay must be a number where no leak is known"):
-        saddle_stability(fm.LearningRule("x", propagator="scalar", decay="leak"), 0.5, 1.0, 0.1)
+        wrong_branch_window(tied, 0.5, 1.0)
     with pytest.raises(ValueError, match="decay"):
         fm.LearningRule("x", propagator="diagonal", decay="leak")
     with pytest.raises(TypeError, match="decay"):
         fm.rflo("leaky")
+
+
+BOTH = [(1.0, RATES[2]), (0.4, None), (0.4, RATES[2]), (0.4, RATES[3])]
+
+
+@pytest.mark.parametrize(("leak", "rates"), BOTH, ids=str)
+def test_written_grids_and_single_results_have_leak_and_rates(leak, rates, tmp_path):
+    rng = np.random.default_rng(8)
+    w, p, s = (
+        xr.DataArray(rng.uniform(*ends, 4), dims=dim)
+        for dim, ends in {"x": (0.1, 0.8), "y": (0.5, 1.5), "z": (0.3, 1.4)}.items()
+    )
+    both, rules = {"leak": leak, "rates": rates}, ["bptt", "tbptt(2)", "rflo(0.4)"]
+    whole = stability(rules, w, p, s, **both, progress=False)
+    xr.testing.assert_equal(
+        fm.read_netcdf(write_stability(tmp_path / "s.nc", rules, w, p, s, **both, slab_points=17, progress=False)),
+        whole,
+    )
+    rate = convergence_rate(rules, w, p, s, **both, progress=False)
+    np.testing.assert_array_equal(rate, whole["convergence_rate"])
+    np.testing.assert_array_equal(rate["kind"], whole["kind"])
+    given = rules, fm.Modes(w, s, 0.7), fm.Modes(0.5, p, 1.0), [1.0, 20.0]
+    xr.testing.assert_equal(
+        fm.read_netcdf(fm.write_flow(tmp_path / "f.nc", *given, **both, slab_points=17, progress=False)),
+        fm.flow(*given, **both, progress=False),
+    )
+
+
+@pytest.mark.parametrize(("leak", "rates"), BOTH, ids=str)
+def test_saddles_are_those_of_the_jacobian_times_the_rates(leak, rates):
+    w, goal, p = np.random.default_rng(4).uniform([-0.5, -0.8, 0.2], [0.9, 0.9, 2.0], (20, 3)).T
+    eta = 1.0 if rates is None else np.array([rates[name] for name in ("recurrent", "readout", "input")])[:, None]
+    rules = [fm.bptt(), fm.tbptt(1), fm.tbptt(3)]
+    found = saddle_stability(rules, goal, p, w, leak=leak, rates=rates)
+    for rule in rules:
+        jacobian = -eta * fm.mode_jacobian(rule, fm.Modes(w, 0.0, 0.0), fm.Modes(goal, p, 1.0), leak=leak)
+        for i in range(20):
+            values = np.sort(np.linalg.eigvals(jacobian[i]).real)[[0, -1]]
+            np.testing.assert_allclose(found["stability_real"].sel(rule=rule.name)[:, i], values, rtol=1e-7, atol=1e-7)
+    saddle = fm.status_names(found, "kind") == "saddle"
+    assert saddle.all() if rates != RATES[3] else not saddle.any()
+
+
+@pytest.mark.parametrize(("leak", "rates"), BOTH, ids=str)
+def test_maps_of_modes_iterate_their_updates(leak, rates):
+    rng = np.random.default_rng(6)
+    starts = rng.uniform([-0.3, 0.4, 0.3], [0.6, 1.2, 1.1], (11, 3)).T
+    goal, r = fm.Modes(rng.uniform(0.2, 0.8, 11), 1.0, 0.9), rng.uniform(0.5, 1.5, 11)
+    eta = 1.0 if rates is None else np.array([rates[name] for name in ("recurrent", "readout", "input")])[:, None]
+    rules = [fm.bptt(), fm.tbptt(3), fm.rflo(0.4), fm.parse_rule("rflo(0.3, feedback=sign)")]
+    given = {"feedback": r, "leak": leak, "rates": rates, "progress": False}
+    found = fm.discrete_map(rules, fm.Modes(*starts), goal, [0, 1, 7, 60], learning_rate=0.03, **given)
+    for rule in rules:
+        state, own = starts, found.sel(rule=rule.name)
+        for epoch in range(61):
+            if epoch in (0, 1, 7, 60):
+                for name, values in zip("wab", state, strict=True):
+                    np.testing.assert_allclose(own[name].sel(epoch=epoch), values, rtol=1e-11, atol=1e-12)
+            state = state - 0.03 * eta * np.stack(fm.mode_update(rule, fm.Modes(*state), goal, feedback=r, leak=leak))
+    mirror = fm.parse_rule("rflo(0.5, feedback=mirror, mirror_rate=1, feedback_decay=0.5)")
+    with pytest.raises(ValueError, match="rates and leak must be 1"):
+        fm.discrete_map(mirror, fm.Modes(*starts), goal, 3, learning_rate=0.1, leak=0.5, progress=False)
+
+
+@pytest.mark.parametrize(("leak", "rates"), BOTH, ids=str)
+def test_learning_maps_measure_the_flow_at_its_rates(leak, rates):
+    starts = np.array([[0.1, -0.2, 0.4], [0.6, 1.0, -0.7], [0.5, 0.9, -0.4]])
+    goal, rules = fm.Modes([0.7, 0.4, 0.6], 1.0, 0.9), ["bptt", "tbptt(1)", "rflo(0.4)"]
+    both = {"leak": leak, "rates": rates, "progress": False}
+    times = np.linspace(0.0, 60.0, 6001)
+    found = learning_map(rules, fm.Modes(*starts), goal, end=60.0, rtol=1e-9, atol=1e-11, **both)
+    flows = fm.flow(rules, fm.Modes(*starts), goal, times, rtol=1e-10, atol=1e-12, **both)
+    for name in "wab":
+        np.testing.assert_allclose(found[name], flows[name].isel(time=-1), rtol=1e-4, atol=1e-5)
+    path = np.stack([leak * flows["w"], flows["a"], leak * flows["b"]])
+    length = np.linalg.norm(np.diff(path, axis=-1), axis=0).sum(axis=-1)
+    np.testing.assert_allclose(found["path_length"], length, rtol=2e-3)
+    power = 0.9**2 / (2 * (1 - np.array([0.7, 0.4, 0.6]) ** 2))
+    learnt = (flows["loss"].values <= 0.01 * power[:, None]).argmax(axis=-1) * 0.01
+    early = np.isfinite(found["learning_time"].values)
+    np.testing.assert_allclose(found["learning_time"].values[early], learnt[early], atol=0.02)
+    np.testing.assert_array_equal(early, (flows["loss"].values <= 0.01 * power[:, None]).any(axis=-1))

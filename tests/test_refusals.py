@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 import pytest
 import xarray as xr
-from fastmodes.analysis.theory.horizon_sums import horizon_sums
 from fastmodes.analysis.trained.sweep_statistics import convergence_fraction, outcome_fractions, over_seeds
+from fastmodes.kernels.modes.horizon_sums import horizon_sums
 
 import fastmodes as fm
 from fastmodes import analysis, sweeps

@@ -180,3 +180,28 @@ def test_blocks_are_chosen_from_the_plan_and_keep_seeds_together():
     )
     assert plan.points_per_block < 30
     assert plan.points_per_block < 10 or plan.points_per_block % 10 == 0
+
+
+@pytest.mark.parametrize("rates", [1.0, {"readout": 0.5, "recurrent": 2.0, "input": 0.0}], ids=str)
+def test_flows_and_stability_have_leak_and_rates(tmp_path, rates):
+    axes = {"leak": [0.4, 1.0], "rule": ["bptt", "rflo(0.3)"], "position": [0.4, 0.9, 1.5]}
+    table = {"job": "stability", "fixed": {"teacher_recurrent": 0.6, "rates": rates}, "axes": axes}
+    found = swept(table, tmp_path / "stability")
+    for leak in axes["leak"]:
+        alone = fm.analysis.stability(
+            axes["rule"], 0.6, 1.0, np.array(axes["position"]), leak=leak, rates=rates, progress=False
+        )
+        for name in found.data_vars:
+            own = found[name].sel(leak=leak).transpose(*(d.replace("point", "position") for d in alone[name].dims))
+            np.testing.assert_array_equal(own, alone[name], err_msg=name)
+    axes = {"leak": [0.4, 1.0], "rule": ["bptt", "rflo(0.3)"], "readout": [0.4, 0.9, 1.5]}
+    fixed = {"teacher_recurrent": 0.6, "input": 0.7, "times": [1.0, 20.0], "rates": rates}
+    found = swept({"job": "flow", "fixed": fixed, "axes": axes}, tmp_path / "flow")
+    for leak in axes["leak"]:
+        alone = fm.flow(
+            axes["rule"], fm.Modes(0.0, np.array(axes["readout"]), 0.7), fm.Modes(0.6, 1.0, 1.0), [1.0, 20.0],
+            leak=leak, rates=rates, progress=False,
+        )  # fmt: skip
+        for name in found.data_vars:
+            own = found[name].sel(leak=leak).transpose(*(d.replace("point", "readout") for d in alone[name].dims))
+            np.testing.assert_array_equal(own, alone[name], err_msg=name)

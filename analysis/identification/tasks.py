@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 #: Settings of a training under which changes are sums of updates times one learning rate.
 _PLAIN: dict[str, Any] = {
     "optimizer": "sgd", "clip_norm": None, "momentum": 0.0, "schedule": "constant", "mask": None, "data": None,
+    "colour": None, "private_noise": 0.0, "feedback_noise": 0.0,
 }  # fmt: skip
 #: Infinitely many steps are cut where no propagator has kept more than this, and never beyond so many.
 _FORGOTTEN, _MOST_STEPS = 1e-10, 2000

@@ -76,10 +76,10 @@ def _drawn(module: str, function: str, *names: str) -> Draw:
 
 def _noise_over_training(datasets: Datasets) -> Figure:
     from ..figures.quality import quality_over_training
+    from ..figures.style import new_figure
 
-    ax = quality_over_training(datasets["noise"], variable="critical_batch_size")
-    ax.set_yscale("log")
-    figure: Figure = getattr(ax, "figure", None) or ax
+    figure, ax = new_figure(figsize=(6, 4))
+    quality_over_training(datasets["noise"], ax, variable="critical_batch_size").set_yscale("log")
     return figure
 
 

@@ -11,12 +11,15 @@ from fastmodes.kernels.flow.driver import LEFT_DOMAIN, NON_OPTIMAL, STATUSES
 from fastmodes.files.schema import annotate, flag_attributes
 from fastmodes.modes.flow import flow_grid, integrate, step_options
 from fastmodes.modes.learned import is_apart
+from fastmodes.modes.rated import correct_statuses, own_coordinates, recorded
 from fastmodes.modes.results import flow_configuration
+from fastmodes.networks.leaky import check_leak, flow_rates
 from fastmodes.parallel import check_threads
-from fastmodes.rules import check_rules
+from fastmodes.rules import at_leak, check_rules
 from fastmodes.validation import check_flag, check_number
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from numpy.typing import NDArray
@@ -42,6 +45,8 @@ def learning_map(
     feedback: GridValue = 1.0,
     decay: GridValue | None = None,
     horizon: GridValue | None = None,
+    leak: float = 1.0,
+    rates: float | Mapping[str, float] | None = None,
     end: float = 1000.0,
     threshold: float = 0.01,
     rtol: float = 1e-6,
@@ -54,8 +59,8 @@ def learning_map(
 
     Parameters
     ----------
-    rules, modes, teacher_modes, feedback, decay, horizon, rtol, atol, step_limit, threads, progress
-        As for :func:`fastmodes.flow`.
+    rules, modes, teacher_modes, feedback, decay, horizon, leak, rates, rtol, atol, step_limit, threads, progress
+        As for :func:`fastmodes.flow`; with a leak, lengths of paths are those of (w_e, a, b_e), as the modes run.
     end : float
         Flow time at which undecided trajectories are given up.
     threshold : float
@@ -73,17 +78,23 @@ def learning_map(
     TypeError, ValueError
         For a parameter outside its range, or a rule whose feedback is a variable of its own.
     """
-    for rule in check_rules(rules):
+    leak = check_leak(leak)
+    speeds = flow_rates(rates, leak)
+    rules = tuple(at_leak(rule, leak) for rule in check_rules(rules))
+    for rule in rules:
         if is_apart(rule):
             raise ValueError(
                 f"rules must not have an r that is a variable of its own, fm.flow has them; got {rule.name!r}"
             )
-    checked, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, results=_RESULTS)
+    checked, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, results=_RESULTS, leak=leak)
     end, threshold = check_number("end", end, above=0), check_number("threshold", threshold, above=0, below=1)
     options = step_options(rtol, atol, step_limit, threshold)
     threads, progress = check_threads(threads), check_flag("progress", progress)
     grid.check_memory(16 * len(checked), "cut the grid into pieces")
-    states, ends = integrate(checked, grid, np.array([end]), options, observe=True, threads=threads, progress=progress)
+    states, ends = integrate(
+        checked, grid, np.array([end]), options, rates=speeds, observe=True, threads=threads, progress=progress
+    )
+    correct_statuses(grid, states, ends, speeds)
     start = grid.reader(("recurrent", "readout", "input"))()
     product = grid.reader(("teacher_product",))()[:, 0]
     w, a, b = states[..., 0]
@@ -107,9 +118,11 @@ def learning_map(
         {name: (dims, values.reshape(shape)) for name, values in results.items()},
         coords=grid.coords | {"rule": [rule.name for rule in checked]},
     )
+    dataset = own_coordinates(dataset, leak)
     dataset["basin"].attrs = flag_attributes(BASINS)
     dataset["status"].attrs = flag_attributes(STATUSES)
     configuration = flow_configuration(checked, grid) | {"end": end, "threshold": threshold, "rtol": rtol, "atol": atol}
+    configuration = recorded(modes, rates, leak, configuration)
     return annotate(dataset, title="Learning of modes, from start to end", configuration=configuration)
 
 

@@ -137,6 +137,8 @@ def write_stability(
     feedback: GridValue = 1.0,
     decay: GridValue | None = None,
     horizon: GridValue | None = None,
+    leak: float = 1.0,
+    rates: float | Mapping[str, float] | None = None,
     slab_points: int = SLAB_POINTS,
     threads: int | None = None,
     progress: bool = True,
@@ -149,6 +151,8 @@ def write_stability(
         The netCDF4 file is complete or absent.
     rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon
         As for :func:`stability`; at least one of them must vary.
+    leak, rates
+        As for :func:`stability`.
     slab_points : int
         Points computed at a time, at most.
     threads : int, optional
@@ -171,7 +175,7 @@ def write_stability(
     grid |= {name: value for name, value in (("decay", decay), ("horizon", horizon)) if value is not None}
 
     def compute(**parameters: Any) -> xr.Dataset:
-        return stability(rules, **parameters, threads=threads, progress=False)
+        return stability(rules, **parameters, leak=leak, rates=rates, threads=threads, progress=False)
 
     return write_slabs(path, compute, grid, slab_points=slab_points, progress=progress)
 
@@ -185,6 +189,8 @@ def convergence_rate(
     feedback: GridValue = 1.0,
     decay: GridValue | None = None,
     horizon: GridValue | None = None,
+    leak: float = 1.0,
+    rates: float | Mapping[str, float] | None = None,
     threads: int | None = None,
     progress: bool = True,
 ) -> xr.DataArray:
@@ -192,7 +198,7 @@ def convergence_rate(
 
     Parameters
     ----------
-    rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon, threads, progress
+    rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon, leak, rates, threads, progress
         As for :func:`stability`.
 
     Returns
@@ -205,15 +211,22 @@ def convergence_rate(
     TypeError, ValueError
         For a parameter outside its range.
     """
-    rules = check_rules(rules)
+    leak = check_leak(leak)
+    speeds = flow_rates(rates, leak)
+    rules = tuple(at_leak(rule, leak) for rule in check_rules(rules))
     grid = stability_grid(rules, teacher_recurrent, teacher_product, position, feedback, decay, horizon)
-    grid.check_memory(len(rules), _SLAB_BY_SLAB)
-    rates, kinds = np.empty((len(rules), 1, grid.size)), np.empty((len(rules), grid.size), np.int8)
-    evaluate(rules, grid, rates, kinds, threads=threads, progress=progress)
+    plain = speeds == (1.0, 1.0, 1.0)
+    grid.check_memory((1 if plain else 3) * len(rules), _SLAB_BY_SLAB)
+    values, kinds = np.empty((len(rules), 1 if plain else 3, grid.size)), np.empty((len(rules), grid.size), np.int8)
+    if plain:
+        evaluate(rules, grid, values, kinds, threads=threads, progress=progress)
+    else:
+        evaluate_rated(rules, grid, speeds, values, kinds, lambda i, piece: None, progress)
+        np.negative(values[:, 1], out=values[:, 0])
     for i, rule in enumerate(rules):
-        limit_rate(rule, rates[i])
+        limit_rate(rule, values[i])
     dataset = xr.Dataset(
-        {"convergence_rate": shaped(grid, rates[:, 0], ("rule",)), "kind": shaped(grid, kinds, ("rule",))},
+        {"convergence_rate": shaped(grid, values[:, 0], ("rule",)), "kind": shaped(grid, kinds, ("rule",))},
         coords={"rule": [rule.name for rule in rules]},
     )
     dataset["kind"].attrs = flag_attributes(KINDS)

@@ -1,33 +1,21 @@
-"""Eigenvalues on the optimal manifold where w, a, b learn at rates of their own, in plain NumPy (theory section 10).
-
-With the sums of :mod:`fastmodes.kernels.modes.stability`, every entry of the trace and every minor times the rates of
-its rows:
-
-    c1 = eta_w f b p A (G A + H) + eta_a b^2 A + eta_b f s G
-    c0 = eta_w eta_a f b^3 p A^2 (G + H) + eta_w eta_b (f p G A)^2
-
-the minor of a and b being 0. A leak is the rates eta_w alpha^2, eta_a, eta_b alpha^2: eigenvalues do not depend on the
-coordinates, w_e or w.
-"""
+"""Eigenvalues on the optimal manifold at rates of their own, on parameter grids (theory section 10)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from fastmodes.kernels.modes.stability import KINDS
-from fastmodes.kernels.rule import READOUT
+from fastmodes.kernels.modes.rated import rated_stability
 
 from fastmodes.progress import progress_bar
-from fastmodes.rule_codes import learning_rule, moves
+from fastmodes.rule_codes import learning_rule
 from fastmodes.validation import check_flag
 
-from .horizon_sums import horizon_sums
 from .stability_grids import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from fastmodes.modes.grid import Grid
@@ -49,49 +37,10 @@ def evaluate_rated(
     """As :func:`~fastmodes.analysis.theory.stability_grids.evaluate`, at rates of (w, a, b)."""
     with progress_bar(len(rules) * grid.size, "points", check_flag("progress", progress)) as bar:
         for i, rule in enumerate(rules):
+            in_kernel = learning_rule(rule)._replace(rates=rates)
             read = grid.reader((*PARAMETERS, f"r {i}", f"decay {i}", f"horizon {i}"))
             for start in range(0, grid.size, _PIECE):
                 piece = slice(start, min(start + _PIECE, grid.size))
-                with np.errstate(all="ignore"):
-                    coefficients = _coefficients(rule, read(piece.start, piece.stop), rates)
-                    values[i, :, piece], kinds[i, piece] = _eigenvalues(*coefficients)
+                values[i, :, piece], kinds[i, piece] = rated_stability(read(piece.start, piece.stop), in_kernel)
                 derive(i, piece)
                 bar.update(piece.stop - piece.start)
-
-
-def _coefficients(
-    rule: LearningRule, points: FloatArray, rates: tuple[float, float, float]
-) -> tuple[FloatArray, FloatArray]:
-    """c1 and c0 of points (point, parameter)."""
-    w, p, s, r, decay, horizon = points.T
-    f, pi = (s if learning_rule(rule).feedback == READOUT else r), (w if moves(rule) else decay)
-    g, slope = horizon_sums(pi * w, horizon)
-    h, alpha, b = pi * w * slope, 1 / (1 - w**2), p / s
-    rate_w, rate_a, rate_b = rates
-    pull, drop = rate_w * f * b * p * alpha, rate_a * b**2 * alpha
-    return pull * (g * alpha + h) + drop + rate_b * f * s * g, pull * drop * (g + h) + rate_w * rate_b * (
-        f * p * g * alpha
-    ) ** 2
-
-
-def _eigenvalues(c1: FloatArray, c0: FloatArray) -> tuple[FloatArray, NDArray[np.int8]]:
-    """Smaller and larger real part and imaginary part >= 0, (3, point), free of cancellation; and the kinds."""
-    half = c1 / 2
-    discriminant = half**2 - c0
-    spiral, root = discriminant < 0, np.sqrt(np.abs(discriminant))
-    far = -(half + np.copysign(root, half))
-    near = np.divide(c0, far, out=np.zeros_like(c0), where=far != 0)
-    low, high = (np.where(spiral, -half, pick(far, near)) for pick in (np.minimum, np.maximum))
-    found = np.stack([low, high, np.where(spiral, root, 0.0)])
-    stable = c1 > 0
-    conditions = {
-        "not_representable": ~np.isfinite(found).all(axis=0),
-        "saddle": c0 < 0,
-        "marginal": (c0 == 0) | (c1 == 0),
-        "stable_spiral": spiral & stable,
-        "unstable_spiral": spiral,
-        "stable_node": stable,
-    }
-    codes = [KINDS.index(name) for name in conditions]
-    kinds = np.select(list(conditions.values()), codes, KINDS.index("unstable_node"))
-    return found, kinds.astype(np.int8)

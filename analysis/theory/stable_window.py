@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
+from fastmodes.kernels.modes.horizon_sums import horizon_sums
 
 from fastmodes.files.schema import annotate, flag_attributes
 from fastmodes.modes.grid import check_non_zero
 from fastmodes.modes.update import rule_grid
 from fastmodes.rule_codes import moves
 from fastmodes.rules import check_rules
-
-from .horizon_sums import horizon_sums
 
 if TYPE_CHECKING:
     from fastmodes.typing import FloatArray, GridValue, Rules

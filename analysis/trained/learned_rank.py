@@ -48,7 +48,8 @@ def rank(dataset: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     ----------
     dataset : xarray.Dataset
         From :func:`fastmodes.train`. Without ``keep_weights=True`` it holds the spectra of the change of W alone: then
-        so does the result, with their measures, ``matrix`` having the one entry "recurrent".
+        so does the result, with their measures, ``matrix`` having the one entry "recurrent". Of leaky students all
+        are those of the network as it runs, of W_e and B_e, as the spectra of :func:`fastmodes.train` are.
     tolerance : float
         For the numeric rank, relative to the largest singular value.
 
@@ -71,7 +72,7 @@ def rank(dataset: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     tolerance = check_number("tolerance", tolerance, 0.0, below=1.0)
     out: dict[Any, Any] = {name: dataset[name] for name in dataset if str(name).startswith("change_")}
     if "recurrent_weights" in dataset:
-        weights = _weights(dataset)
+        weights = _weights(dataset, configuration.get("leak", 1.0))
         check_dataset(dataset, ("feedback_weights",))
         parts = [_measures(_singular_values(weights[f"{matrix}_weights"]), tolerance) for matrix in MATRICES]
         singular = parts[1]["singular"]
@@ -91,10 +92,12 @@ def rank(dataset: xr.Dataset, *, tolerance: float = 1e-6) -> xr.Dataset:
     )
 
 
-def _weights(dataset: xr.Dataset) -> dict[str, xr.DataArray]:
+def _weights(dataset: xr.Dataset, leak: float = 1.0) -> dict[str, xr.DataArray]:
+    """A, alpha W and alpha B, whose changes are those of the network as it runs."""
     names = ("readout_weights", "recurrent_weights", "input_weights")
     check_dataset(dataset, names, ("rule", "seed", "epoch", "output"))
-    return {name: dataset[name].transpose("rule", "seed", "epoch", ...) for name in names}
+    gains = zip(names, (1.0, leak, leak), strict=True)
+    return {name: gain * dataset[name].transpose("rule", "seed", "epoch", ...) for name, gain in gains}
 
 
 def change(weights: xr.DataArray) -> xr.DataArray:

@@ -77,12 +77,14 @@ def unit_rate(rule: LearningRule | str, w: float, *, feedback: float = 1.0, epoc
     Raises
     ------
     TypeError, ValueError
-        For a parameter outside its range.
+        For a parameter outside its range, or a rule whose readout decays.
     """
     rules = check_rules(rule)
     if len(rules) != 1:
         raise ValueError(f"rule must be one LearningRule; got {len(rules)}")
     rule = rules[0]
+    if rule.feedback == "kolen_pollack" and rule.feedback_decay:
+        raise ValueError(f"rule must rest at (w*, 1, 1), from which the decay of {rule.name!r} pulls its readout away")
     w = check_number("w", w, above=0.0, below=1.0)
     feedback = check_number("feedback", feedback)
     epochs = check_integer("epochs", epochs)

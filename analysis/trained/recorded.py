@@ -13,7 +13,7 @@ from fastmodes.networks.leaky import MATRICES
 from fastmodes.networks.network import LinearRNN
 from fastmodes.networks.units import refuse_nonlinear
 from fastmodes.training.quality import Problem
-from fastmodes.training.quality_checks import refuse_surroundings
+from fastmodes.training.surroundings import refuse_surroundings
 
 from .checks import check_dataset, rules_of, stored_configuration
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from .options import axis_of, progress_option, rule_option
+from .options import axis_of, per_matrix_of, progress_option, rule_option
 
 
 @click.command()
@@ -17,6 +17,8 @@ from .options import axis_of, progress_option, rule_option
 @click.option("--feedback", default="1", callback=axis_of, show_default=True, help="Random feedback r.")
 @click.option("--decay", callback=axis_of, help="Fixed propagator, instead of the rules' own.")
 @click.option("--horizon", callback=axis_of, help="Horizon of truncated rules, instead of their own.")
+@click.option("--leak", default=1.0, show_default=True, help="alpha of leaky students, in (0, 1]; 1: none.")
+@click.option("--rates", callback=per_matrix_of, help="Rates of all: X, or readout=X,recurrent=Y,input=Z.")
 @click.option("--times", default="0:50:101", callback=axis_of, show_default=True, help="Flow times wanted.")
 @click.option("--rtol", default=1e-8, show_default=True, help="Relative tolerance.")
 @click.option("--atol", default=1e-10, show_default=True, help="Absolute tolerance.")

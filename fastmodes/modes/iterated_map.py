@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,11 +13,13 @@ from ..interrupts import halting
 from ..kernels.flow.driver import LEFT_DOMAIN, NON_OPTIMAL, OPTIMAL, REACHED_END, STATUSES
 from ..kernels.modes.iterated_map import map_lanes
 from ..kernels.modes.velocity import FINITE
+from ..networks.leaky import check_leak, flow_rates
 from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
 from ..rule_codes import learning_rule
+from ..rules import at_leak, check_rules
 from ..validation import check_flag, check_number
-from . import learned
+from . import learned, rated
 from .flow import RESULTS, ascending, flow_grid, full_kind, reader
 from .grid import check_range
 from .results import BLOCK, flow_configuration, per_point, trajectories
@@ -40,6 +43,8 @@ def discrete_map(
     feedback: GridValue | None = 1.0,
     decay: GridValue | None = None,
     horizon: GridValue | None = None,
+    leak: float = 1.0,
+    rates: float | Mapping[str, float] | None = None,
     tolerance: float = 1e-6,
     threads: int | None = None,
     progress: bool = True,
@@ -48,8 +53,8 @@ def discrete_map(
 
     Parameters
     ----------
-    rules, modes, teacher_modes, feedback, decay, horizon, threads, progress
-        As for :func:`flow`.
+    rules, modes, teacher_modes, feedback, decay, horizon, leak, rates, threads, progress
+        As for :func:`flow`; rates multiply eta.
     epochs : int or array of int (epoch,)
         Numbers of updates after which the states are wanted, ascending.
     learning_rate : number, array or DataArray
@@ -69,7 +74,11 @@ def discrete_map(
         For a parameter outside its range.
     """
     more = {"learning_rate": learning_rate}
-    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more, (*RESULTS, "epoch"))
+    leak = check_leak(leak)
+    speeds = flow_rates(rates, leak)
+    rules = tuple(at_leak(rule, leak) for rule in check_rules(rules))
+    rules, grid = flow_grid(rules, modes, teacher_modes, feedback, decay, horizon, more, (*RESULTS, "epoch"), leak)
+    rated.check_followed(rules, speeds)
     check_range(grid, "learning_rate", 0, np.inf)
     tolerance = check_number("tolerance", tolerance, above=0)
     threads, progress = check_threads(threads), check_flag("progress", progress)
@@ -92,20 +101,28 @@ def discrete_map(
             if learned.is_apart(rules[i]):
                 learned.iterate(rules[i], points, counted, outputs, outside[i, start:stop], halt)
                 return
-            map_lanes(points, counted, learning_rule(rules[i]), kind, outputs[:3], outside[i, start:stop], halt)
+            map_lanes(
+                points,
+                counted,
+                learning_rule(rules[i])._replace(rates=speeds),
+                kind,
+                outputs[:3],
+                outside[i, start:stop],
+                halt,
+            )
         if learns:
             outputs[3][:] = learned.feedback_entries(rules[i], outputs[1], points[:, 5])
 
     blocks = [(i, block) for i in range(len(rules)) for block in grid.blocks(BLOCK, threads)]
     with progress_bar(len(rules) * grid.size, "points", progress) as bar:
         run_blocks(work, blocks, threads, on_done=lambda block: bar.update(block[1][1] - block[1][0]))
-    dataset = trajectories(rules, grid, states, ("epoch", counted), threads)
+    dataset = rated.own_coordinates(trajectories(rules, grid, states, ("epoch", counted), threads), leak)
     dataset["status"] = per_point(rules, grid, _map_status(grid, states, outside, tolerance))
     dataset["status"].attrs = flag_attributes(STATUSES)
     with np.errstate(over="ignore"):
         reached = np.where(outside < 0, counted[-1], outside) * grid.values["learning_rate"].ravel()
     dataset["time_reached"] = per_point(rules, grid, reached)
-    configuration = flow_configuration(rules, grid) | {"tolerance": tolerance}
+    configuration = rated.recorded(modes, rates, leak, flow_configuration(rules, grid) | {"tolerance": tolerance})
     return annotate(dataset, title="Discrete map of modes", configuration=configuration)
 
 

@@ -77,7 +77,7 @@ def recorded(modes: ModesLike, rates: Any, leak: float, configuration: dict[str,
     own: dict[str, Any] = {}
     if leak != 1.0:
         names = zip(("recurrent", "readout", "input"), modes, strict=True) if isinstance(modes, tuple) else ()
-        own = {name: float(value) for name, value in names if name in configuration}
+        own = {name: float(np.asarray(value).item()) for name, value in names if name in configuration}
     return configuration | own | recorded_rates(rates, leak)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from ..networks.network import LinearRNN, check_network
+from ..networks.teacher_text import parse_teacher
 from ..validation import check_array, check_integer, shown
 from .sequences import Sequences
 
@@ -96,6 +97,8 @@ def _split(data: Sequences, validation_size: int | None) -> tuple[Sequences, Seq
         If nothing is left on one side.
     """
     samples = data.sizes[0]
+    if samples < 2:
+        raise ValueError("data must hold at least 2 sequences, one to learn from and one that is held out; got 1")
     held_out = max(1, samples // _HELD_OUT_SHARE) if validation_size is None else validation_size
     if held_out >= samples:
         raise ValueError(f"validation_size must be smaller than the {samples} sequences of data; got {shown(held_out)}")
@@ -105,6 +108,8 @@ def _split(data: Sequences, validation_size: int | None) -> tuple[Sequences, Seq
 def around(data: Sequences | int | None, given: dict[str, Any]) -> dict[str, Any]:
     """The teacher and the steps: those given, or those of the data."""
     teacher, steps = given["teacher"], given["steps"]
+    if isinstance(teacher, str):
+        teacher = parse_teacher(teacher)
     if isinstance(data, Sequences):
         _, own, n_in, n_out = data.sizes
         if steps not in (None, own):
@@ -114,11 +119,11 @@ def around(data: Sequences | int | None, given: dict[str, Any]) -> dict[str, Any
         sizes = check_network("teacher", teacher).n_in, teacher.n_out
         if sizes != (n_in, n_out):
             raise ValueError(f"data must have the teacher's n_in, n_out = {sizes}; got {(n_in, n_out)}")
-        return {"steps": own, "labelled": True}
+        return {"teacher": teacher, "steps": own, "labelled": True}
     check_network("teacher", teacher)
     if steps is None:
         raise TypeError("steps must be a whole number from 1 to 10**9, or inf, unless sequences are given; got None")
-    return {"labelled": True}
+    return {"teacher": teacher, "labelled": True}
 
 
 def parts(values: SimpleNamespace, data: Sequences | int | None) -> tuple[Sequences | int | None, Sequences | None]:

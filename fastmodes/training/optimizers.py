@@ -149,6 +149,11 @@ def complete_optimizer(optimizer: str | Optimizer, keywords: Mapping[str, Any]) 
         )
     elif not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer must be 'sgd', 'adam', fm.sgd(...) or fm.adam(...); got {shown(optimizer)}")
+    elif keywords.get("rates") is not None and optimizer.learning_rate is not None:
+        raise ValueError(
+            "learning_rate must be given once; got rates of matrices or runs beside the optimizer's own, "
+            f"optimizer={optimizer}"
+        )
     if optimizer.name == "adam" and keywords["momentum"]:
         raise ValueError(f"momentum must be 0 for adam, which has its betas; got {keywords['momentum']}")
     for field, name in _KEYWORDS.items():

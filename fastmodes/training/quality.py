@@ -23,6 +23,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -32,13 +33,18 @@ from ..files.schema import flag_attributes
 from ..learning_rule import at_leak
 from ..networks.leaky import MATRICES, effective
 from ..networks.network import LinearRNN
+from ..networks.units import refuse_nonlinear
 from ..rules import bptt
 from ..updates.many import changes
 from .gradient_noise import NOISE_COMMENT, NOISY, signal_and_noise
+from .sequences import Sequences
+from .surroundings import refuse_surroundings
+from .update_vectors import AT_REST as AT_REST
+from .update_vectors import at_rest, cosines, flat, norms
 
 if TYPE_CHECKING:
     from ..rules import LearningRule
-    from ..typing import AnyArray, BoolArray, FloatArray, IntArray, LossName
+    from ..typing import AnyArray, FloatArray, IntArray, LossName
     from .settings import Job
 
 #: What is measured, with its dims besides those of the records.
@@ -55,8 +61,6 @@ QUALITY: dict[str, tuple[str, ...]] = {
 #: Values of ``quality_status``.
 MEASURED, GRADIENT_AT_REST, UPDATE_AT_REST, NO_LIMIT, NOT_FINITE = range(5)
 STATUS = ("measured", "gradient_at_rest", "update_at_rest", "no_limit", "not_finite")
-#: Share of an update's size with a silent teacher below which it is rounding: errors are about 1e-15 of it.
-AT_REST = 1e-12
 #: Weights of students that are measured at a time, so that their updates fit into memory beside a history.
 _NUMBERS_AT_ONCE = 1 << 21
 _COMMENT = (
@@ -170,7 +174,7 @@ def _measured(
     gradient, gradient_scale = parts(bptt(), problem), parts(bptt(), silent)
     update, update_scale = (gradient, gradient_scale) if exact else (parts(rule, problem), parts(rule, silent))
     still, resting = at_rest(gradient.whole, gradient_scale.whole), at_rest(update.whole, update_scale.whole)
-    norm, cosine = _norm(gradient.whole), cosines(update.whole, gradient.whole)
+    norm, cosine = norms(gradient.whole), cosines(update.whole, gradient.whole)
     by_matrix = [
         np.where(at_rest(g, g0) | at_rest(u, u0), np.nan, cosines(u, g))
         for u, g, u0, g0 in zip(update.each, gradient.each, update_scale.each, gradient_scale.each, strict=True)
@@ -180,9 +184,9 @@ def _measured(
     finite = np.isfinite(update.whole).all(1) & np.isfinite(gradient.whole).all(1)
     found = {
         "gradient_cosine": np.where(still | resting, np.nan, cosine),
-        "gradient_bias": np.where(still, np.nan, _norm(update.whole - gradient.whole) / norm),
+        "gradient_bias": np.where(still, np.nan, norms(update.whole - gradient.whole) / norm),
         "gradient_norm": norm,
-        "update_norm": _norm(update.whole),
+        "update_norm": norms(update.whole),
         "matrix_gradient_cosine": np.stack(by_matrix, axis=-1),
     }
     noise = signal_and_noise(rule, students, feedbacks, problem, learns, found["update_norm"], threads)
@@ -206,7 +210,7 @@ def exact_gradient(
             _updates(bptt(), students, None, problem._replace(teacher=teacher), threads)
             for teacher in (problem.teacher, _silent(problem.teacher))
         )
-        whole, scale = (_flat(parts, learns) for parts in (gradient, silent))
+        whole, scale = (flat(parts, learns) for parts in (gradient, silent))
         lost = NO_LIMIT if problem.steps == math.inf else NOT_FINITE
         codes = [np.where(at_rest(whole, scale), GRADIENT_AT_REST, MEASURED)]
     status[there] = np.where(np.isfinite(whole).all(1), codes[0], lost)
@@ -215,38 +219,10 @@ def exact_gradient(
     return found, status
 
 
-def _flat(parts: Sequence[FloatArray], learns: Sequence[Any]) -> FloatArray:
-    """All weights that learn of every student as one vector."""
-    return np.concatenate([(part * on).reshape(len(part), -1) for part, on in zip(parts, learns, strict=True)], axis=1)
-
-
 def is_gradient(rule: LearningRule, steps: float) -> bool:
     """Whether a rule is the exact gradient: feedback A, propagator W, to the first step."""
     full = rule.horizon is None or rule.horizon >= steps
     return rule.feedback == "readout" and rule.propagator == "recurrent" and full
-
-
-def at_rest(vectors: FloatArray, silent: FloatArray) -> BoolArray:
-    """Whether each update is nothing but rounding; ``silent`` are the same ones with a silent teacher."""
-    resting: BoolArray = _norm(vectors) <= AT_REST * _norm(silent)
-    return resting
-
-
-def cosines(one: FloatArray, other: FloatArray) -> FloatArray:
-    """Cosine of every vector with its partner, (student, weight) each; NaN where one of them is zero."""
-    with np.errstate(all="ignore"):
-        units = [vectors / np.abs(vectors).max(axis=1, keepdims=True) for vectors in (one, other)]
-        units = [vectors / np.sqrt((vectors**2).sum(axis=1, keepdims=True)) for vectors in units]
-        cosine: FloatArray = np.clip((units[0] * units[1]).sum(axis=1), -1.0, 1.0)
-    return cosine
-
-
-def _norm(vectors: FloatArray) -> FloatArray:
-    """Norm of every vector, whose squares may overflow."""
-    largest = np.abs(vectors).max(axis=1)
-    scale = np.where((largest > 0) & np.isfinite(largest), largest, 1.0)
-    norm: FloatArray = scale * np.sqrt(((vectors / scale[:, np.newaxis]) ** 2).sum(axis=1))
-    return norm
 
 
 def _silent(teacher: LinearRNN) -> LinearRNN:
@@ -277,6 +253,25 @@ def _updates(
                 for whole, part in zip(found, changes(rule, [student], teacher, steps, own, loss, 1), strict=True):
                     whole[place] = part[0]
     return [found[0], problem.leak * found[1], problem.leak * found[2]]
+
+
+def check_quality(values: SimpleNamespace, data: Sequences | int | None) -> None:
+    """Refuse what has no exact gradient.
+
+    Raises
+    ------
+    ValueError
+        For nonlinear units, and for sequences of the user's own.
+    """
+    if not values.gradient_quality:
+        return
+    refuse_nonlinear(values.nonlinearity, "gradient_quality=True")
+    if isinstance(data, Sequences):
+        raise ValueError(
+            "gradient_quality must be False for sequences of your own: the exact gradient is that of white input and a "
+            "teacher's targets, from which they need not come; a number of sequences, data=100, is drawn from a teacher"
+        )
+    refuse_surroundings(vars(values), "gradient_quality=True")
 
 
 def job_quality(job: Job, rule: int, seed: int, weights: Sequence[FloatArray], feedback: Any) -> dict[str, Any]:

@@ -13,15 +13,18 @@ import xarray as xr
 from ..learning_rule import LearningRule
 from ..networks.network import LinearRNN
 from ..validation import check_integer
+from .checkpoints import check_checkpoint
 from .left import Resumed, history_shapes, split
 from .parameters import TRAIN
 from .plasticity import MATRICES
 from .results import CHECKPOINT
 from .settings import Job, check_job
+from .train import run_job
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ..files.paths import PathLike
     from .parameters import TrainingData
 
 _WEIGHTS = ("readout_weights", "recurrent_weights", "input_weights")
@@ -179,3 +182,57 @@ def keep_records(dataset: xr.Dataset, runs: xr.Dataset, job: Job) -> None:
         for name in _OF_A_RECORD:
             if name in dataset:
                 dataset[name].values[rule, seed, : len(known)] = runs[name].values[rule, seed, places]
+
+
+def resume(
+    runs: xr.Dataset,
+    *,
+    epochs: int | None = None,
+    data: TrainingData | None = None,
+    checkpoint: PathLike | None = None,
+    checkpoint_every: float = 600.0,
+    threads: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Go on with the runs of a dataset: the result is that of runs that were never interrupted, in every bit.
+
+    Parameters
+    ----------
+    runs : xarray.Dataset
+        From :func:`train` with ``keep_weights=True``, fresh or read from a file; whole, or what a training that was
+        stopped has recorded, see :class:`TrainingInterrupt`; or any checkpoint of :func:`train`.
+    epochs : int, optional
+        Parameter updates from the beginning on, more than those that ``runs`` have made; default: those that a stopped
+        training was to make.
+    data : (inputs, targets), optional
+        The sequences that were given to :func:`train`, which a dataset does not hold.
+    checkpoint : path, optional
+    checkpoint_every : float
+        As for :func:`train`; the file may be the one that ``runs`` were read from.
+    threads : int, optional
+    progress : bool
+
+    Returns
+    -------
+    xarray.Dataset
+        As ``train(.., epochs=epochs, record_every=..)`` gives it, with the ``record_every`` of ``runs``. Runs that have
+        converged or diverged stay as they are. Estimated modes of leaky students at records before the break may differ
+        in their last bit.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``runs`` do not hold what is needed, or are to make more epochs than a schedule that is not constant has.
+
+    Examples
+    --------
+    >>> import fastmodes as fm
+    >>> teacher = fm.aligned_teacher(fm.Modes([0.8, 0.5], 1.0, 1.0))
+    >>> first = fm.train("bptt", teacher, hidden=4, seeds=3, epochs=20, steps=5, learning_rate=0.01,
+    ...                  record_every=5, keep_weights=True, progress=False)
+    >>> fm.resume(first, epochs=40, progress=False).sizes["epoch"]
+    9
+    """
+    job = resumed_job(runs, epochs, data)
+    kept = check_checkpoint(checkpoint, checkpoint_every, old=True)
+    return run_job(job, threads, progress, kept, lambda dataset: keep_records(dataset, runs, job))

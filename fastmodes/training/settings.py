@@ -22,13 +22,14 @@ from ..rules import LearningRule, at_leak, check_rules
 from ..updates.feedback import MOST_SEEDS, check_each_feedback, seed_feedback
 from ..updates.infinite import spectral_radius
 from ..updates.one import LOSSES
-from ..validation import check_choice, check_integer, check_memory, check_sequence, check_steps, shown
+from ..validation import check_choice, check_integer, check_sequence, check_steps, shown
 from .configuration import configuration_of, matrices_of
 from .given_data import around, check_data, parts
 from .optimizers import complete_optimizer, in_kernel
 from .parameters import TRAIN, check_parameters
 from .plasticity import Plasticity, check_mask, check_rates, check_schedule, check_weight_decay
-from .quality_checks import check_quality
+from .quality import check_quality
+from .room import check_room
 from .sequences import Sequences
 from .surroundings import Surroundings, check_surroundings
 
@@ -205,26 +206,6 @@ def check_feedbacks(
     return found
 
 
-def _bytes_needed(
-    rules: int,
-    teacher: LinearRNN,
-    hidden: int,
-    seeds: int,
-    records: int,
-    steps: int,
-    batch: int,
-    validation_size: int,
-    keep_weights: bool,
-) -> float:
-    """What a job holds at the very least: students, one run's history and its eigenvectors, sequences, results."""
-    around = teacher.n_out + teacher.n_in
-    weights = hidden * (hidden + around)
-    history = records * (weights + 4 * hidden * hidden)
-    sequences = steps * (hidden + around) * max(batch, validation_size)
-    results = rules * seeds * records * (6 * hidden + 9 * teacher.n_hidden + (weights if keep_weights else 0))
-    return 8.0 * (seeds * weights + history + sequences + results)
-
-
 def check_job(given: dict[str, Any]) -> Job:
     """Check the parameters of :func:`fastmodes.train`: each by itself, then those that depend on each other.
 
@@ -247,7 +228,7 @@ def check_job(given: dict[str, Any]) -> Job:
     values = SimpleNamespace(**check_parameters(given), labelled=labelled)
     rules = tuple(at_leak(rule, values.leak) for rule in rules)
     rate, rates = check_rates(values.learning_rate, [rule.name for rule in rules], values.seeds)
-    optimizer = complete_optimizer(values.optimizer, vars(values) | {"learning_rate": rate})
+    optimizer = complete_optimizer(values.optimizer, vars(values) | {"learning_rate": rate, "rates": rates})
     units, mask = Units(values.nonlinearity, values.leak), check_mask(values.mask, values.hidden)
     plasticity = Plasticity(units, rates, check_weight_decay(values.weight_decay), mask)
     schedule = check_schedule(values.schedule, values.epochs)
@@ -257,7 +238,7 @@ def check_job(given: dict[str, Any]) -> Job:
     data, held_out = parts(values, data)
     if values.record_every is None:
         values.record_every = max(1, values.epochs // 100)
-    _check_room(rules, values)
+    check_room(rules, values)
     configuration = configuration_of(rules, values, optimizer, plasticity, data)
     students = check_students(values.students, values.teacher, values.hidden, values.seeds, values.init_scale)
     if values.students is None:
@@ -296,18 +277,3 @@ def _check_updates(values: SimpleNamespace, data: Sequences | int | None) -> Non
     if expected and values.batch_size is not None:
         given = shown(values.batch_size)
         raise ValueError(f"batch_size must be None for expected updates, which draw no batch; got {given}")
-
-
-def _check_room(rules: Sequence[LearningRule], values: SimpleNamespace) -> None:
-    batch = values.batch_size if values.updates == "sampled" else 1
-    timed = 1 if values.steps == math.inf else values.steps
-    # Noise of hidden units is as large as their states.
-    held = timed * (2 if values.private_noise else 1)
-    needed = _bytes_needed(
-        len(rules), values.teacher, values.hidden, len(values.seeds), values.epochs // values.record_every + 1, held,
-        batch, values.validation_size, values.keep_weights,
-    )  # fmt: skip
-    check_memory(
-        needed, hidden=values.hidden, steps=timed, seeds=len(values.seeds), epochs=values.epochs,
-        record_every=values.record_every, batch_size=batch, validation_size=values.validation_size,
-    )  # fmt: skip

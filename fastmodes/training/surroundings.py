@@ -158,3 +158,19 @@ def colour_table(colour: Any) -> Any:
         return None if colour is None else float(colour)
     get = colour.__getitem__ if isinstance(colour, Mapping) else lambda key: getattr(colour, key)
     return {key: np.asarray(get(key)).tolist() for key in _FIELDS}
+
+
+def refuse_surroundings(settings: Mapping[str, Any], what: str) -> None:
+    """Refuse settings of a training in which the exact gradient is not that of white input without noise.
+
+    Raises
+    ------
+    ValueError
+        Naming the setting and its value.
+    """
+    for name, plain in (("input_covariance", None), ("colour", None), ("private_noise", 0.0)):
+        value = settings.get(name)
+        if value is not None and value is not plain and not (plain == 0.0 and value == 0.0):
+            raise ValueError(
+                f"{name} must be {plain} for {what}, whose gradient is that of white input; got {shown(value)}"
+            )

@@ -15,7 +15,6 @@ from ..parallel import check_threads, run_blocks
 from ..progress import progress_bar
 from .checkpoints import Checkpoint, check_checkpoint
 from .results import Results, divergence_sentence
-from .resume import keep_records, resumed_job
 from .runs import expected_blocks, sampled_blocks
 from .runs_infinite import infinite_blocks
 from .settings import Job, check_job
@@ -57,7 +56,7 @@ class TrainingInterrupt(KeyboardInterrupt):
 
 def train(
     rules: Rules,
-    teacher: LinearRNN | None,
+    teacher: LinearRNN | str | None,
     *,
     hidden: int | None = None,
     seeds: Seeds,
@@ -107,8 +106,9 @@ def train(
     ----------
     rules : LearningRule or str, or sequence of them
         With distinct names; values such as ``fm.tbptt(3)``, or texts that :func:`parse_rule` reads, such as "tbptt(3)".
-    teacher : LinearRNN or None
-        What the students learn from, and what their modes are compared with; None only where ``data`` are given, the
+    teacher : LinearRNN, str or None
+        What the students learn from, and what their modes are compared with; or a text that :func:`parse_teacher`
+        reads, such as "rotating(0.9, [0.3, 1.2])"; None only where ``data`` are given, the
         result then has no modes.
     hidden : int, optional
         Hidden units of the students; needed unless ``students`` are given.
@@ -234,60 +234,6 @@ def train(
     given = dict(locals())
     kept = check_checkpoint(checkpoint, checkpoint_every)
     return run_job(check_job(given), threads, progress, kept)
-
-
-def resume(
-    runs: xr.Dataset,
-    *,
-    epochs: int | None = None,
-    data: TrainingData | None = None,
-    checkpoint: PathLike | None = None,
-    checkpoint_every: float = 600.0,
-    threads: int | None = None,
-    progress: bool = True,
-) -> xr.Dataset:
-    """Go on with the runs of a dataset: the result is that of runs that were never interrupted, in every bit.
-
-    Parameters
-    ----------
-    runs : xarray.Dataset
-        From :func:`train` with ``keep_weights=True``, fresh or read from a file; whole, or what a training that was
-        stopped has recorded, see :class:`TrainingInterrupt`; or any checkpoint of :func:`train`.
-    epochs : int, optional
-        Parameter updates from the beginning on, more than those that ``runs`` have made; default: those that a stopped
-        training was to make.
-    data : (inputs, targets), optional
-        The sequences that were given to :func:`train`, which a dataset does not hold.
-    checkpoint : path, optional
-    checkpoint_every : float
-        As for :func:`train`; the file may be the one that ``runs`` were read from.
-    threads : int, optional
-    progress : bool
-
-    Returns
-    -------
-    xarray.Dataset
-        As ``train(.., epochs=epochs, record_every=..)`` gives it, with the ``record_every`` of ``runs``. Runs that have
-        converged or diverged stay as they are. Estimated modes of leaky students at records before the break may differ
-        in their last bit.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If ``runs`` do not hold what is needed, or are to make more epochs than a schedule that is not constant has.
-
-    Examples
-    --------
-    >>> import fastmodes as fm
-    >>> teacher = fm.aligned_teacher(fm.Modes([0.8, 0.5], 1.0, 1.0))
-    >>> first = fm.train("bptt", teacher, hidden=4, seeds=3, epochs=20, steps=5, learning_rate=0.01,
-    ...                  record_every=5, keep_weights=True, progress=False)
-    >>> fm.resume(first, epochs=40, progress=False).sizes["epoch"]
-    9
-    """
-    job = resumed_job(runs, epochs, data)
-    kept = check_checkpoint(checkpoint, checkpoint_every, old=True)
-    return run_job(job, threads, progress, kept, lambda dataset: keep_records(dataset, runs, job))
 
 
 def run_job(

@@ -207,7 +207,7 @@ def propagated_radius(rule: LearningRule, student: LinearRNN, teacher: LinearRNN
 
 
 def _why_divergent(rule: LearningRule, student: LinearRNN, teacher: LinearRNN) -> str:
-    for name, network, letter in (("student", student, "W"), ("teacher", teacher, "W*")):
+    for name, network, letter in (("student", student, "W (W_e with a leak)"), ("teacher", teacher, "W*")):
         radius = spectral_radius(network.recurrent)
         if radius >= 1:
             return f"{name} must have a spectral radius of {letter} below 1 for steps=inf; got {radius:.17g}"

@@ -50,7 +50,8 @@ def map_lanes(points, epochs, rule, kind, outputs, outside, halt):
     longest = 0.0
     for i in range(len(points)):
         longest = max(longest, points[i, 7])
-    choices = on_lanes(rule, np.int64(is_sign_within(rule)), np.int64(0), digit_count(longest))
+    rated = rule.rates[0] != 1.0 or rule.rates[1] != 1.0 or rule.rates[2] != 1.0
+    choices = on_lanes(rule, np.int64(is_sign_within(rule)), np.int64(rated), digit_count(longest))
     block, left = np.empty((POINT, WIDTH)), np.empty((1, WIDTH))
     for first in range(0, len(points), WIDTH):
         _load_eight(points, first, block)

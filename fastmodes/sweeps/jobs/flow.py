@@ -8,7 +8,7 @@ import xarray as xr
 
 from ...networks.network import Modes
 from ...rules import LearningRule
-from ..plan.parameters import FIXED, Count, Inside, Number, Numbers, Positive, RuleParameters
+from ..plan.parameters import FIXED, Count, Inside, Leak, Number, Numbers, PerMatrix, Positive, RuleParameters
 from ..plan.points import Piece, Points
 from .registry import Job, register
 
@@ -16,7 +16,7 @@ VARIABLES = ("w", "a", "b", "loss", "status", "time_reached", "evaluations")
 
 
 class FlowParameters(RuleParameters):
-    """Start (w, a, b), teacher (w*, p = a* b*), feedback r, and the flow times to record."""
+    """Start (w, a, b), teacher (w*, p = a* b*), feedback r, leak, rates per matrix, and the flow times to record."""
 
     recurrent: Inside = 0.0
     readout: Number
@@ -24,6 +24,8 @@ class FlowParameters(RuleParameters):
     teacher_recurrent: Inside
     teacher_product: Number = 1.0
     feedback: Number = 1.0
+    leak: Leak = 1.0
+    rates: PerMatrix = 1.0
     times: Annotated[Numbers, FIXED]
     rtol: Annotated[Positive, FIXED] = 1e-8
     atol: Annotated[Positive, FIXED] = 1e-10
@@ -31,13 +33,13 @@ class FlowParameters(RuleParameters):
 
 
 def compute(points: Points) -> xr.Dataset:
-    """Integrate all points of a rule by one call."""
+    """Integrate all points of a rule, a leak and rates by one call."""
     from ...modes.flow import flow
 
     results: dict[str, xr.Variable] = {}
     coords: dict[str, xr.Variable] = {}
     options = {name: points.fixed[name] for name in ("rtol", "atol", "step_limit")}
-    for values, piece in points.groups("rule"):
+    for values, piece in points.groups("rule", "leak", "rates"):
         column = columns(points, piece)
         flowed = flow(
             values["rule"],
@@ -47,6 +49,8 @@ def compute(points: Points) -> xr.Dataset:
             feedback=column("feedback"),
             **replaced(values["rule"], column),
             **options,
+            leak=values["leak"],
+            rates=values["rates"],
             progress=False,
         )
         for name in points.plan.record:

@@ -61,6 +61,8 @@ Rule = Annotated[LearningRule, BeforeValidator(checked_rule), PlainSerializer(ru
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(allow_inf_nan=False, gt=0)]
 NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0)]
+Leak = Annotated[float, Field(gt=0, le=1)]
+PerMatrix = NotNegative | dict[Literal["readout", "recurrent", "input"], NotNegative]
 Inside = Annotated[float, Field(allow_inf_nan=False, gt=-1, lt=1)]
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=10**9)]
 Seed = Annotated[int, BeforeValidator(_whole), Field(ge=0, lt=2**63)]

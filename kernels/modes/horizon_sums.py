@@ -1,16 +1,9 @@
 """The sum over the horizon, G = 1 + y + .. + y^(tau - 1), and its derivative by y, on arrays."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from fastmodes.typing import ArrayLike, FloatArray
 
-
-def horizon_sums(y: ArrayLike, horizon: ArrayLike) -> tuple[FloatArray, FloatArray]:
+def horizon_sums(y, horizon):
     """G and G' without a division, so that nothing cancels where y comes near 1; endless for horizon 0.
 
     The binary digits of the horizon from the top: a digit doubles, ``G_2m = G_m (1 + y^m)``, a one adds a term,
@@ -37,7 +30,7 @@ def horizon_sums(y: ArrayLike, horizon: ArrayLike) -> tuple[FloatArray, FloatArr
     return sums, slopes
 
 
-def _finite(y: FloatArray, steps: int) -> tuple[FloatArray, FloatArray]:
+def _finite(y, steps):
     g, slope, power, power_slope = np.zeros_like(y), np.zeros_like(y), np.ones_like(y), np.zeros_like(y)
     for digit in f"{steps:b}":
         slope, g = slope * (power + 1) + g * power_slope, g * (1 + power)
