@@ -137,5 +137,5 @@ def rules_named(named: xr.Dataset) -> Claim:
         numbers,
         "Snapshots every 20 epochs of the first 800, 8 hidden units, batches of 32; learning rate, w_hat and R "
         "unknown, all rules equally likely before. A horizon nearly as long as the task's memory is not told from the "
-        "gradient.",
+        "gradient; before a run has learned much, RFLO and e-prop are confused as well.",
     )
