@@ -76,10 +76,10 @@ def _drawn(module: str, function: str, *names: str) -> Draw:
 
 def _noise_over_training(datasets: Datasets) -> Figure:
     from ..figures.quality import quality_over_training
+    from ..figures.style import new_figure
 
-    ax = quality_over_training(datasets["noise"], variable="critical_batch_size")
-    ax.set_yscale("log")
-    figure: Figure = ax.get_figure()
+    figure, ax = new_figure(figsize=(6, 4))
+    quality_over_training(datasets["noise"], ax, variable="critical_batch_size").set_yscale("log")
     return figure
 
 
@@ -215,8 +215,8 @@ PICTURES = (
     Picture(
         "critical-batch-size",
         "The critical batch size grows",
-        "Critical batch size against epoch, logarithmic, a curve for each rule: all begin near 10; BPTT's ends at tens, "
-        "those of tBPTT, RFLO and e-prop at hundreds and more.",
+        "Critical batch size against epoch, logarithmic, a curve for each rule: all begin near 10; BPTT's ends at "
+        "tens, those of tBPTT, RFLO and e-prop at hundreds and more.",
         "C12",
         _noise_over_training,
     ),

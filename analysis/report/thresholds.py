@@ -70,7 +70,8 @@ UNLIKE = _named(
     "angle above 41 degrees at most points: our reading of 'differs'; well apart from 'alike'",
 )  # fmt: skip
 MOST = _named(
-    "MOST", 0.5, "C3, C5, C8, C11, C12", "share of points, modes or runs that is 'most' or 'mainly'", "the majority of them",
+    "MOST", 0.5, "C3, C5, C8, C11, C12",
+    "share of points, modes or runs that is 'most' or 'mainly'", "the majority of them",
 )  # fmt: skip
 SAME_RATE = _named(
     "SAME_RATE", 0.05, "C3", "median relative difference of tBPTT's and BPTT's rates at w* = 0.1, at most",
