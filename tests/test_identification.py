@@ -171,7 +171,7 @@ def test_sampled_changes_name_the_rule(found):
 
 def networks_in(runs, rule, seed):
     one = runs.isel(rule=rule, seed=seed)
-    return [fm.network_at(runs, runs.rule.values[rule], seed, epoch) for epoch in one["epoch"].values]
+    return [fm.network_at(runs, rule=runs.rule.values[rule], seed=seed, epoch=epoch) for epoch in one["epoch"].values]
 
 
 def test_snapshots_say_what_the_dataset_says(runs, found):
@@ -321,7 +321,9 @@ REFUSED = {
         lambda runs: networks_in(runs, 0, 0), {"teacher": TEACHER, "steps": 12, "epochs": range(41)}, "batch_size must",
     ),
     "no epochs": (
-        lambda runs: networks_in(runs, 0, 0), {"teacher": TEACHER, "steps": 12, "batch_size": 8}, "epochs must be given",
+        lambda runs: networks_in(runs, 0, 0),
+        {"teacher": TEACHER, "steps": 12, "batch_size": 8},
+        "epochs must be given",
     ),
     "same epochs": (
         lambda runs: networks_in(runs, 0, 0)[:2],
@@ -379,7 +381,7 @@ def test_identifiability_refuses_what_it_cannot_do():
         ("bptt", {}, "at least two"),
         (["bptt", "tbptt(1)"], {"snapshots": 2}, "snapshots.*2"),
         (["bptt", "tbptt(1)"], {"learning_rate": 50.0}, "learning_rate.*converge.*50"),
-        (["bptt", fm.LearningRule("k", feedback="kolen_pollack")], {}, "rules.*told apart"),
+        (["bptt", fm.LearningRule("k", feedback="kolen_pollack", feedback_decay=0.5)], {}, "rules.*told apart"),
         (["bptt", "tbptt(1)"], {"observed": "spikes"}, "observed.*'spikes'"),
     ):
         with pytest.raises((TypeError, ValueError), match=message):
