@@ -13,7 +13,7 @@ from fastmodes.cli import run
 
 MODE_FIGURES = (
     "fixed-points", "vector-fields", "eigenvalues", "trajectories", "feedback-strength",
-    "hopf-map", "basins", "convergence-ratio", "task-switches",
+    "hopf-map", "basins", "convergence-ratio", "task-switches", "which-rule", "how-many-snapshots",
 )  # fmt: skip
 
 

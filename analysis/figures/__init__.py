@@ -30,6 +30,8 @@ FIGURES = {
     "what-limits-rank": ("", "trained", "rank_by_feedback_and_propagator"),
     "alignment-flow": ("", "matrix_flow", "alignment_without_noise"),
     "task-switches": ("", "tasks", "task_switches"),
+    "which-rule": ("", "identification", "which_rule"),
+    "how-many-snapshots": ("", "identification", "how_many_snapshots"),
     "hopf-map": ("", "maps", "stable_window"),
     "basins": ("", "maps", "basins_side_by_side"),
     "convergence-ratio": ("", "maps", "convergence_rate_ratio"),
