@@ -18,6 +18,7 @@ from .commands.demo import demo
 from .commands.doctor import doctor
 from .commands.figures import figures
 from .commands.flow import flow
+from .commands.identify import identify
 from .commands.merge import merge
 from .commands.messages import say
 from .commands.plan import plan
@@ -47,7 +48,9 @@ def commands() -> None:
     """
 
 
-for _command in (demo, train, resume, flow, figures, doctor, reproduce, plan, run_sweep, status, verify, merge, theory):
+for _command in (
+    demo, train, resume, flow, identify, figures, doctor, reproduce, plan, run_sweep, status, verify, merge, theory
+):  # fmt: skip
     commands.add_command(_command)
 
 

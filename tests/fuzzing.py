@@ -202,6 +202,11 @@ def calls(folder, data, flowed):
         "status_names": {"dataset": data, "variable": "mode_match"},
         "sweep": {"plan": PLAN, "out": str(folder / "sweep"), "shard": "1/2", "progress": False},
         "open_sweep": {"out": str(folder / "sweep"), "allow_missing": True},
+        "identify": {"runs": data, "horizons": [1], "threads": 1, "progress": False},
+        "identifiability": {
+            "rules": [fm.bptt(), fm.tbptt(1)], "student": STUDENTS[0], "teacher": TEACHER, "steps": 3,
+            "learning_rate": 0.01, "snapshots": 4, "every": 2, "feedback": R,
+        },
         "letters": {"dataset": data},
         "over_seeds": {"dataset": data, "quantiles": [0.1, 0.5]},
         "outcome_fractions": {"dataset": data},

@@ -77,6 +77,16 @@ def check_tasks(lines):
     }  # fmt: skip
 
 
+def check_identify(lines):
+    named = dict(found(r"(\S+): made by (.+)", lines))
+    assert named == {rule: ", ".join([name] * 3) for rule, name in (
+        ("BPTT", "BPTT"), ("tBPTT(1)", "tBPTT(1)"), ("RFLO(0.4)", "RFLO"), ("e-prop", "e-prop"),
+    )}  # fmt: skip
+    assert abs(float(found(r"decay of RFLO: (\S+)", lines)[0][0]) - 0.4) < 0.1
+    few, many = (int(n) for (n,) in found(r"batches of \d+: .* after (\d+) snapshots", lines)[::-1])
+    assert 0 < few < many
+
+
 def check_tanh(lines):
     apart = {
         (rule, float(scale)): float(value)
@@ -122,6 +132,7 @@ def check_noise_and_colour(lines):
 SHOWN = {
     "networks.py": check_networks,
     "quality.py": check_quality,
+    "identify.py": check_identify,
     "leaky.py": check_leaky,
     "feedback.py": check_feedback,
     "noise.py": check_noise,

@@ -14,7 +14,7 @@ from fastmodes.cli import run
 MODE_FIGURES = (
     "fixed-points", "vector-fields", "eigenvalues", "trajectories", "feedback-strength",
     "hopf-map", "basins", "convergence-ratio", "task-switches", "gradient-quality",
-    "required-horizon", "shared-directions", "noise-map",
+    "required-horizon", "shared-directions", "noise-map", "which-rule", "how-many-snapshots",
 )  # fmt: skip
 
 

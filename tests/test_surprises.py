@@ -166,7 +166,7 @@ PARALLEL = {
     "flow", "discrete_map", "mode_update", "mode_jacobian", "matrix_flow", "expected_updates", "train", "resume",
     "stability", "write_stability", "convergence_rate", "largest_learning_rate", "learning_map", "learning_rate_limits",
     "sweep", "feedback_update", "predict_from_epoch", "theory_error", "gradient_quality", "update_moments",
-    "mode_moments",
+    "mode_moments", "identify",
 }  # fmt: skip
 
 
@@ -187,6 +187,7 @@ LEFT = fm.train(
     keep_weights=True, progress=False,
 )  # fmt: skip
 THREADED = {
+    "identify": lambda **t: fm.analysis.identify(LEFT, **QUIET, **t)["posterior"],
     "flow": lambda **t: fm.flow(["bptt", "rflo"], *MANY, [0.0, 0.5], **QUIET, **t).to_array(),
     "write_flow": lambda **t: fm.read_netcdf(fm.write_flow("f.nc", "bptt", *MANY, [0.5], **QUIET, **t)).to_array(),
     "discrete_map": lambda **t: fm.discrete_map("eprop", *MANY, [3], learning_rate=0.1, **QUIET, **t).to_array(),

@@ -33,6 +33,8 @@ FIGURES = {
     "gradient-quality": ("", "quality", "gradient_quality"),
     "required-horizon": ("", "horizons", "horizons_over_training"),
     "shared-directions": ("", "geometry", "directions_by_feedback"),
+    "which-rule": ("", "identification", "which_rule"),
+    "how-many-snapshots": ("", "identification", "how_many_snapshots"),
     "hopf-map": ("", "maps", "stable_window"),
     "basins": ("", "maps", "basins_side_by_side"),
     "convergence-ratio": ("", "maps", "convergence_rate_ratio"),

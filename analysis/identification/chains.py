@@ -66,7 +66,7 @@ def chains_of(networks: Weights, task: Task) -> Chains:
         credit[j, ..., :n] = carried
         carried = credit[j, ..., n:] @ b_t + carried @ w_t
     if task.root is not None:
-        credit[..., n:] = credit[..., n:] @ task.root
+        credit[..., n:] = credit[..., n:] @ task.root.T
     of_readout, of_recurrent, of_input = task.rates
     credit[..., :n] *= of_recurrent
     credit[..., n:] *= of_input

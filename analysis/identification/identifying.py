@@ -58,7 +58,7 @@ def identify(
 
     Every rule predicts the mean change between two snapshots, linear in what is unknown: the learning rate, the
     feedback R (n_out, n_hidden) where it is random; a decay is searched for. What is left must look like the rule's own
-    noise, whose covariance is exact (theory section 13): along directions that tell the likeliest rules apart, and
+    noise, whose covariance is exact: along directions that tell the likeliest rules apart, and
     random ones, the changes have a Gaussian density with a heavy tail for intervals in which the path is not well
     known, and log evidence = log density - (unknowns / 2) log(numbers seen).
 

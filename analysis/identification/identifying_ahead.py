@@ -18,7 +18,7 @@ from .directions import directions_for
 from .family import family, hypothesis_of
 from .fits import fitted
 from .identifying import OBSERVED, sight_of
-from .likelihood import columns_of, covariance_of, least_left, whitened
+from .likelihood import FREEDOM, columns_of, covariance_of, least_left, whitened
 from .posterior import weighed
 from .snapshots import Weights
 from .tasks import given_protocol
@@ -58,9 +58,10 @@ def identifiability(
     other rule as well as it can, all its unknowns fitted. What is left, delta_s in interval s, along directions with
     covariances C of the true and C' of the other rule, gives the expected log odds for the true rule
 
-        E = sum_s (delta_s^T C'_s^{-1} delta_s + tr C'_s^{-1} C_s - dim + ln |C'_s| / |C_s|) / 2
+        E = sum_s ((nu+d) ln[(nu + delta_s^T C'_s^{-1} delta_s + tr C'_s^{-1} C_s) / (nu+d)] + ln |C'_s|/|C_s|) / 2
 
-    and the probability of naming the other of the two, Phi(-sqrt(E / 2)).
+    in d directions, with the nu = 4 degrees of freedom that :func:`identify` takes, and the probability of naming the
+    other of the two, Phi(-sqrt(E / 2)), as of log odds whose variance is twice their mean.
 
     Parameters
     ----------
@@ -149,7 +150,8 @@ def _log_odds(found: list[Fit], seen: Seen, task: Task) -> FloatArray:
     solved = np.linalg.solve(other, true)
     count = true.shape[-1]
     log_det = np.linalg.slogdet(other)[1] - np.linalg.slogdet(true)[1]
-    return 0.5 * (left + np.trace(solved, axis1=1, axis2=2) - count + log_det)
+    squares = left + np.trace(solved, axis1=1, axis2=2)
+    return 0.5 * ((FREEDOM + count) * np.log((FREEDOM + squares) / (FREEDOM + count)) + log_det)
 
 
 def _dataset(log_odds: FloatArray, names: list[str]) -> xr.Dataset:

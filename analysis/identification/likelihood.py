@@ -29,10 +29,12 @@ _PROBES = 6
 _PATH_ERROR, _TOGETHER = 0.3, 2.0
 #: Relative standard deviation below which nothing is told apart: rounding of stored weights.
 _ROUNDING = 1e-9
+#: The same of changes without noise, which the path decides then.
+_INTERPOLATED = 3e-3
 #: Added to the correlation of directions, which may depend on one another.
 _JITTER = 1e-10
 #: Degrees of freedom of an interval's size of noise, and rounds in which it and the fit settle.
-_FREEDOM, _ROUNDS = 4.0, 8
+FREEDOM, _ROUNDS = 4.0, 8
 #: Step of the derivative by the decay.
 _DECAY_STEP = 1e-4
 
@@ -141,7 +143,7 @@ def least_left(white: Whitened, weights: FloatArray) -> tuple[FloatArray, FloatA
     x = (root[..., None] * white.columns).reshape(-1, white.columns.shape[2])
     step = np.linalg.lstsq(x, (root * white.seen).ravel(), rcond=None)[0]
     squares = np.sum((white.seen - white.columns @ step) ** 2, axis=1)
-    return _floats(squares), step, _floats(np.linalg.pinv(x.T @ x, hermitian=True))
+    return _floats(squares), _floats(step), _floats(np.linalg.pinv(x.T @ x, hermitian=True))
 
 
 def _heavy_tailed(white: Whitened) -> Likelihood:
@@ -150,10 +152,10 @@ def _heavy_tailed(white: Whitened) -> Likelihood:
     weights = np.ones(intervals)
     for _ in range(_ROUNDS):
         squares, step, spread = least_left(white, weights)
-        weights = (_FREEDOM + count) / (_FREEDOM + squares)
+        weights = (FREEDOM + count) / (FREEDOM + squares)
     log = (
-        special.gammaln((_FREEDOM + count) / 2) - special.gammaln(_FREEDOM / 2) - count / 2 * np.log(_FREEDOM * np.pi)
-        - white.log_determinant / 2 - (_FREEDOM + count) / 2 * np.log1p(squares / _FREEDOM)
+        special.gammaln((FREEDOM + count) / 2) - special.gammaln(FREEDOM / 2) - count / 2 * np.log(FREEDOM * np.pi)
+        - white.log_determinant / 2 - (FREEDOM + count) / 2 * np.log1p(squares / FREEDOM)
     )  # fmt: skip
     return Likelihood(float(np.sum(log)), squares / count, step, np.sqrt(np.diag(spread)))
 
@@ -175,9 +177,13 @@ def _noise(fit: Fit, seen: Seen, task: Task, directions: Directions) -> FloatArr
         along_steps = noise.directed(networks, chains, carried, task, along)
         covariance += noise.covariance(chains.errors, along_steps, task)
         covariance *= (seen.updates / task.batch_size)[:, None, None]
-    if task.observation_noise:
+    spread = np.full(intervals, 2 * task.observation_noise**2)
+    if not np.isfinite(task.batch_size):
+        entries = seen.readout[0].size + seen.hidden[0].size
+        spread += _INTERPOLATED**2 * (_squares(seen.readout) + _squares(seen.hidden)) / entries
+    if spread.any():
         flat = np.concatenate([part.reshape(intervals, count, -1) for part in own], axis=2)
-        covariance += 2 * task.observation_noise**2 * flat @ np.swapaxes(flat, 1, 2)
+        covariance += spread[:, None, None] * (flat @ np.swapaxes(flat, 1, 2))
     return covariance
 
 

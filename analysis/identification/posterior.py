@@ -67,10 +67,13 @@ def judged(
     like = found[list(rules).index(crude.hypothesis)]
     logs = screened(found, like, seen, task, directions_for(seen, [like], random))
     followed = np.argsort(logs)[::-1][:_FOLLOWED].tolist()
-    directions = directions_for(seen, [found[place] for place in followed], random)
+    slopes = _slopes(found[followed[0]], snapshots, epochs, task, sight)
+    seen = seen_of(snapshots, epochs, task, sight, slopes)._replace(weights=seen.weights)
+    again = [fitted(rules[place], seen) for place in followed]
+    directions = directions_for(seen, again, random)
     out = nothing_judged(len(rules), seen.readout.shape[1:])
-    for place in followed:
-        _write(out, place, found[place], likelihood(found[place], seen, task, directions), seen)
+    for place, fit in zip(followed, again, strict=True):
+        _write(out, place, fit, likelihood(fit, seen, task, directions), seen)
     return out
 
 

@@ -105,7 +105,7 @@ def growing_noise(noise: xr.Dataset) -> Claim:
         "beyond the paper; critical batch size: McCandlish et al. 2018",
         {"start": starts, "end": ends, "above": above, "batch_size": batch},
         "Four modes, final loss, plain SGD. Without noise of targets both mean and noise vanish at the optimum: their "
-        "ratio shows the balance at which a constant rate keeps a run. Stated after a look at these runs; in the run of "
+        "ratio shows the balance at which a constant rate keeps a run. Stated after a look at these runs; in that of "
         "ten modes with Adam BPTT's ends at 5, below its batch of 16.",
     )
 
