@@ -143,7 +143,7 @@ def least_left(white: Whitened, weights: FloatArray) -> tuple[FloatArray, FloatA
     x = (root[..., None] * white.columns).reshape(-1, white.columns.shape[2])
     step = np.linalg.lstsq(x, (root * white.seen).ravel(), rcond=None)[0]
     squares = np.sum((white.seen - white.columns @ step) ** 2, axis=1)
-    return _floats(squares), step, _floats(np.linalg.pinv(x.T @ x, hermitian=True))
+    return _floats(squares), _floats(step), _floats(np.linalg.pinv(x.T @ x, hermitian=True))
 
 
 def _heavy_tailed(white: Whitened) -> Likelihood:
