@@ -83,7 +83,7 @@ def check_identify(lines):
         ("BPTT", "BPTT"), ("tBPTT(1)", "tBPTT(1)"), ("RFLO(0.4)", "RFLO"), ("e-prop", "e-prop"),
     )}  # fmt: skip
     assert abs(float(found(r"decay of RFLO: (\S+)", lines)[0][0]) - 0.4) < 0.1
-    few, many = (int(n) for (n,) in found(r"batches of \d+: .* after (\d+) snapshots", lines)[::-1])
+    few, many = (int(n) for (n,) in found(r"weights seen to \S+: .* after (\d+) snapshots", lines))
     assert 0 < few < many
 
 

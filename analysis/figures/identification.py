@@ -116,7 +116,7 @@ def which_rule() -> Figure:
 
 
 def how_many_snapshots() -> Figure:
-    """Four rules on one task: how fast they are told apart, with four sequences in a batch and with 32."""
+    """Four rules on one task: how fast they are told apart where weights are seen with little noise, and with more."""
     import fastmodes as fm
 
     from .. import identifiability
@@ -124,13 +124,13 @@ def how_many_snapshots() -> Figure:
     teacher = fm.aligned_teacher(fm.Modes([0.9, 0.6], 1.0, 1.0))
     student = fm.random_student(8, teacher, scale=0.2, seed=0)
     figure, axes = new_figure(1, 2, figsize=(12, 4.5), sharey=True)
-    for ax, batch in zip(axes, (4, 32), strict=True):
+    for ax, noise in zip(axes, (3e-4, 3e-3), strict=True):
         found = identifiability(
             ["bptt", "tbptt(2)", "rflo(0.5)", "eprop"], student, teacher, 12, learning_rate=0.003, snapshots=30,
-            every=5, batch_size=batch,
+            every=5, observation_noise=noise,
         )  # fmt: skip
         misnamed(found, ax)
-        ax.set_title(f"batches of {batch}")
+        ax.set_title(f"noise of observation {noise:g}")
     axes[1].get_legend().remove()
     axes[1].set_ylabel("")
     figure.suptitle("How many snapshots, five updates apart, tell two rules apart")

@@ -58,7 +58,8 @@ def identifiability(
     other rule as well as it can, all its unknowns fitted. What is left, delta_s in interval s, along directions with
     covariances C of the true and C' of the other rule, gives the expected log odds for the true rule
 
-        E = sum_s ((nu+d) ln[(nu + delta_s^T C'_s^{-1} delta_s + tr C'_s^{-1} C_s) / (nu+d)] + ln |C'_s|/|C_s|) / 2
+        E = sum_s ((nu + d) ln[(nu + q_s) / (nu + d)] + ln |C'_s| / |C_s|) / 2
+        q_s = delta_s^T C'_s^{-1} delta_s + tr C'_s^{-1} C_s
 
     in d directions, with the nu = 4 degrees of freedom that :func:`identify` takes, and the probability of naming the
     other of the two, Phi(-sqrt(E / 2)), as of log odds whose variance is twice their mean.

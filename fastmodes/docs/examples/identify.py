@@ -16,9 +16,9 @@ decay = float(found.decay_estimate.sel(rule="RFLO(0.4)", hypothesis="RFLO").medi
 print(f"decay of RFLO: {decay:.2f}")
 
 student = fm.random_student(8, teacher, scale=0.3, seed=0)
-for batch in (1, 32):
+for noise in (1e-4, 1e-3):
     ahead = fm.analysis.identifiability(
-        ["bptt", "tbptt(1)"], student, teacher, 20, learning_rate=0.0005, every=2, batch_size=batch
+        ["bptt", "tbptt(1)"], student, teacher, 20, learning_rate=0.002, every=5, observation_noise=noise
     )
     needed = int(ahead.snapshots_needed.sel(rule="BPTT", hypothesis="tBPTT(1)").fillna(-1))
-    print(f"batches of {batch}: BPTT is told from tBPTT(1) after {needed} snapshots")
+    print(f"weights seen to {noise:g}: BPTT is told from tBPTT(1) after {needed} snapshots")
