@@ -1,6 +1,6 @@
 """The names of all result variables, what they mean and hold, and the attributes every dataset carries.
 
-Each variable is named once, here. :func:`annotate` checks names, kinds of values and dims of a dataset against these
+Each variable is named once, here or beside. :func:`annotate` checks names, kinds of values and dims of a dataset against these
 lists and writes the attributes.
 """
 
@@ -15,6 +15,8 @@ from typing import Any
 import numba
 import numpy as np
 import xarray as xr
+
+from .identification_names import IDENTIFICATION
 
 #: name: (long_name, units)
 VARIABLES = {
@@ -112,24 +114,7 @@ VARIABLES = {
     "feedback_weights": ("fixed feedback matrix R", "1"),
     "final_feedback_weights": ("feedback matrix R of a rule at the end", "1"),
     "learned_feedback_weights": ("feedback matrix R of a rule", "1"),
-    # which rule made a change
-    "hypothesis": ("rule that may have made the change", "1"),
-    "posterior": ("probability of the rule", "1"),
-    "log_evidence": ("log marginal likelihood of the change", "1"),
-    "squares_left": ("squares left per degree of freedom", "1"),
-    "explained_share": ("share of the squared change that the mean update explains", "1"),
-    "learning_rate_estimate": ("estimated learning rate", "1"),
-    "learning_rate_error": ("standard deviation of the estimated learning rate", "1"),
-    "decay_estimate": ("estimated decay w_hat", "1"),
-    "decay_error": ("standard deviation of the estimated decay", "1"),
-    "share_in_rows": ("share of the changes of W and B in the row space of the estimated R", "1"),
-    "likeliest": ("likeliest rule", "1"),
-    "snapshot": ("snapshots seen", "1"),
-    "expected_log_odds": ("expected log odds for the true rule", "1"),
-    "misnamed_probability": ("probability of naming the other rule", "1"),
-    "snapshots_needed": ("snapshots after which the wrong rule is named once in a hundred times", "1"),
-    "verdict": ("what the identification says", "1"),
-    "feedback_estimate": ("estimated feedback matrix R", "1"),
+    **IDENTIFICATION,
     # single modes: flow, maps, fixed points, stability
     "point": ("grid point", "1"),
     "eigenvalue": ("which of the two non-zero eigenvalues", "1"),
