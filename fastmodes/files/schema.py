@@ -1,7 +1,7 @@
 """The names of all result variables, what they mean and hold, and the attributes every dataset carries.
 
-Each variable is named once, here or beside. :func:`annotate` checks names, kinds of values and dims of a dataset against
-these lists and writes the attributes.
+Each variable is named once, here or beside. :func:`annotate` checks names, kinds of values and dims of a dataset
+against these lists and writes the attributes.
 """
 
 from __future__ import annotations
