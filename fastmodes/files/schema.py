@@ -1,7 +1,7 @@
 """The names of all result variables, what they mean and hold, and the attributes every dataset carries.
 
-Each variable is named once, here. :func:`annotate` checks names, kinds of values and dims of a dataset against these
-lists and writes the attributes.
+Each variable is named once, here or beside. :func:`annotate` checks names, kinds of values and dims of a dataset
+against these lists and writes the attributes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import xarray as xr
 
 from .compared_names import COMPARED
+from .identification_names import IDENTIFICATION
 from .moment_variables import MOMENTS
 
 #: name: (long_name, units)
@@ -117,6 +118,7 @@ VARIABLES = {
     "feedback_weights": ("fixed feedback matrix R", "1"),
     "final_feedback_weights": ("feedback matrix R of a rule at the end", "1"),
     "learned_feedback_weights": ("feedback matrix R of a rule", "1"),
+    **IDENTIFICATION,
     # single modes: flow, maps, fixed points, stability
     "point": ("grid point", "1"),
     "eigenvalue": ("which of the two non-zero eigenvalues", "1"),
