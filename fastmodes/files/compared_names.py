@@ -1,6 +1,4 @@
-"""Names of what compares rules: their updates with the exact gradient, their values, the changes that they make, and
-which of them made a change.
-"""
+"""Names of what compares rules: their updates with the exact gradient, their values, the changes that they make."""
 
 #: name: (long_name, units)
 COMPARED = {
