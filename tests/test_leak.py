@@ -197,8 +197,10 @@ def plain_flow(rule, starts, goal, r, times, leak, rates):
     return found.reshape(*starts.shape, len(times))
 
 
-@pytest.mark.parametrize("rates", RATES[1:], ids=str)
-@pytest.mark.parametrize("leak", [1.0, 0.4])
+@pytest.mark.parametrize(
+    "rates", [RATES[1], *(pytest.param(one, marks=pytest.mark.slow) for one in RATES[2:])], ids=str
+)
+@pytest.mark.parametrize("leak", [pytest.param(1.0, marks=pytest.mark.slow), 0.4])
 def test_flows_follow_the_velocity_at_their_rates(leak, rates):
     rng = np.random.default_rng(5)
     times = np.array([0.0, 0.5, 3.0, 40.0, 400.0])

@@ -85,7 +85,12 @@ def train(teacher, n, options, **changes):
     return fm.train(list(RULES.values()), teacher, **(given | options | changes))
 
 
-@pytest.mark.parametrize("draw", range(14))
+def draws(ordinary, count):
+    """Numbers of random draws, the first ones in the ordinary suite."""
+    return [pytest.param(i, marks=[] if i < ordinary else pytest.mark.slow) for i in range(count)]
+
+
+@pytest.mark.parametrize("draw", draws(5, 14))
 def test_expected_training_is_that_of_the_twin(draw):
     rng = np.random.default_rng(draw)
     teacher, n, rates, options = combination(rng)
@@ -105,7 +110,7 @@ def test_expected_training_is_that_of_the_twin(draw):
                 student.learn(changes)
 
 
-@pytest.mark.parametrize("draw", range(8))
+@pytest.mark.parametrize("draw", draws(4, 8))
 def test_sampled_training_is_that_of_the_twin(draw):
     rng = np.random.default_rng(100 + draw)
     teacher, n, rates, options = combination(rng)
@@ -157,7 +162,7 @@ def drawn(stream, n_in, batch, options):
     return np.array(out).transpose(2, 0, 1)
 
 
-@pytest.mark.parametrize("draw", range(4))
+@pytest.mark.parametrize("draw", draws(2, 4))
 def test_infinitely_many_steps_train_by_the_single_update(draw):
     rng = np.random.default_rng(200 + draw)
     teacher, n, _, options = combination(rng)
@@ -191,8 +196,14 @@ def test_infinitely_many_steps_train_by_the_single_update(draw):
             np.testing.assert_allclose(runs.loss.sel(rule=rule.name, seed=seed, epoch=1), value, rtol=1e-11)
 
 
-@pytest.mark.parametrize("rule", ["bptt", "tbptt(2)", "rflo(0.6)", "eprop"])
-@pytest.mark.parametrize("kind", ["covariance", "colour", "noise", "all"])
+@pytest.mark.parametrize(
+    ("kind", "rule"),
+    [
+        pytest.param(kind, rule, marks=[] if (i + j) % 4 == 0 else pytest.mark.slow)
+        for i, kind in enumerate(("covariance", "colour", "noise", "all"))
+        for j, rule in enumerate(("bptt", "tbptt(2)", "rflo(0.6)", "eprop"))
+    ],
+)
 def test_the_flow_moves_by_the_expected_update(rng, rule, kind):
     teacher = random_network(rng, 2, 4, 3, radius=0.7)
     student, r = fm.random_student(4, teacher, scale=0.5, seed=1), 0.5 * rng.standard_normal((2, 4))

@@ -63,7 +63,7 @@ def test_the_rank_of_leaky_runs_is_that_of_the_networks_as_they_run(nonlinearity
 def test_leaky_students_hear_of_their_own_matrix():
     student = fm.random_student(4, TEACHER, scale=0.1, seed=0)
     wide = fm.LinearRNN(student.readout, 9 * np.eye(4), student.input)
-    with pytest.raises(ValueError, match=r"W \(W_e with a leak\) below 1"):
+    with pytest.raises(ValueError, match=r"W below 1 \(of leaky units W_e\)"):
         fm.expected_update("bptt", wide, TEACHER, float("inf"), leak=0.5)
 
 

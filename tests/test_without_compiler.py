@@ -58,12 +58,22 @@ def calls():
         (fm.bptt(), fm.rflo()), teacher, hidden=3, seeds=1, epochs=3, learning_rate=0.05, steps=3, batch_size=2,
         nonlinearity="tanh", leak=0.5, validation_size=4, threads=1, progress=False,
     )
+    for updates in ("sampled", "expected"):
+        noisy = fm.train(
+            (fm.bptt(), fm.rflo()), teacher, hidden=3, seeds=1, epochs=3, learning_rate=0.05, steps=3, updates=updates,
+            batch_size=2 if updates == "sampled" else None, colour=0.3, private_noise=0.2, validation_size=4,
+            threads=1, progress=False,
+        )
+        results[f"train coloured {updates}"] = [noisy[name].values for name in ("loss", "validation_loss")]
     results["train tanh"] = [dataset[name].values for name in ("loss", "validation_loss")]
     small = fm.random_student(2, teacher, scale=0.4, seed=2)
     several = [small, fm.random_student(2, teacher, scale=0.4, seed=3)]
     for steps in (np.inf, 9000):
         results[f"one {steps}"] = fm.expected_update(fm.bptt(), small, teacher, steps)
         results[f"many {steps}"] = fm.expected_updates(fm.bptt(), several, teacher, steps)
+    for steps, loss in ((4, "final"), (4, "sequence"), (np.inf, "final")):
+        moments = fm.update_moments(fm.tbptt(2), several, teacher, steps, loss=loss, along=several)
+        results[f"moments {steps} {loss}"] = [moments[name].values for name in moments.data_vars]
     results["train infinite"] = [
         fm.train(
             fm.bptt(), teacher, hidden=2, seeds=1, epochs=2, learning_rate=0.05, steps=np.inf, updates="expected",
@@ -77,6 +87,8 @@ def calls():
     modes = fm.Modes(np.array([0.1, 0.7, 0.9]), 1.0, 0.8), fm.Modes(np.array([0.6, 0.6, 0.9999]), 1.0, 1.0)
     rules = (fm.bptt(), fm.tbptt(1), fm.tbptt(3), fm.rflo(0.5))
     found = fm.flow(rules, *modes, [0.5, 2.0], rtol=1e-3, atol=1e-5)
+    noise = fm.mode_moments(fm.rflo(0.5), *modes, feedback=0.7)
+    results["mode moments"] = [noise[name].values for name in noise.data_vars]
     results["flow"] = [found[name].values for name in ("w", "a", "b", "loss", "status")]
     signs = (
         fm.LearningRule("w", feedback="sign"), fm.LearningRule("1", feedback="sign", horizon=1),

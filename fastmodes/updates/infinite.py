@@ -207,10 +207,11 @@ def propagated_radius(rule: LearningRule, student: LinearRNN, teacher: LinearRNN
 
 
 def _why_divergent(rule: LearningRule, student: LinearRNN, teacher: LinearRNN) -> str:
-    for name, network, letter in (("student", student, "W (W_e with a leak)"), ("teacher", teacher, "W*")):
+    for name, network, letter in (("student", student, "W"), ("teacher", teacher, "W*")):
         radius = spectral_radius(network.recurrent)
         if radius >= 1:
-            return f"{name} must have a spectral radius of {letter} below 1 for steps=inf; got {radius:.17g}"
+            leaky = " (of leaky units W_e)" if name == "student" else ""
+            return f"{name} must have a spectral radius of {letter} below 1{leaky} for steps=inf; got {radius:.17g}"
     if rule.horizon is None and (radius := propagated_radius(rule, student, teacher)) >= 1:
         return f"rule must carry credit with a factor below 1 a step for steps=inf; {rule.name} has {radius:.17g} here"
     return _too_close(student, teacher, math.inf)

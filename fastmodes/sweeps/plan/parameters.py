@@ -184,6 +184,10 @@ class RuleParameters(Parameters):
     decay: Number | None = None
     horizon: Count | None = None
 
+    def unused(self) -> frozenset[str]:
+        """A leak and rates that change nothing: plans of before there were any are the same plans."""
+        return frozenset(name for name in ("leak", "rates") if getattr(self, name, None) == 1.0)
+
 
 def rule_of(values: Mapping[str, Any]) -> LearningRule:
     """The learning rule of one group of points: its ``rule`` with ``decay`` and ``horizon`` replaced where given.
