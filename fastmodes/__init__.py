@@ -21,7 +21,6 @@ from .files.network_files import read_network, write_network
 from .modes.flow import flow, write_flow
 from .modes.iterated_map import discrete_map
 from .modes.learned import feedback_update
-from .modes.moments import mode_moments
 from .modes.update import mode_jacobian, mode_update
 from .networks.made import aligned_student, aligned_teacher
 from .networks.network import LinearRNN, Modes
@@ -37,11 +36,9 @@ from .training.resume import resume
 from .training.snapshots import feedback_at, network_at, networks_of
 from .training.tasks import train_tasks
 from .training.train import train
-from .updates.after_step import loss_after_step
 from .updates.coloured import InputFilter, autoregressive_input, coloured_update
 from .updates.impulses import impulse_covariance, impulse_expectation
 from .updates.many import expected_updates
-from .updates.moments import update_moments
 from .updates.one import Update, expected_update
 from .updates.sampled import sampled_update
 
@@ -49,8 +46,11 @@ if TYPE_CHECKING:
     from . import analysis, presets
     from . import sweeps as sweeps
     from . import theory as theory
+    from .modes.moments import mode_moments
     from .sweeps.run.runner import sweep
     from .sweeps.store.dataset import open_sweep
+    from .updates.after_step import loss_after_step
+    from .updates.moments import update_moments
 
 __all__ = [
     "InputFilter",
@@ -117,7 +117,8 @@ __all__ = [
 __version__ = "0.1.0"
 
 
-#: Loaded when first asked for: analysis imports from this package, and sweeps what checks their plans.
+#: Loaded when first asked for: analysis imports from this package, sweeps what checks their plans, moments kernels of
+#: their own.
 _LATER = {
     "analysis": ("analysis", None),
     "presets": ("presets", None),
@@ -125,6 +126,9 @@ _LATER = {
     "sweeps": ("sweeps", None),
     "sweep": ("sweeps", "sweep"),
     "open_sweep": ("sweeps", "open_sweep"),
+    "update_moments": ("updates.moments", "update_moments"),
+    "loss_after_step": ("updates.after_step", "loss_after_step"),
+    "mode_moments": ("modes.moments", "mode_moments"),
 }
 
 if not TYPE_CHECKING:

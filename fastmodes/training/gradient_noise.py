@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..networks.leaky import MATRICES
-from ..updates.moments import update_moments
 
 if TYPE_CHECKING:
     from ..networks.network import LinearRNN
@@ -77,6 +76,9 @@ def _variance(
     threads: int | None,
 ) -> FloatArray:
     """Total variance of one sequence's update over the weights that learn."""
+    # Kernels of their own, seldom asked for.
+    from ..updates.moments import update_moments
+
     found = np.full(len(students), np.nan)
     infinite = problem.steps == math.inf
     if problem.feedback_noise or (infinite and problem.loss == "sequence"):
