@@ -207,9 +207,7 @@ def main():
     lines = table(numbers)
     print("\n".join(lines))
     about = machine(("fastmodes", "numba", "numpy", "scipy"))
-    arguments.out.with_suffix(".json").write_text(
-        json.dumps({"summary": numbers, "outcomes": found, "machine": about}, indent=1) + "\n"
-    )
+    arguments.out.with_suffix(".json").write_text(json.dumps({"summary": numbers, "machine": about}, indent=1) + "\n")
     arguments.out.with_suffix(".md").write_text(
         f"# Which rule made the change: {SNAPSHOTS} intervals, batch {BATCH}, T = {STEPS}\n\n" + "\n".join(lines)
         + f"\n\n{about['processor']}, {about['cores']} cores, {about['system']}, Python {about['python']}, "

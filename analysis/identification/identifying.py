@@ -12,6 +12,7 @@ from fastmodes.files.schema import annotate, flag_attributes
 from fastmodes.networks.network import LinearRNN
 from fastmodes.parallel import check_threads, run_blocks
 from fastmodes.progress import progress_bar
+from fastmodes.training.snapshots import WEIGHTS
 from fastmodes.validation import check_array, check_choice, check_flag, check_integer, check_sequence, shown
 
 from ..trained.checks import check_training
@@ -154,13 +155,9 @@ def _of_dataset(
 ) -> tuple[list[tuple[Weights, FloatArray]], Protocol, dict[str, Any]]:
     if epochs is not None:
         raise ValueError("epochs must be None where runs is a dataset, which has them")
-    configuration = check_training(runs, ("readout_weights", "recurrent_weights", "input_weights"))
+    configuration = check_training(runs, tuple(WEIGHTS))
     protocol = stored_protocol(configuration, given)
-    parts = {
-        "readout_weights": ("output", "unit"), "recurrent_weights": ("unit_to", "unit_from"),
-        "input_weights": ("unit", "channel"),
-    }  # fmt: skip
-    arrays = [runs[name].transpose("rule", "seed", "epoch", *dims).values for name, dims in parts.items()]
+    arrays = [runs[name].transpose("rule", "seed", "epoch", *dims).values for name, dims in WEIGHTS.items()]
     clock = runs["epoch"].values
     if np.any(np.diff(clock) <= 0):
         raise ValueError("runs must have rising epochs; sort them first: runs.sortby('epoch')")

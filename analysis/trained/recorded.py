@@ -13,6 +13,7 @@ from fastmodes.networks.leaky import MATRICES
 from fastmodes.networks.network import LinearRNN
 from fastmodes.networks.units import refuse_nonlinear
 from fastmodes.training.quality import Problem
+from fastmodes.training.snapshots import WEIGHTS
 from fastmodes.training.surroundings import refuse_surroundings
 
 from .checks import check_dataset, rules_of, stored_configuration
@@ -22,12 +23,6 @@ if TYPE_CHECKING:
     from fastmodes.typing import FloatArray
 
 
-#: Weights with their own dims.
-WEIGHTS = {
-    "readout_weights": ("output", "unit"),
-    "recurrent_weights": ("unit_to", "unit_from"),
-    "input_weights": ("unit", "channel"),
-}
 _COMMANDS = ("train", "train_tasks", "matrix_flow")
 
 

@@ -26,6 +26,7 @@ from .estimates import ALIGNMENTS, MODE_VARIABLES, explain_missing
 from .network_flow_runs import Task
 from .parameters import check_parameters
 from .results import OWN_FEEDBACK
+from .snapshots import WEIGHTS
 from .surroundings import flow_surroundings, recorded_surroundings
 
 if TYPE_CHECKING:
@@ -34,11 +35,6 @@ if TYPE_CHECKING:
     from ..updates.coloured import InputFilter
     from .parameters import Rules, Seeds
 
-_WEIGHTS = {
-    "readout_weights": ("output", "unit"),
-    "recurrent_weights": ("unit_to", "unit_from"),
-    "input_weights": ("unit", "channel"),
-}
 _SPECTRA = ("eigenvalue_real", "eigenvalue_imag", "singular_value")
 
 
@@ -206,7 +202,7 @@ def _dataset(
     for names, dims in (((*MODE_VARIABLES, "mode_is_complex"), ("mode",)), (ALIGNMENTS, ()), (_SPECTRA, ("unit",))):
         for name in names:
             variables[name] = (("rule", "seed", "time", *dims), stack([run["estimates"][name] for run in found]))
-    for part, (name, dims) in enumerate(_WEIGHTS.items()):
+    for part, (name, dims) in enumerate(WEIGHTS.items()):
         field = ("readout", "recurrent", "input")[part]
         variables[f"final_{name}"] = (("rule", "seed", *dims), stack([getattr(run["final"], field) for run in found]))
         if keep_weights:

@@ -26,6 +26,7 @@ from .estimates import (
 from .noise import streams_of
 from .plasticity import MATRICES
 from .quality import NOT_FINITE, QUALITY, explain_quality, job_quality
+from .snapshots import WEIGHTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,12 +48,6 @@ _SPECTRA = ("eigenvalue_real", "eigenvalue_imag", "singular_value")
 _CHANGES = ("change_eigenvalue_real", "change_eigenvalue_imag", "change_singular_value")
 #: Feedback whose R is not the seed's, or does not stay it.
 OWN_FEEDBACK = ("partly_aligned", "kolen_pollack", "mirror")
-_WEIGHTS = {
-    "readout_weights": ("output", "unit"),
-    "recurrent_weights": ("unit_to", "unit_from"),
-    "input_weights": ("unit", "channel"),
-}
-
 
 #: What a run goes on from, see :func:`fastmodes.resume`.
 _STATE: dict[str, tuple[str, ...]] = {
@@ -107,7 +102,7 @@ class Results:
         extra |= QUALITY if job.gradient_quality else {}
         own = any(rule.feedback in OWN_FEEDBACK for rule in job.rules)
         self._learned = {"learned_feedback_weights": ("output", "unit")} if own and job.keep_weights else {}
-        extra |= _WEIGHTS | self._learned if job.keep_weights else {}
+        extra |= WEIGHTS | self._learned if job.keep_weights else {}
         self._dims = {name: ("rule", "seed", "epoch", *dims) for name, dims in extra.items()}
         weights = n_hidden * (n_out + n_hidden + n_in)
         learned = n_out * n_hidden if any(rule.learns_feedback for rule in job.rules) else 0
@@ -155,7 +150,7 @@ class Results:
                 values |= spectra(recurrent)
             values |= change_spectra(recurrent)
         if self._keep:
-            values |= dict(zip(_WEIGHTS, job.plasticity.own(weights[:3]), strict=True))
+            values |= dict(zip(WEIGHTS, job.plasticity.own(weights[:3]), strict=True))
             values |= dict.fromkeys(self._learned, np.asarray(np.nan if feedback is None else feedback))
         if job.gradient_quality:
             values |= job_quality(job, *where, job.plasticity.own(weights[:3]), feedback)

@@ -19,6 +19,7 @@ from .parameters import TRAIN
 from .plasticity import MATRICES
 from .results import CHECKPOINT
 from .settings import Job, check_job
+from .snapshots import WEIGHTS
 from .train import run_job
 
 if TYPE_CHECKING:
@@ -27,9 +28,8 @@ if TYPE_CHECKING:
     from ..files.paths import PathLike
     from .parameters import TrainingData
 
-_WEIGHTS = ("readout_weights", "recurrent_weights", "input_weights")
 #: What a run has at a record whatever comes later.
-_OF_A_RECORD = ("loss", "validation_loss", "training_loss", *_WEIGHTS, "learned_feedback_weights")
+_OF_A_RECORD = ("loss", "validation_loss", "training_loss", *WEIGHTS, "learned_feedback_weights")
 
 
 def resumed_job(runs: xr.Dataset, epochs: int | None, data: TrainingData | None) -> Job:
@@ -152,7 +152,7 @@ def _left(job: Job, runs: xr.Dataset, rule: int, seed: int) -> Resumed | None:
         kept = kept[np.isfinite(kept).any(axis=1)]
         shapes = history_shapes(job, job.rules[rule])
         return _resumed(run, known, [tuple(split(flat, shapes)[:-1]) for flat in kept], exact=True)
-    own = [known[name].values for name in _WEIGHTS]
+    own = [known[name].values for name in WEIGHTS]
     learned = [known["learned_feedback_weights"].values] if job.rules[rule].learns_feedback else []
     history = list(zip(*job.plasticity.trained_history(own), *learned, strict=True))
     return _resumed(run, known, history, exact=False)

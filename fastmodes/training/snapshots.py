@@ -14,7 +14,8 @@ from ..validation import check_integer, check_number, shown
 if TYPE_CHECKING:
     from ..typing import AnyArray, FloatArray, Rule
 
-_WEIGHTS = {
+#: Weights in a dataset, with dims of their own.
+WEIGHTS = {
     "readout_weights": ("output", "unit"),
     "recurrent_weights": ("unit_to", "unit_from"),
     "input_weights": ("unit", "channel"),
@@ -73,8 +74,8 @@ def network_at(
     """
     names = _weight_names(runs, time)
     asked = {"rule": rule, "seed": seed, "epoch": epoch, "time": time, "phase": phase}
-    parts = {name: _chosen(runs, names[name], asked) for name in _WEIGHTS}
-    matrices = [parts[name].transpose(*dims).values for name, dims in _WEIGHTS.items()]
+    parts = {name: _chosen(runs, names[name], asked) for name in WEIGHTS}
+    matrices = [parts[name].transpose(*dims).values for name, dims in WEIGHTS.items()]
     if not all(np.isfinite(matrix).all() for matrix in matrices):
         one = parts["recurrent_weights"]
         place = ", ".join(f"{dim} {one[dim].item()!r}" for dim in ("rule", "seed", *_ORDERED) if dim in one.coords)
@@ -151,7 +152,7 @@ def networks_of(runs: xr.Dataset) -> xr.DataArray:
         If the dataset holds no weights.
     """
     names = _weight_names(runs, None)
-    parts = [runs[names[name]].transpose(..., *dims) for name, dims in _WEIGHTS.items()]
+    parts = [runs[names[name]].transpose(..., *dims) for name, dims in WEIGHTS.items()]
     around = parts[1].isel(unit_to=0, unit_from=0)
     if any(part.dims[:-2] != around.dims for part in parts):
         raise ValueError(f"runs must have readout, recurrent and input weights of the same dims; got {parts[0].dims}")
@@ -198,9 +199,9 @@ def _weight_names(runs: xr.Dataset, time: float | None) -> dict[str, str]:
     """Names of the weights in a dataset: the history, or the last state where a flow has kept no other."""
     _check_runs(runs)
     if "recurrent_weights" not in runs and "final_recurrent_weights" in runs and time is None:
-        names = {name: f"final_{name}" for name in _WEIGHTS}
+        names = {name: f"final_{name}" for name in WEIGHTS}
     else:
-        names = {name: name for name in _WEIGHTS}
+        names = {name: name for name in WEIGHTS}
     missing = [stored for stored in names.values() if stored not in runs]
     if missing:
         raise ValueError(_without(missing[0]))

@@ -170,7 +170,7 @@ def refuse_surroundings(settings: Mapping[str, Any], what: str) -> None:
     """
     for name, plain in (("input_covariance", None), ("colour", None), ("private_noise", 0.0)):
         value = settings.get(name)
-        if value is not None and value is not plain and not (plain == 0.0 and value == 0.0):
+        if value is not None and (plain is None or value != plain):
             raise ValueError(
                 f"{name} must be {plain} for {what}, whose gradient is that of white input; got {shown(value)}"
             )

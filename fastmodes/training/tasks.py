@@ -27,7 +27,7 @@ from .quality import NOT_FINITE, QUALITY
 from .results import OWN_FEEDBACK, STATUS, divergence_sentence
 from .sequences import Sequences
 from .settings import Job, check_job
-from .snapshots import feedback_at, networks_of
+from .snapshots import WEIGHTS, feedback_at, networks_of
 from .train import train
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ _KEPT = (
     "loss", "validation_loss", "status", "epochs_made", "eigenvalue_real", "eigenvalue_imag", "singular_value",
     "change_eigenvalue_real", "change_eigenvalue_imag", "change_singular_value", "training_loss",
 )  # fmt: skip
-_WEIGHTS = ("readout_weights", "recurrent_weights", "input_weights")
 #: Parameters of train that are this function's own.
 _OWN = ("rules", "teacher", "seeds", "epochs", "steps", "keep_weights", "progress")
 
@@ -272,7 +271,7 @@ def _phase(tasks: _Tasks, runs: xr.Dataset, networks: AnyArray, students: list[A
 def _keep_weights(tasks: _Tasks, runs: xr.Dataset, rule: LearningRule, phase: xr.Dataset) -> None:
     """Put the weights of a phase beside what is kept of it, and R where a rule has one of its own."""
     here = phase["task_loss"].isel(task=0).notnull()
-    for name in _WEIGHTS:
+    for name in WEIGHTS:
         phase[name] = runs[name].where(here).transpose(*runs[name].dims)
     phase["feedback_weights"] = runs["feedback_weights"]
     if any(one.feedback in OWN_FEEDBACK for one in tasks.rules):

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..networks.network import LinearRNN
 from ..rule_codes import unit_decay
+from .one import loss_weights
 
 if TYPE_CHECKING:
     from ..rules import LearningRule
@@ -95,10 +96,10 @@ class Drive:
         return None if feedback is None else np.pad(feedback, ((0, 0), (0, self.n_state)))
 
     def own_input(self, recurrent: FloatArray, change: FloatArray) -> FloatArray:
-        """Delta B from Delta W' (n_hidden, ..) and Delta B' (n_hidden, ..), their hidden rows."""
-        n = len(recurrent)
+        """Delta B from Delta W' (.., n_hidden, ..) and Delta B' (.., n_hidden, ..), their hidden rows."""
+        n = recurrent.shape[-2]
         with np.errstate(all="ignore"):
-            found: FloatArray = change[:, : self.direct.shape[1]] @ self.direct.T + recurrent[:, n:] @ self.output.T
+            found: FloatArray = change[..., : self.direct.shape[1]] @ self.direct.T + recurrent[..., n:] @ self.output.T
         return found
 
     def weights(self, loss: LossName, steps: int, n_hidden: int) -> FloatArray:
@@ -107,7 +108,7 @@ class Drive:
         An impulse of the start comes before all inputs: it counts at the last error alone (k = T), or in the mean over
         all of them, while one of the noise counts as ever, and not at k = T.
         """
-        own = np.ones(steps) if loss == "final" else (steps - np.arange(steps)) / steps
+        own = loss_weights(loss, steps)
         if not self.start.shape[1]:
             return own
         first = np.eye(steps + 1)[steps] if loss == "final" else np.full(steps + 1, 1.0 / steps)

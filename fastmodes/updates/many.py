@@ -84,12 +84,7 @@ def expected_updates(
     """
     rule = check_rule(rule)
     students = check_sequence("students", students, "fastmodes.LinearRNN", MOST_SEEDS)
-    for student in students:
-        check_pair(student, teacher)
-        if student.n_hidden != students[0].n_hidden:
-            raise ValueError(
-                f"students must have one size; got n_hidden={students[0].n_hidden} and n_hidden={student.n_hidden}"
-            )
+    check_one_size("students must have", students, teacher)
     steps = check_steps("steps", steps, infinite=True)
     check_choice("loss", loss, LOSSES)
     leak, threads = check_leak(leak), check_threads(threads)
@@ -108,9 +103,22 @@ def expected_updates(
     batch = _by_doubling(rule, students, teacher, steps, each, loss, threads)
     update = _finished(rule, students, teacher, steps, each, loss, batch)
     if drive is not None:
-        with np.errstate(all="ignore"):
-            update = update._replace(input=update.input[..., : drive.direct.shape[1]] @ drive.direct.T)
+        update = update._replace(input=drive.own_input(update.recurrent, update.input))
     return leaky_update(update, leak)
+
+
+def check_one_size(says: str, students: Sequence[LinearRNN], teacher: LinearRNN) -> None:
+    """Check that all students fit the teacher and are of one size; ``says`` begins what the error says.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If not.
+    """
+    for student in students:
+        check_pair(student, teacher)
+        if student.n_hidden != students[0].n_hidden:
+            raise ValueError(f"{says} one size; got n_hidden={students[0].n_hidden} and n_hidden={student.n_hidden}")
 
 
 def changes(

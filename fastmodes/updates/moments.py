@@ -30,6 +30,7 @@ from ..validation import (
 )
 from .feedback import MOST_SEEDS, check_each_feedback, check_feedback
 from .impulses import covariance_root
+from .many import check_one_size
 from .moment_directions import check_directions
 from .moment_results import Raw, moments_dataset
 from .moment_steps import enough_steps
@@ -178,13 +179,7 @@ def _students(student: Students, teacher: LinearRNN) -> tuple[list[LinearRNN], b
         check_pair(student, teacher)
         return [student], True
     students = check_sequence("student", student, "fastmodes.LinearRNN", MOST_SEEDS)
-    for each in students:
-        check_pair(each, teacher)
-        if each.n_hidden != students[0].n_hidden:
-            raise ValueError(
-                f"student must hold networks of one size; got n_hidden={students[0].n_hidden} and "
-                f"n_hidden={each.n_hidden}"
-            )
+    check_one_size("student must hold networks of", students, teacher)
     return students, False
 
 
