@@ -1,0 +1,10 @@
+from .plan.config import PlanError as PlanError
+from .plan.plan import Plan as Plan
+from .run.runner import Summary as Summary
+from .run.runner import sweep as sweep
+from .store.checks import Report as Report
+from .store.checks import Status as Status
+from .store.checks import status as status
+from .store.checks import verify as verify
+from .store.dataset import open_sweep as open_sweep
+from .store.merging import merge as merge
