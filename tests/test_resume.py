@@ -13,6 +13,7 @@ import pytest
 
 import fastmodes as fm
 import fastmodes.training.runs as runs_module
+import fastmodes.training.train
 from fastmodes.interrupts import current_stop
 from fastmodes.training import checkpoints
 
