@@ -15,6 +15,9 @@ if importlib.util.find_spec(f"{__name__}.kernels") is None:
         "another folder, or install the checkout with pip install --editable ."
     )
 
+# Announces compiling, whichever kernels are the first to be loaded.
+from . import compiling as compiling
+
 __version__ = "0.1.0"
 
 # Every name loads its module when it is first used; __init__.pyi says which one, here and to type checkers.

@@ -227,7 +227,6 @@ def test_a_tight_umask_or_readable_folder_of_ones_own_is_made_private(filled):
 
 CHILD = """
 import sys
-import fastmodes.compiling  # as everything that computes does
 from fastmodes.kernels import code_cache
 from fastmodes.kernels.compile import kernel
 @kernel
